@@ -1,0 +1,38 @@
+# Every target makes .venv itself when it is missing: a fresh clone needs only python3 (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test lint bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install ackfirst with its development tools
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## run the whole road once on this machine and print the ledger
+	@$(BIN)/ackfirst demo
+
+dev: $(STAMP) ## run everything in one terminal until Ctrl-C
+	@$(BIN)/ackfirst dev
+
+test: $(STAMP) ## run all tests
+	@$(BIN)/python -m pytest -n 2 -q
+
+lint: $(STAMP) ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## measure ingest and workers against their references, in one run
+	@$(BIN)/python -m bench
+
+clean: ## remove .venv, caches and the development data folder
+	@rm -rf .venv .ackfirst .mypy_cache .ruff_cache .pytest_cache .hypothesis
