@@ -1,0 +1,1 @@
+"""What ingest and workers must agree on. Imports nothing of ours."""

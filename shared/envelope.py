@@ -1,0 +1,117 @@
+"""The envelope: all that ingest and workers share about one event. JSON text, versioned.
+
+The raw body survives every hop byte for byte: as text where it is UTF-8, as base64 otherwise.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+import orjson
+
+from shared.errors import EnvelopeError
+
+VERSION: Final = 1
+
+Encoding = Literal["json", "form", "query"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """One verified callback on its way from ingest to a worker."""
+
+    id: str
+    """Event id: family letter, ``-``, 32 hex digits. Also RQ's job id."""
+    family: str
+    account: str | None
+    application_id: str | None
+    lane: str
+    message_id: str | None
+    received_at: float
+    """Unix seconds."""
+    encoding: Encoding
+    """Where the parameters are: a JSON body, a form body, or the query string."""
+    content_type: str
+    body: bytes
+    query: str
+    iat: int | None = None
+    """Claim of the token, seconds: evidence, never a key."""
+    jti: str | None = None
+    """Claim of the token: evidence, never a key."""
+    secret: int | None = None
+    """Which of the account's secrets confirmed it, counted from 0; None when unsigned callbacks are allowed."""
+    trace: str | None = None
+    """W3C ``traceparent`` of the request, if it had one."""
+
+    def encode(self) -> str:
+        """JSON text of the newest version."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN_FIELDS}
+        try:
+            fields["body"] = self.body.decode()
+        except UnicodeDecodeError:
+            fields["body_b64"] = base64.b64encode(self.body).decode()
+        return orjson.dumps({"v": VERSION, **fields}).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read an envelope of any known version.
+
+        Raises:
+            EnvelopeError: It is not JSON, not an envelope, or of a version that this release does not know.
+        """
+        try:
+            fields = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise EnvelopeError(f"the envelope is not JSON: {error}") from error
+        version = fields.get("v") if isinstance(fields, dict) else None
+        if version != VERSION:
+            raise EnvelopeError(f"envelope version {version!r} is not known here (newest known: {VERSION})")
+        return cls(**_fields_v1(fields))
+
+
+_PLAIN_FIELDS: Final = tuple(name for name in Envelope.__slots__ if name != "body")
+
+# What each field of version 1 may hold: a queue that strangers can write to is input like any other.
+_TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
+    "id": (str,),
+    "family": (str,),
+    "account": (str, type(None)),
+    "application_id": (str, type(None)),
+    "lane": (str,),
+    "message_id": (str, type(None)),
+    "received_at": (float, int),
+    "encoding": (str,),
+    "content_type": (str,),
+    "query": (str,),
+    "iat": (int, type(None)),
+    "jti": (str, type(None)),
+    "secret": (int, type(None)),
+    "trace": (str, type(None)),
+}
+
+
+def _fields_v1(fields: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for name, types in _TYPES_V1.items():
+        value = fields.get(name)
+        if not isinstance(value, types):
+            raise EnvelopeError(f"the envelope's {name!r} is {type(value).__name__}, not {types[0].__name__}")
+        read[name] = value
+    if read["encoding"] not in ("json", "form", "query"):
+        raise EnvelopeError(f"the envelope's encoding {read['encoding']!r} is not known")
+    read["body"] = _body_v1(fields)
+    return read
+
+
+def _body_v1(fields: dict[str, Any]) -> bytes:
+    match fields:
+        case {"body": str(text)}:
+            return text.encode()
+        case {"body_b64": str(text)}:
+            try:
+                return base64.b64decode(text, validate=True)
+            except binascii.Error as error:
+                raise EnvelopeError(f"the envelope's body_b64 is not base64: {error}") from error
+        case _:
+            raise EnvelopeError("the envelope has no body")

@@ -1,0 +1,75 @@
+"""Every Redis key that ackfirst touches, with its type, its life time and its size.
+
+Keys that begin with ``rq:`` belong to RQ 3.0 (``rq/defaults.py``, ``rq/queue.py``, ``rq/job.py``); ours begin
+with ``ackfirst:``. Both live in the same database, because one script writes both atomically.
+"""
+
+from typing import Final
+
+#: Prefix of the name of every RQ queue that is a lane. ``rq info`` and the dashboard show the full name.
+LANE_PREFIX: Final = "ackfirst-"
+
+#: set of RQ queue keys, no expiry. RQ's own list of queues: the dashboard reads it.
+RQ_QUEUES: Final = "rq:queues"
+
+#: set of lane names (without prefix), no expiry. What a worker discovers; one member a lane.
+LANES: Final = "ackfirst:lanes"
+
+#: list of at most ``BELL_LIMIT`` one-byte tokens, no expiry. Idle workers block on it: a push wakes one of them.
+BELL: Final = "ackfirst:bell"
+BELL_LIMIT: Final = 64
+
+#: stream of quarantined callbacks, bounded by count and by bytes (see ``shared.quarantine``), no expiry.
+QUARANTINE: Final = "ackfirst:quarantine"
+
+#: integer, the bytes that the quarantine stream's records hold, no expiry.
+QUARANTINE_BYTES: Final = "ackfirst:quarantine:bytes"
+
+#: hash of counters by outcome, no expiry. At most one field an outcome.
+OUTCOMES: Final = "ackfirst:outcomes"
+
+#: hash ``<handler>:seconds`` / ``<handler>:runs``, no expiry. Two fields a registered handler.
+HANDLER_TIMES: Final = "ackfirst:handler-times"
+
+#: string with the lease holder's token, expires after the lease. One janitor works at a time.
+JANITOR_LEASE: Final = "ackfirst:janitor"
+
+
+def dedupe(event_id: str) -> str:
+    """String ``1``, expires after the dedupe window (72 h): this event was queued before. 132 bytes each."""
+    return f"ackfirst:seen:{event_id}"
+
+
+def marks(event_id: str) -> str:
+    """Hash handler → state of its work on one event, expires with the job. Absent where nothing must be remembered."""
+    return f"ackfirst:marks:{event_id}"
+
+
+def queue_name(lane: str) -> str:
+    """RQ's name of a lane's queue."""
+    return LANE_PREFIX + lane
+
+
+def queue(lane: str) -> str:
+    """List of job ids that wait in a lane (RQ's own key), no expiry."""
+    return f"rq:queue:{LANE_PREFIX}{lane}"
+
+
+def intermediate(lane: str) -> str:
+    """List of job ids that were taken but not yet started (RQ's own key), no expiry, holds an id for milliseconds."""
+    return f"rq:queue:{LANE_PREFIX}{lane}:intermediate"
+
+
+def scheduled(lane: str) -> str:
+    """Sorted set job id → unix second at which its retry is due (RQ's own key), no expiry."""
+    return f"rq:scheduled:{LANE_PREFIX}{lane}"
+
+
+def failed(lane: str) -> str:
+    """Sorted set job id → expiry of its dead letter (RQ's own key), no expiry."""
+    return f"rq:failed:{LANE_PREFIX}{lane}"
+
+
+def job(job_id: str) -> str:
+    """Hash of one job (RQ's own key). Expires after ``result_ttl`` or ``failure_ttl`` seconds once it ended."""
+    return f"rq:job:{job_id}"

@@ -1,0 +1,116 @@
+"""The verdict table: what each verdict answers to the sender, and what becomes of the callback. Data, in one place.
+
+Facts about the provider that the table rests on (``docs/nexmo.md``): only exactly 200 is success everywhere; 429 and
+5xx are retried for 24 hours; any other 4xx may throw the callback away for good; an internal fault at Nexmo can send an
+*unsigned* callback, and a 5xx then brings a signed one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Verdict(StrEnum):
+    """What verification and intake said about one callback."""
+
+    VERIFIED = "verified"
+    DUPLICATE = "duplicate"
+    PROBE = "probe"
+    UNREADABLE = "unreadable"
+    SUSPECT = "suspect"
+    UNSIGNED = "unsigned"
+    UNSIGNED_AGAIN = "unsigned-again"
+    FORGED = "forged"
+    TOO_LARGE = "too-large"
+    SHED = "shed"
+    UNAVAILABLE = "unavailable"
+
+
+class Fate(StrEnum):
+    """What becomes of the callback."""
+
+    QUEUED = "queued"
+    COUNTED = "counted"
+    QUARANTINED = "quarantined"
+
+
+class Policy(StrEnum):
+    """How to answer what cannot be verified."""
+
+    NEVER_STALL = "never-stall"
+    """The default: answer 200 to whatever may be genuine, and keep it for a second look."""
+    STRICT = "strict"
+    """Refuse with 401 whatever is not verified, and keep it all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """One row of the table under one policy."""
+
+    status: int
+    """HTTP status."""
+    fate: Fate
+    retry_after: int | None = None
+    """Seconds for the ``Retry-After`` header; None for no header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One verdict: when it is given, and its ruling under either policy."""
+
+    when: str
+    never_stall: Ruling
+    strict: Ruling
+
+    def under(self, policy: Policy) -> Ruling:
+        """The ruling that ``policy`` gives."""
+        return self.strict if policy is Policy.STRICT else self.never_stall
+
+
+def _same(when: str, ruling: Ruling) -> Row:
+    return Row(when, never_stall=ruling, strict=ruling)
+
+
+_PARKED: Final = Ruling(200, Fate.QUARANTINED)
+_REFUSED_BUT_KEPT: Final = Ruling(401, Fate.QUARANTINED)
+
+TABLE: Final[Mapping[Verdict, Row]] = MappingProxyType(
+    {
+        Verdict.VERIFIED: _same("signature, iss and payload_hash (or sig) all hold", Ruling(200, Fate.QUEUED)),
+        Verdict.DUPLICATE: _same("verified, and seen before within 72 hours", Ruling(200, Fate.COUNTED)),
+        Verdict.PROBE: _same("an empty request: Nexmo checks the URL when it is saved", Ruling(200, Fate.COUNTED)),
+        Verdict.UNREADABLE: _same("verified, but the body cannot be parsed", _PARKED),
+        Verdict.SUSPECT: Row(
+            "plausible, but not confirmed by our configuration: a wrong or missing secret, an unknown api_key, "
+            "a good signature without payload_hash",
+            never_stall=_PARKED,
+            strict=_REFUSED_BUT_KEPT,
+        ),
+        Verdict.UNSIGNED: Row(
+            "no token or no sig where one is required, body seen for the first time: asks for the signed retry",
+            never_stall=Ruling(503, Fate.COUNTED, retry_after=5),
+            strict=_REFUSED_BUT_KEPT,
+        ),
+        Verdict.UNSIGNED_AGAIN: Row(
+            "no token or no sig, and the same body came unsigned before",
+            never_stall=_PARKED,
+            strict=_REFUSED_BUT_KEPT,
+        ),
+        Verdict.FORGED: _same(
+            "malformed token, another alg, a body that does not match payload_hash, a sig that is not hex",
+            Ruling(401, Fate.COUNTED),
+        ),
+        Verdict.TOO_LARGE: _same("body over the limit (1 MiB)", Ruling(413, Fate.COUNTED)),
+        Verdict.SHED: _same("quarantine over its rate or size cap", Ruling(429, Fate.COUNTED, retry_after=60)),
+        Verdict.UNAVAILABLE: _same(
+            "the event could not be made durable in time", Ruling(503, Fate.COUNTED, retry_after=5)
+        ),
+    }
+)
+
+
+def ruling(verdict: Verdict, policy: Policy) -> Ruling:
+    """What ``verdict`` means under ``policy``."""
+    return TABLE[verdict].under(policy)

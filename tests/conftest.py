@@ -1,0 +1,73 @@
+"""Fixtures for everybody: a real server per test process, and an environment without settings."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import redis.asyncio
+
+from tests.support.redis_process import RedisProcess
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own ACKFIRST_* settings never reach a test."""
+    for name in [name for name in os.environ if name.startswith("ACKFIRST_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a unix socket's 108 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def redis_folder() -> Iterator[Path]:
+    """The same for one test that starts a server of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server(short_folder: Path) -> Iterator[RedisProcess]:
+    """A real server, one per test process."""
+    server = RedisProcess(short_folder).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(redis_folder: Path) -> Iterator[RedisProcess]:
+    """A real server of this test's own, for tests that stop, freeze or fill it."""
+    server = RedisProcess(redis_folder).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_sync(redis_server: RedisProcess) -> Iterator[redis.Redis]:
+    """A client of an empty database."""
+    with redis_server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisProcess, redis_sync: redis.Redis) -> str:
+    """URL of the empty database."""
+    return redis_server.url
+
+
+@pytest.fixture
+async def redis_async(redis_server: RedisProcess, redis_sync: redis.Redis) -> AsyncIterator[redis.asyncio.Redis]:
+    """An asyncio client of the same empty database."""
+    async with redis_server.async_client() as client:
+        yield client

