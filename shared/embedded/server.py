@@ -1,0 +1,212 @@
+"""Starts the embedded server, or adopts one that a killed process left behind, and stops it cleanly.
+
+Two locks in its folder say what is going on: ``owner.lock`` belongs to the process that uses the server,
+``server.lock`` to the server itself, which inherits the open file and so holds it for exactly as long as it lives. No
+guess about a process id that may be somebody else's by now is needed.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+from urllib.parse import quote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.embedded import config, socket_path
+from shared.embedded.binary import find_binary
+from shared.embedded.lock import FileLock
+from shared.embedded.output import Output
+from shared.errors import ConfigurationError
+
+#: Seconds between two looks at a server that starts or stops.
+POLL: Final = 0.02
+
+#: Seconds that a server may be silent when it starts. Reading its file does not count: that can take minutes.
+PATIENCE: Final = 15.0
+
+#: Seconds to wait for one answer.
+ANSWER: Final = 2.0
+
+
+class EmbeddedServer:
+    """One server with its data in ``data_dir/valkey``, for this process alone; a context manager that starts and stops.
+
+    ``pid`` and ``adopted`` mean something after :meth:`start`.
+    """
+
+    def __init__(self, data_dir: Path, *, binary: Callable[[], Path] = find_binary, patience: float = PATIENCE) -> None:
+        self.folder = data_dir.resolve() / "valkey"
+        self.adopted = False
+        self.pid = 0
+        self._binary = binary
+        self._patience = patience
+        self._socket = self.folder
+        self._owner = FileLock(self.folder / "owner.lock")
+        self._server = FileLock(self.folder / "server.lock")
+        self._output = Output(self.folder / "server.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The server's address as redis-py reads it."""
+        return f"unix://{quote(os.fsencode(self._socket))}"
+
+    def start(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            ConfigurationError: another process uses the folder, it cannot be used at all, or no server starts in it.
+        """
+        self._claim_folder()
+        try:
+            self._socket = socket_path.choose(self.folder)
+            self._bring_up()
+        except BaseException:
+            self.stop()
+            raise
+
+    def restart_if_dead(self) -> bool:
+        """Start again a server that has died meanwhile; True when that was so.
+
+        Raises:
+            ConfigurationError: as for :meth:`start`.
+        """
+        if not self._is_gone():
+            return False
+        self._bring_up()
+        return True
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End the server, by force after ``timeout`` seconds, and leave the folder to others. May be called again."""
+        if self.pid and not self._is_gone():
+            os.kill(self.pid, signal.SIGTERM)
+            if not self._wait_until_gone(timeout):
+                os.kill(self.pid, signal.SIGKILL)
+                self._wait_until_gone(timeout)
+        if self.pid:
+            socket_path.remove(self._socket, self.folder)
+        self.pid = 0
+        self._owner.release()
+
+    def _claim_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            claimed = self._owner.take()
+            if claimed:
+                self._owner.sign(os.getpid())
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot use the data folder {self.folder}: {error.strerror}, check ACKFIRST_DATA_DIR"
+            ) from error
+        if not claimed:
+            raise ConfigurationError(
+                f"the data folder {self.folder.parent} is in use by another ackfirst ({self._owner.signature()}): "
+                "stop that one, or set ACKFIRST_DATA_DIR to another folder"
+            )
+
+    def _bring_up(self) -> None:
+        deadline = time.monotonic() + self._patience
+        while not self._server.take():
+            state = self._state()
+            if state == "ready":
+                self._adopt()
+                return
+            if state == "silent" and time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"a server that was left behind in {self.folder} does not answer ({self._server.signature()}): "
+                    "end it and start again"
+                )
+            time.sleep(POLL)
+        self._launch()
+        self._wait_until_ready()
+
+    def _adopt(self) -> None:
+        with self._client() as client:
+            self.pid = int(client.info("server")["process_id"])
+        self.adopted = True
+        self._process = None
+
+    def _launch(self) -> None:
+        binary = self._binary()
+        try:
+            self._socket.unlink(missing_ok=True)
+            settings = self.folder / "server.conf"
+            settings.write_bytes(
+                config.render(folder=self.folder, socket=self._socket, max_memory=config.half_of_the_memory())
+            )
+            with self._output.open() as output:
+                # Its own session: Ctrl-C must not end it before those who still write to it.
+                self._process = subprocess.Popen(  # noqa: S603 - the binary that we have just looked up
+                    [binary, settings],
+                    # A locale that this machine does not have would keep the server from starting.
+                    env={**os.environ, "LC_ALL": "C"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(self._server.fileno(),),
+                )
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot start {binary} in {self.folder}: {error.strerror}, check ACKFIRST_DATA_DIR"
+            ) from error
+        finally:
+            self._server.release()
+        self.pid = self._process.pid
+        self._server.sign(self.pid)
+        self.adopted = False
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + self._patience
+        while (state := self._state()) != "ready":
+            if self._is_gone() or (state == "silent" and time.monotonic() > deadline):
+                raise ConfigurationError(
+                    f"the embedded server did not start: {self._output.last_line()} (log: {self._output.path})"
+                )
+            time.sleep(POLL)
+
+    def _state(self) -> Literal["ready", "loading", "silent"]:
+        try:
+            with self._client() as client:
+                client.ping()
+        except redis.BusyLoadingError:
+            return "loading"
+        except redis.RedisError:
+            return "silent"
+        return "ready"
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(
+            unix_socket_path=os.fspath(self._socket),
+            socket_timeout=ANSWER,
+            socket_connect_timeout=ANSWER,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def _is_gone(self) -> bool:
+        # The exit code has to be fetched from a child of ours, or it stays a zombie.
+        return self._process.poll() is not None if self._process else self._server.is_free()
+
+    def _wait_until_gone(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while not self._is_gone():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL)
+        return True

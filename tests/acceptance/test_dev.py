@@ -1,0 +1,175 @@
+"""``ackfirst dev`` as somebody uses it who has just installed it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.dev import Dev
+from tests.support.factories import inbound_message
+from tests.support.processes import free_port
+from tests.support.redis_process import RedisProcess
+from tests.support.supervised import is_alive
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def folder(redis_folder: Path) -> Path:
+    folder = redis_folder / "my project"
+    folder.mkdir()
+    return folder
+
+
+def message(number: int) -> dict[str, str]:
+    return inbound_message(message_uuid=f"aaaaaaaa-0000-4000-8000-{number:012d}", text=f"message {number}")
+
+
+def test_a_callback_reaches_its_handler_and_ctrl_c_stops_everything_in_order(folder: Path) -> None:
+    with Dev(folder) as dev:
+        dev.wait_until_ready()
+        assert dev.nexmo.post_json(message(1)) == 200
+        wait_until(lambda: dev.seen == ["message 1"], timeout=20)
+        wait_until(lambda: _dashboard_asks_for_a_password(dev.dashboard_port), timeout=20)
+        queue = dev.queue
+        dev.process.send_signal(signal.SIGINT)
+
+        assert dev.wait(40) == 0
+        stopped = [line["child"] for line in dev.logged("child.stopped")]
+        assert [name for name in stopped if name in ("ingest", "worker", "dashboard")] == [
+            "ingest",
+            "worker",
+            "dashboard",
+        ]
+        assert {line.get("exit_code") for line in dev.logged("child.stopped")} == {0}
+        assert dev.survivors == []
+        assert not is_alive(queue)
+        assert "Traceback" not in dev.output
+        # Had the queue gone first, those who were still there would have complained.
+        assert [line for line in dev.log if line.get("level") in ("warning", "error")] == []
+
+
+def _dashboard_asks_for_a_password(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code == 401
+    except OSError:
+        return False
+    return False
+
+
+def test_ctrl_c_typed_into_a_terminal_ends_it_with_0(folder: Path) -> None:
+    dev = Dev(folder, LOG_FORMAT="console")
+    terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    dev.env["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    with (
+        dev.output_file.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-c", terminal, sys.executable, "-m", "ops.cli", "dev"],
+            cwd=folder,
+            env=dev.env,
+            stdin=subprocess.PIPE,
+            stdout=output,
+        ) as process,
+    ):
+        dev.process = process
+        dev.wait_until_ready()
+        assert process.stdin is not None
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+
+        assert process.wait(40) == 0
+    assert not is_alive(dev.queue)
+
+
+def test_after_kill_9_only_the_queue_is_left_and_the_next_start_takes_it_over(folder: Path) -> None:
+    with Dev(folder, name="killed") as dev:
+        dev.wait_until_ready()
+        wait_until(lambda: len(dev.started) == 5, message="ingest, worker, dashboard, engine, janitor")
+        queue = dev.queue
+        dev.process.kill()
+        wait_until(lambda: dev.survivors == [], message="the children are gone")
+        assert is_alive(queue)
+
+    with Dev(folder, name="next") as dev:
+        dev.wait_until_ready()
+        assert f"(process {queue}, found running)" in dev.output
+        assert dev.nexmo.post_json(message(2)) == 200
+        wait_until(lambda: dev.seen == ["message 2"], timeout=20)
+
+        assert dev.terminate(40) == 0
+    assert not is_alive(queue)
+
+
+def test_a_second_start_on_the_same_data_folder_is_refused(folder: Path) -> None:
+    with Dev(folder, name="first") as first:
+        wait_until(lambda: first.logged("child.started"), timeout=20)
+        with Dev(folder, name="second") as second:
+            assert second.wait() == 2
+            assert second.output == (
+                f"ackfirst: the data folder {(folder / '.ackfirst').resolve()} is in use by another ackfirst "
+                f"(process {first.process.pid}): stop that one, or set ACKFIRST_DATA_DIR to another folder\n"
+            )
+
+        assert first.process.poll() is None
+
+
+def test_a_queue_that_is_killed_comes_back_and_with_it_the_rest(folder: Path) -> None:
+    with Dev(folder) as dev:
+        dev.wait_until_ready()
+        os.kill(dev.queue, signal.SIGKILL)
+        wait_until(lambda: dev.logged("queue.restarted"), timeout=20)
+
+        wait_until(lambda: dev.nexmo.post_json(message(3)) == 200, timeout=20)
+        wait_until(lambda: dev.seen == ["message 3"], timeout=20)
+        assert dev.terminate(40) == 0
+
+
+@pytest.mark.parametrize("setting", ["LISTEN", "DASHBOARD_LISTEN"])
+def test_a_port_in_use_stops_everything_with_the_sentence_of_the_one_that_needs_it(folder: Path, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        with Dev(folder, **{setting: place}) as dev:
+            assert dev.wait(40) == 2
+
+            sentences = [line for line in dev.output.splitlines() if line.startswith("ackfirst: ")]
+            assert len(sentences) == 1
+            assert place in sentences[0]
+            assert dev.survivors == []
+            assert not is_alive(dev.queue)
+
+
+def test_handlers_that_cannot_be_imported_stop_everything(folder: Path) -> None:
+    with Dev(folder, HANDLERS="no_such_module") as dev:
+        assert dev.wait(40) == 2
+
+        assert [line for line in dev.output.splitlines() if line.startswith("ackfirst: ") and "no_such_module" in line]
+        assert dev.survivors == []
+
+
+def test_a_given_redis_is_used_and_is_left_running(folder: Path, own_redis: RedisProcess) -> None:
+    with Dev(folder, REDIS_URL=own_redis.url) as dev:
+        dev.wait_until_ready()
+        assert dev.nexmo.post_json(message(4)) == 200
+        wait_until(lambda: dev.seen == ["message 4"], timeout=20)
+
+        assert dev.terminate(40) == 0
+        assert not (folder / ".ackfirst" / "valkey").exists()
+    with own_redis.client() as client:
+        assert client.ping()
+
+
+def test_a_given_redis_that_is_not_there_is_said_once(folder: Path) -> None:
+    with Dev(folder, REDIS_URL=f"redis://:tidal-Compass@127.0.0.1:{free_port()}/0") as dev:
+        assert dev.wait() == 2
+
+        assert dev.output.startswith("ackfirst: cannot reach Redis at ")
+        assert dev.output.count("\n") == 1
+        assert "tidal-Compass" not in dev.output
