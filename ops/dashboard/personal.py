@@ -1,0 +1,89 @@
+"""What the dashboard may show of a job: no arguments, nothing that a person wrote, no phone numbers."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from shared import masking
+
+# RQ's default description is the call with its arguments (``rq/job.py``: get_call_string). A sentence has a space
+# before its parenthesis, a call has none.
+_CALL: Final = re.compile(r"[\w.<>]+(?=\()")
+
+# Long runs of digits that stand alone. Parts of a UUID have a dash or a letter beside them.
+_NUMBER: Final = re.compile(r"(?<![\w-])\d{7,15}(?![\w-])", re.ASCII)
+
+# Fields of a callback that hold a person's words even where these are a single one.
+_WRITTEN: Final = frozenset({"text", "caption", "title", "name", "keyword"})
+
+# Characters. "Y" and "1" are common answers: masked within quotation marks only, or no traceback could be read.
+_TOO_SHORT: Final = 3
+
+
+def without_arguments(description: str) -> str:
+    """The description of a job; the arguments are left out where it is a call, phone numbers are masked."""
+    call = _CALL.match(description)
+    return f"{call[0]}(…)" if call else without_numbers(description)
+
+
+def without_numbers(text: str) -> str:
+    """The same text with every phone number masked."""
+    return _NUMBER.sub(lambda found: masking.number(found[0]), text)
+
+
+def without_texts(text: str, arguments: Any) -> str:
+    """The same text, for example a traceback, with every quotation of the job's own arguments masked."""
+    for quoted in sorted(set(_texts(arguments)), key=len, reverse=True):
+        for spelling in (quoted, repr(quoted)[1:-1], json.dumps(quoted)[1:-1]):
+            text = re.sub(_quotation(spelling), masking.text(quoted), text)
+    return text
+
+
+def _quotation(spelling: str) -> str:
+    literally = re.escape(spelling)
+    return literally if len(spelling) > _TOO_SHORT else rf"(?<=['\"]){literally}(?=['\"])"
+
+
+def _texts(arguments: Any) -> Iterator[str]:
+    # A stack instead of recursion: how deep a message is nested is up to its sender.
+    pending: list[tuple[str, Any]] = [("", arguments)]
+    while pending:
+        name, value = pending.pop()
+        match value:
+            case dict():
+                pending.extend(value.items())
+            case list():
+                pending.extend((name, item) for item in value)
+            case str() if value.strip():
+                inside = _inside(value)
+                if inside is not None or " " in value or name in _WRITTEN:
+                    yield value
+                pending.append((name, inside))
+
+
+def _inside(value: str) -> Any:
+    """What a text holds that is a JSON object or a form; None when it is neither."""
+    if value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return dict(parse_qsl(value)) or None
+
+
+def masked(value: Any) -> Any:
+    """The same JSON value with every phone number masked, as text or as number, in keys too."""
+    match value:
+        case dict():
+            return {without_numbers(str(name)): masked(item) for name, item in value.items()}
+        case list():
+            return [masked(item) for item in value]
+        case str():
+            return without_numbers(value)
+        case int() if not isinstance(value, bool):
+            text = without_numbers(str(value))
+            return value if text == str(value) else text
+        case _:
+            return value
