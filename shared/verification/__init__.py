@@ -1,0 +1,10 @@
+"""Is a callback genuine? Pure: the answer depends on the accounts, the callback and the time.
+
+Three ways to tell: a token that covers the body, a ``sig`` that covers the parameters, or an account that allows a
+family to come unsigned.
+"""
+
+from shared.verification.result import Verification
+from shared.verification.verifier import Verifier
+
+__all__ = ["Verification", "Verifier"]

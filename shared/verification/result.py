@@ -1,0 +1,36 @@
+"""What verification found out about one callback."""
+
+from dataclasses import dataclass
+
+from shared.nexmo.callback import Family
+from shared.nexmo.reading import Reading
+from shared.policy import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The verdict and the evidence for it."""
+
+    verdict: Verdict
+    """One of verified, probe, unreadable, suspect, unsigned, forged."""
+    reason: str
+    """The check that decided, a short kebab-case name from a fixed set: fit for a log line and a metric's label."""
+    account: str | None = None
+    """The ``api_key`` of one of our accounts: confirmed, or of a suspect callback only claimed. None when verified:
+    several accounts allow this family unsigned, and nothing in the callback says which one it is."""
+    claimed_account: str | None = None
+    """The ``api_key`` that the callback names. A stranger's text unless verified: never a metric's label."""
+    application_id: str | None = None
+    """Claim of a token whose signature holds; None otherwise."""
+    reading: Reading | None = None
+    """The callback's fields, where they were looked at and could be read."""
+    family: Family | None = None
+    """The family of ``reading``; None without one."""
+    iat: int | None = None
+    """Claim of a token whose signature holds, Unix seconds. Evidence, never a key."""
+    jti: str | None = None
+    """Claim of a token whose signature holds. Evidence, never a key."""
+    secret: int | None = None
+    """Which of the account's secrets confirmed it, counted from 0."""
+    skew: float | None = None
+    """Seconds by which a token whose signature holds was issued in our future; None if it was not."""

@@ -1,0 +1,44 @@
+"""The empty request by which Nexmo checks a URL when it is saved."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.policy import Verdict
+from tests.support.callbacks import callback, get_callback
+from tests.support.signing import account, judge, signed, verifier
+
+METHODS = ["GET", "HEAD", "POST"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("query", ["", "token=secret", "token=", "token=a&token=b", "&"])
+def test_a_request_without_body_and_parameters_of_its_own_is_a_probe(method: str, query: str) -> None:
+    found = judge(callback(method=method, query=query))
+    assert (found.verdict, found.reason, found.account) == (Verdict.PROBE, "empty-request", None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_is_one_with_a_token_in_the_header_too(method: str) -> None:
+    for authorization in ("Bearer x", f"Bearer {signed(b'')}", "Basic x"):
+        assert judge(replace(callback(method=method), authorization=authorization)).verdict is Verdict.PROBE
+
+
+def test_it_is_one_for_every_account_even_with_a_url_token() -> None:
+    asks = verifier(account(url_token="secret", allow_unsigned=frozenset()))
+    assert judge(callback(method="GET", query="token=wrong"), by=asks).verdict is Verdict.PROBE
+
+
+@pytest.mark.parametrize("query", ["token=secret&text=hello", "Token=secret", "sig=" + "0" * 32])
+def test_a_request_with_any_other_parameter_is_not(query: str) -> None:
+    assert judge(callback(method="GET", query=query)).verdict is Verdict.UNSIGNED
+
+
+def test_a_request_with_a_body_is_not() -> None:
+    assert judge(callback(b"token=secret")).verdict is Verdict.UNSIGNED
+    assert judge(callback(b"{}", content_type="application/json")).verdict is Verdict.UNSIGNED
+
+
+def test_a_request_with_too_many_parameters_to_read_is_not() -> None:
+    assert judge(callback(method="GET", query="token=&" * 100_000)).verdict is Verdict.UNSIGNED
+    assert judge(get_callback({f"p{number}": "" for number in range(5000)})).verdict is Verdict.UNSIGNED
