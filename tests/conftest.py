@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 import redis
 import redis.asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.support.redis_process import RedisProcess
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("ackfirst", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ackfirst")
 
 
 @pytest.fixture(autouse=True)

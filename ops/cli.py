@@ -1,0 +1,91 @@
+"""The ``ackfirst`` command. Every subcommand is a module that is imported when it is called, never before."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import IO, Any, Final, NamedTuple
+
+import click
+
+from shared.errors import ConfigurationError
+
+
+class Entry(NamedTuple):
+    """Where a subcommand lives, and the line that ``ackfirst --help`` shows without importing it."""
+
+    target: str
+    """``module:attribute`` of a click command."""
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
+    {
+        "dev": Entry("ops.dev:command", "Run everything in one terminal, with a private Valkey."),
+        "demo": Entry("simulator.demo:command", "Show the whole road on this machine and print the ledger."),
+        "ingest": Entry("ingest.command:command", "Answer Nexmo's callbacks and queue the events."),
+        "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
+        "dashboard": Entry("ops.dashboard.command:command", "Show queues, workers and dead letters in a browser."),
+        "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
+        "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
+    }
+)
+
+
+class _Refusal(click.ClickException):
+    """A configuration that cannot work: one sentence, no traceback, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"ackfirst: {self.format_message()}", file=file, err=file is None)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named by dotted strings."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order of the table: the first is what a newcomer wants."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the one command that was asked for."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        """List the commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what the operator must change ends in a sentence instead of a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            raise _Refusal(str(error)) from error
+
+
+def _version() -> str:
+    try:
+        return version("ackfirst")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="ackfirst", message="%(prog)s %(version)s")
+def main() -> None:
+    """Answer Nexmo (Vonage) callbacks at once, process them later.
+
+    Settings come from ACKFIRST_* environment variables (docs/settings.md), accounts from ackfirst.toml. To begin:
+    ackfirst dev.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="ackfirst")

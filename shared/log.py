@@ -1,0 +1,133 @@
+"""One way out for every log line: ours (structlog) and those of libraries (logging), JSON or for the eye."""
+
+import json
+import logging
+import sys
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any, Final, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor
+
+from shared import masking
+
+#: Fields that name a person. Masked unless the operator asks for them.
+_NUMBERS: Final = frozenset({"sender", "recipient", "from", "to", "msisdn", "number"})
+_TEXTS: Final = frozenset({"text", "body", "raw", "payload"})
+_PERSONAL: Final = _NUMBERS | _TEXTS
+#: Never shown. ``secret`` as a number says which secret matched: only its text would be one.
+_SECRETS: Final = frozenset(
+    {"secret", "secrets", "signature_secret", "password", "token", "authorization", "url_token"}
+)
+
+
+def configure(
+    *,
+    format: Literal["json", "console"] | None,  # noqa: A002 - what the setting is called
+    level: str,
+    personal: bool = False,
+    stream: TextIO | None = None,
+) -> None:
+    """Send every log line of this process to ``stream``, one line an event.
+
+    Args:
+        format: ``json`` or ``console``; None chooses ``console`` where ``stream`` is a terminal.
+        level: The least severe level that is written: ``debug``, ``info``, ``warning`` or ``error``.
+        personal: Show numbers and texts as they are.
+        stream: Where to; standard error by default, so that a command's own output stays clean.
+    """
+    stream = stream or sys.stderr
+    chosen = format or ("console" if stream.isatty() else "json")
+    lines = _console(colours=stream.isatty()) if chosen == "console" else _JSON
+    structlog.configure(
+        processors=[*_common(personal=personal), *lines],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Lines(stream),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_logging(stream, level, [*_common(personal=personal)], [*lines])
+
+
+def _common(*, personal: bool) -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide_secrets,
+        *([] if personal else [_mask_personal]),
+    ]
+
+
+def _adopt_logging(stream: TextIO, level: str, first: list[Processor], last: list[Processor]) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *first],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+
+
+class _Lines:
+    """Writes finished lines. A full disk or a closed pipe costs the line, never the callback that it is about."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _hide_secrets(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    if _SECRETS.isdisjoint(event):
+        return event
+    for name in _SECRETS & event.keys():
+        if not isinstance(event[name], int | None):
+            event[name] = "•••"
+    return event
+
+
+def _mask_personal(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    if _PERSONAL.isdisjoint(event):
+        return event
+    for name in _NUMBERS & event.keys():
+        if isinstance(event[name], str):
+            event[name] = masking.number(event[name])
+    for name in _TEXTS & event.keys():
+        if event[name] is not None:
+            event[name] = masking.text(str(event[name]))
+    return event
+
+
+def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(event, default=repr).decode()
+    except TypeError:  # lone surrogates, huge integers, keys that are no text: what a stranger's bytes may become
+        return json.dumps({str(name): value for name, value in event.items()}, default=repr, skipkeys=True)
+
+
+_JSON: Final[list[Processor]] = [structlog.processors.format_exc_info, _json_line]
+
+
+def _console(*, colours: bool) -> list[Processor]:
+    # The plain formatter: others print local variables, and with them secrets.
+    renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
+    return [_printable, renderer]
+
+
+def _printable(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Control characters and lone surrogates as escapes: a stranger's bytes never steer the operator's terminal."""
+    for name, value in event.items():
+        if isinstance(value, str) and name != "exception" and not value.isprintable():
+            event[name] = value.encode("unicode_escape").decode()
+    return event

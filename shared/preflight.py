@@ -1,0 +1,89 @@
+"""Could this Redis lose or refuse what we acknowledge? Asked once at the start, answered as a list of findings."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+from redis.exceptions import RedisError
+
+OLDEST_VERSION: Final = (6, 2)
+"""The first that has ``LMOVE``, by which a job moves to a worker without a moment in which it is nowhere."""
+
+HEADROOM: Final = 0.8
+"""Share of ``maxmemory`` above which there is little room left for a backlog."""
+
+_UNREADABLE: Final = "it is not known whether an acknowledged callback survives a crash of Redis"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One setting of the server that is not as it should be."""
+
+    setting: str
+    found: str
+    wanted: str
+    consequence: str
+
+    def __str__(self) -> str:
+        return f"Redis: {self.setting} is {self.found}, wanted is {self.wanted}: {self.consequence}"
+
+
+def inspect(client: redis.Redis) -> list[Finding]:
+    """What could cost events on this server; an empty list when nothing could.
+
+    A managed service may forbid ``CONFIG``: what then cannot be known is a finding that says so. Never raises a
+    driver's exception.
+    """
+    info = _read(client.info)
+    if not info:
+        return [Finding("INFO", "not readable", "readable", _UNREADABLE)]
+    return [*_version(info), *_eviction(info), *_persistence(info, client), *_memory(info)]
+
+
+def _read(ask: Any, *arguments: str) -> Mapping[str, Any]:
+    try:
+        answer: Mapping[str, Any] = ask(*arguments)
+    except RedisError:
+        return {}
+    return answer
+
+
+def _version(info: Mapping[str, Any]) -> Iterator[Finding]:
+    found = str(info.get("redis_version", "0"))
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_VERSION:
+        wanted = f"{OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} or newer"
+        yield Finding("version", found, wanted, "workers cannot take jobs, they need LMOVE")
+
+
+def _eviction(info: Mapping[str, Any]) -> Iterator[Finding]:
+    found = str(info.get("maxmemory_policy", "unknown"))
+    if found != "noeviction":
+        yield Finding("maxmemory-policy", found, "noeviction", "a full server throws queued events away")
+
+
+def _persistence(info: Mapping[str, Any], client: redis.Redis) -> Iterator[Finding]:
+    if not info.get("aof_enabled"):
+        yield Finding("appendonly", "no", "yes", "a crash or restart of Redis loses acknowledged callbacks")
+        return
+    fsync = _read(client.config_get, "appendfsync").get("appendfsync")
+    if fsync is None:
+        yield Finding("appendfsync", "not readable", "always", _UNREADABLE)
+    elif _text(fsync) != "always":
+        yield Finding("appendfsync", _text(fsync), "always", "a power failure loses the last acknowledged callbacks")
+
+
+def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if limit and used >= HEADROOM * limit:
+        yield Finding(
+            "used_memory",
+            f"{used / limit:.0%} of maxmemory",
+            f"less than {HEADROOM:.0%}",
+            "a full server refuses new events, and callbacks are answered 503",
+        )
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,68 @@
+"""The table of ``docs/settings.md``, as the model has it. ``python -m tests.support.settings_table`` prints it."""
+
+from enum import Enum
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from shared.environment import variable
+from shared.settings import SECRETS, Settings
+
+_UNITS = {
+    "s": ("_age", "_deadline", "_grace", "_schedule", "_seconds", "_timeout", "_ttl"),
+    "bytes": ("_bytes",),
+    "callbacks": ("_records",),
+    "callbacks/s": ("_rate",),
+    "connections": ("_connections",),
+}
+_LONGER = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def table() -> str:
+    """Markdown, one row a setting, in the order of the model."""
+    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
+    return "\n".join(["| name | default | unit | meaning |", "| --- | --- | --- | --- |", *rows])
+
+
+def unit(name: str) -> str:
+    """Unit of a setting by its name; empty when it is not a quantity."""
+    return next((unit for unit, suffixes in _UNITS.items() if name.endswith(suffixes)), "")
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    default = _words(field.default, unit(name))
+    file = " Also as `…_FILE`." if name in SECRETS else ""
+    cells = (f"`{variable(name)}`", default and f"`{default}`", unit(name), f"{field.description}{file}")
+    return f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|"
+
+
+def _words(value: object, measured_in: str) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_words(part, measured_in) for part in value)
+    if isinstance(value, int | float) and measured_in == "s":
+        return _spell(value)
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool() | float():
+            return f"{value:g}"
+        case SecretStr():
+            return value.get_secret_value()
+        case Enum():
+            return str(value.value)
+        case _:
+            return str(value)
+
+
+def _spell(value: float) -> str:
+    """With the largest unit that leaves a whole number: ``3d``, ``2m``, ``0.25s``."""
+    letter, size = next((pair for pair in _LONGER if value % pair[1] == 0), ("s", 1))
+    return f"{value / size:g}{letter}"
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201 - what it is for
