@@ -55,10 +55,11 @@ class Event:
     recipient: str | None
     """Number without ``+``, or an id. Of a receipt: the phone that we wrote to."""
     text: str | None
-    """What a person would read: the message's text, else a caption, a button's text, a reply's title, a place's name, an
-    emoji (``shared.nexmo.content`` has the table). Empty if an empty text was sent, None if there is none."""
+    """What a person would read: the message's text, else a caption, a button's text, a reply's title, a place's name,
+    an emoji (``shared.nexmo.content`` has the table). Empty if an empty text was sent, None if there is none."""
     content_type: str | None
-    """``text``, ``image``, …: v1 ``message_type``, v0.1 ``content.type``, ``text`` where only a text is there."""
+    """``text``, ``image``, …: v1 ``message_type``, v0.1 ``content.type``, ``text`` where only a text is there (SMS
+    API: ``text`` also for ``unicode``, or ``binary``)."""
     occurred_at: datetime | None
     """When it happened according to the provider, UTC; None if it said nothing readable."""
     received_at: datetime
@@ -79,7 +80,10 @@ class Event:
     """The request's body (for a GET: its query string), byte for byte."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The event as JSON-ready values: times as ISO 8601 text, ``raw`` as text (undecodable bytes replaced)."""
+        """The event as JSON-ready values: times as ISO 8601 text, ``raw`` as text.
+
+        What UTF-8 cannot hold (undecodable bytes, lone surrogates) becomes U+FFFD, so that the JSON text is valid.
+        """
         fields = {name: getattr(self, name) for name in self.__slots__}
         return {name: _plain(value) for name, value in fields.items()}
 
@@ -90,11 +94,28 @@ class Event:
 
 def _plain(value: Any) -> Any:
     match value:
+        case str():
+            return value if value.isascii() else _without_surrogates(value)
+        case dict():
+            return {_plain(name): _plain(member) for name, member in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case _:
+            return _plain_of_event(value)
+
+
+def _plain_of_event(value: Any) -> Any:
+    match value:
         case datetime():
             return value.isoformat()
         case bytes():
             return value.decode("utf-8", "replace")
         case EventError() | Price():
-            return {name: getattr(value, name) for name in value.__slots__}
+            return {name: _plain(getattr(value, name)) for name in value.__slots__}
         case _:
             return value
+
+
+def _without_surrogates(text: str) -> str:
+    # Through UTF-16 each stray surrogate becomes one U+FFFD; UTF-8 would make three of it.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
