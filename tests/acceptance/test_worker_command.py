@@ -1,0 +1,153 @@
+"""``ackfirst worker`` as an operator runs it."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from shared import keys
+from tests.support.factories import make_envelope
+from tests.support.handlers import calls, write_handlers
+from tests.support.jobs import enqueue, status
+from tests.support.processes import Cli, run_cli
+from tests.support.redis_process import RedisProcess
+from tests.support.waiting import wait_until
+
+
+def _env(url: str, **settings: str) -> dict[str, str]:
+    given = {"redis_url": url, "retry_schedule": "1s,1s", "log_format": "json", "handlers": "my_handlers", **settings}
+    return {f"ACKFIRST_{name.upper()}": value for name, value in given.items()}
+
+
+def test_retries_and_dead_letters_need_nothing_but_the_command(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(
+        tmp_path,
+        """
+        @on(application="flaky")
+        def flaky(event, context):
+            note("flaky", context.attempt)
+            if context.attempt < 3:
+                raise OSError("down")
+
+        @on(application="dead")
+        def dead(event, context):
+            note("dead", context.attempt)
+            raise KeyError("gone")
+        """,
+    )
+    flaky = make_envelope(application_id="flaky", lane="flaky")
+    dead = make_envelope(application_id="dead", lane="dead")
+    with Cli("worker", "--processes", "2", cwd=tmp_path, env=_env(redis_url)) as worker:
+        wait_until(lambda: redis_sync.scard("rq:workers") == 2, timeout=20)
+        enqueue(redis_sync, flaky, dead)
+        wait_until(lambda: status(redis_sync, flaky.id) == "finished", timeout=20)
+        wait_until(lambda: status(redis_sync, dead.id) == "failed", timeout=20)
+        expected = [f"{name} {attempt}" for name in ("dead", "flaky") for attempt in (1, 2, 3)]
+        assert sorted(calls(redis_sync)) == expected
+        Job.fetch(dead.id, connection=redis_sync, serializer=JSONSerializer).requeue()
+        wait_until(lambda: len(calls(redis_sync)) == 9, timeout=20, message="requeued with a fresh budget")
+        assert worker.terminate() == 0
+    assert redis_sync.scard("rq:workers") == 0
+    assert not redis_sync.exists(keys.JANITOR_LEASE)
+    assert '"event":"event.processed"' in worker.output
+    assert "447700900417" not in worker.output
+
+
+def test_a_killed_engine_is_replaced(redis_sync: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+    write_handlers(tmp_path, "@on()\ndef run(event):\n    note(os.getpid())\n")
+    with Cli("worker", cwd=tmp_path, env=_env(redis_url)):
+        enqueue(redis_sync, make_envelope())
+        [first] = wait_until(lambda: calls(redis_sync), timeout=20)
+        os.kill(int(first), signal.SIGKILL)
+        enqueue(redis_sync, make_envelope())
+        wait_until(lambda: len(calls(redis_sync)) == 2, timeout=20)
+        assert calls(redis_sync)[1] != first
+
+
+def test_due_retries_are_promoted_after_a_janitor_was_killed(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(
+        tmp_path, "@on()\ndef flaky(event, context):\n    note(context.attempt)\n    assert context.attempt > 1\n"
+    )
+    envelope = make_envelope()
+    with Cli("worker", cwd=tmp_path, env=_env(redis_url)) as worker:
+        token = wait_until(lambda: redis_sync.get(keys.JANITOR_LEASE), timeout=20)
+        os.kill(int(token.decode().split(":")[-2]), signal.SIGKILL)
+        enqueue(redis_sync, envelope)
+        wait_until(lambda: status(redis_sync, envelope.id) == "finished", timeout=30)
+        assert calls(redis_sync) == ["1", "2"]
+        assert worker.terminate() == 0
+
+
+def test_engines_and_janitor_outlive_a_restart_of_redis(own_redis: RedisProcess, tmp_path: Path) -> None:
+    write_handlers(
+        tmp_path, "@on()\ndef flaky(event, context):\n    note(context.attempt)\n    assert context.attempt > 1\n"
+    )
+    envelope = make_envelope()
+    with Cli("worker", cwd=tmp_path, env=_env(own_redis.url)) as worker:
+        with own_redis.client() as client:
+            wait_until(lambda: client.exists(keys.JANITOR_LEASE) and client.scard("rq:workers"), timeout=20)
+        own_redis.kill()
+        wait_until(lambda: worker.output.count("redis.unavailable") > 2, timeout=20)
+        own_redis.start()
+        with own_redis.client() as client:
+            enqueue(client, envelope)
+            wait_until(lambda: status(client, envelope.id) == "finished", timeout=30)
+            assert calls(client) == ["1", "2"]
+        assert "child.ended" not in worker.output, "nobody had to be restarted"
+        assert worker.terminate() == 0
+
+
+def test_a_burst_runs_what_waits_and_what_is_due_and_ends(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(tmp_path, "@on()\ndef run(event):\n    note(event.id)\n")
+    waiting, due = make_envelope(), make_envelope()
+    enqueue(redis_sync, waiting, due)
+    redis_sync.lrem(keys.queue(due.lane), 0, due.id)
+    redis_sync.hset(keys.job(due.id), "status", "scheduled")
+    redis_sync.zadd(keys.scheduled(due.lane), {due.id: 1})
+    done = run_cli("worker", "--burst", cwd=tmp_path, env=_env(redis_url))
+    assert done.process.returncode == 0
+    assert sorted(calls(redis_sync)) == sorted([waiting.id, due.id])
+
+
+def test_a_broken_handler_module_ends_the_worker_with_one_sentence(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(tmp_path, "@on('inbound-massage')\ndef typo(event): ...\n")
+    envelope = make_envelope()
+    enqueue(redis_sync, envelope)
+    done = run_cli("worker", cwd=tmp_path, env=_env(redis_url))
+    assert done.process.returncode == 2
+    [sentence] = [line for line in done.output.splitlines() if line.startswith("ackfirst:")]
+    assert "my_handlers" in sentence
+    assert "inbound-massage" in sentence
+    assert re.search(r"my_handlers\.py, line \d+", sentence)
+    assert "ACKFIRST_HANDLERS" in sentence
+    assert "Traceback" not in done.output
+    assert status(redis_sync, envelope.id) == "queued"
+
+
+def test_without_handlers_the_worker_says_so_and_events_finish(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    envelope = make_envelope()
+    enqueue(redis_sync, envelope)
+    done = run_cli("worker", "--burst", cwd=tmp_path, env=_env(redis_url, handlers=""))
+    assert done.process.returncode == 0
+    assert "worker.no-handlers" in done.output
+    assert status(redis_sync, envelope.id) == "finished"
+
+
+def test_burst_with_several_processes_is_refused(tmp_path: Path) -> None:
+    done = run_cli("worker", "--burst", "--processes", "2", cwd=tmp_path)
+    assert done.process.returncode == 2
+    assert "--burst works in one process" in done.output

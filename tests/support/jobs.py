@@ -1,0 +1,88 @@
+"""Jobs in a real Redis, and engines that run them in the test's own process."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from structlog.testing import capture_logs
+
+from shared import keys
+from shared.envelope import Envelope
+from shared.job import JobOptions, job_fields
+from shared.settings import Settings, load_settings
+from workers.engine import work
+from workers.handler import handler_of
+from workers.registry import Registry
+
+OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
+
+
+def enqueue(client: redis.Redis, *envelopes: Envelope, options: JobOptions = OPTIONS) -> None:
+    """Put envelopes into their lanes, as ingest does."""
+    with client.pipeline() as pipeline:
+        for envelope in envelopes:
+            pipeline.hset(keys.job(envelope.id), mapping=job_fields(envelope, options, now=time.time()))
+            pipeline.sadd(keys.RQ_QUEUES, keys.queue(envelope.lane))
+            pipeline.sadd(keys.LANES, envelope.lane)
+            pipeline.rpush(keys.queue(envelope.lane), envelope.id)
+            pipeline.rpush(keys.BELL, "1")
+            pipeline.ltrim(keys.BELL, 0, keys.BELL_LIMIT - 1)
+        pipeline.execute()
+
+
+def status(client: redis.Redis, job_id: str) -> str | None:
+    """RQ's status of a job; None when its hash is gone."""
+    found = client.hget(keys.job(job_id), "status")
+    return found.decode() if found else None
+
+
+def statuses(client: redis.Redis, envelopes: list[Envelope]) -> set[str | None]:
+    return {status(client, envelope.id) for envelope in envelopes}
+
+
+def lane_is_empty(client: redis.Redis, lane: str) -> bool:
+    """Nothing waits in the lane, nothing is taken but not started, nothing is running."""
+    waiting = client.llen(keys.queue(lane)) + client.llen(keys.intermediate(lane))
+    return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
+
+
+def settings_for(url: str, **overrides: str) -> Settings:
+    """Settings whose retries come at once unless ``retry_schedule`` says otherwise."""
+    given = {"redis_url": url, "retry_schedule": "0s,0s", **overrides}
+    return load_settings({f"ACKFIRST_{name.upper()}": value for name, value in given.items()})
+
+
+def registry_of(settings: Settings, *functions: Callable[..., Any]) -> Registry:
+    waits = len(settings.retry_schedule)
+    return Registry(handler_of(one, timeout=settings.handler_timeout, retries=waits) for one in functions)
+
+
+def burst(
+    url: str,
+    *functions: Callable[..., Any],
+    lanes: tuple[str, ...] = (),
+    logged: list[Any] | None = None,
+    **overrides: str,
+) -> int:
+    """Run decorated functions on everything that waits; how many jobs were run. ``logged`` receives the log's lines."""
+    settings = settings_for(url, **overrides)
+    with signal_handlers_put_back(), capture_logs() as lines:
+        done = work(settings, registry_of(settings, *functions), pinned=lanes, burst=True)
+    if logged is not None:
+        logged.extend(lines)
+    return done
+
+
+@contextmanager
+def signal_handlers_put_back() -> Iterator[None]:
+    """An engine takes over the signals of its process; a test gives them back."""
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    former = [signal.getsignal(one) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, former, strict=True):
+            signal.signal(one, handler)

@@ -1,0 +1,60 @@
+"""The alarm that ends what does not end by itself."""
+
+import signal
+import threading
+import time
+from types import FrameType
+
+import pytest
+
+from workers.deadline import within
+from workers.verdicts import HandlerTimeout
+
+
+def test_what_ends_in_time_returns_its_value_and_leaves_no_alarm() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    assert within(5, lambda: 7) == 7
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_what_takes_longer_is_ended() -> None:
+    began = time.monotonic()
+    with pytest.raises(HandlerTimeout, match=r"0\.05 s"):
+        within(0.05, lambda: time.sleep(10))
+    assert time.monotonic() - began < 5
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_errors_pass_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        within(5, lambda: 1 / 0)
+
+
+def test_an_alarm_that_was_running_goes_on_with_the_time_that_it_has_left() -> None:
+    rung: list[float] = []
+
+    def ring(_signum: int, _frame: FrameType | None) -> None:
+        rung.append(time.monotonic())
+
+    former = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 60)
+        within(5, lambda: time.sleep(0.05))
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 50 < left < 60
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        within(5, lambda: time.sleep(0.1))
+        time.sleep(0.1)
+        assert rung, "it was due meanwhile, and rings afterwards"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+def test_another_thread_runs_without_a_limit() -> None:
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(within(0.01, lambda: 7)))
+    thread.start()
+    thread.join()
+    assert results == [7]

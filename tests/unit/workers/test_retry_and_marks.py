@@ -1,0 +1,90 @@
+"""The waits between attempts, what is remembered between them, and what RQ is told."""
+
+from datetime import UTC, datetime
+
+import pytest
+import redis
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from rq.utils import utcformat
+
+from workers import RetryLater, steering
+from workers.marks import Mark, State, decode
+from workers.patience import Patience
+from workers.promoter import rq_time
+from workers.retry import JITTER, Schedule, whole_seconds
+
+WAITS = (5, 30, 120, 600, 3600, 21_600)
+
+
+@given(attempts=st.integers(1, 50), chance=st.floats(0, 1))
+def test_a_wait_is_that_of_the_schedule_give_or_take_a_fifth(attempts: int, chance: float) -> None:
+    wait = Schedule(WAITS, random=lambda: chance).wait(attempts)
+    base = WAITS[min(attempts, len(WAITS)) - 1]
+    assert base * (1 - JITTER) - 1e-6 <= wait <= base * (1 + JITTER) + 1e-6
+
+
+@given(st.floats(-1e6, 1e6))
+def test_whole_seconds_are_never_earlier_and_at_most_a_second_later(wait: float) -> None:
+    assert max(0.0, wait) <= whole_seconds(wait) <= max(0.0, wait) + 1
+
+
+@given(st.sampled_from(State), st.integers(0, 1000), st.floats(0, 4e9))
+def test_a_mark_survives_its_encoding(state: State, attempts: int, at: float) -> None:
+    mark = Mark(state, attempts, at)
+    assert decode(mark.encode()) == mark
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b"null", b'{"s":"odd","n":1}', b'{"s":"done"}', b"\xff"])
+def test_what_is_no_mark_is_none(text: bytes) -> None:
+    assert decode(text) is None
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_retry_later_refuses_a_time_that_never_comes(seconds: float) -> None:
+    with pytest.raises(ValueError, match="RetryLater wants"):
+        RetryLater(seconds)
+
+
+@pytest.mark.parametrize("left", [None, 0, 1, 6])
+@pytest.mark.parametrize("wait", [0, 7])
+def test_rq_follows_the_steering_and_keeps_its_own_retries(left: int | None, wait: int) -> None:
+    job = Queue("q", connection=Redis(), serializer=JSONSerializer).create_job("os.getcwd")
+    job.retries_left, job.retry_intervals = left, [5, 30, 120]
+    steering.again(job, wait)
+    assert job.should_retry
+    assert job.get_retry_interval() == wait
+    assert job.retries_left == max(left or 0, 1) + 1, "RQ takes one off"
+    steering.never_again(job)
+    assert not job.should_retry
+
+
+def test_patience_waits_longer_and_longer_but_never_long() -> None:
+    pauses: list[float] = []
+    failures = iter([redis.ConnectionError(), redis.TimeoutError(), *[redis.exceptions.ReadOnlyError()] * 6, None])
+
+    def action() -> str:
+        if (error := next(failures)) is not None:
+            raise error
+        return "answer"
+
+    with structlog.testing.capture_logs() as lines:
+        assert Patience(log=structlog.get_logger(), sleep=pauses.append)(action) == "answer"
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2])
+    assert [line["event"] for line in lines] == ["redis.unavailable"] * 8 + ["redis.available"]
+
+
+def test_patience_is_for_outages_only() -> None:
+    def wrong() -> None:
+        raise redis.ResponseError("WRONGTYPE")
+
+    with pytest.raises(redis.ResponseError):
+        Patience(log=structlog.get_logger(), sleep=lambda _: None)(wrong)
+
+
+def test_the_time_of_a_promotion_is_written_as_rq_writes_times() -> None:
+    assert rq_time(1_772_615_728.25) == utcformat(datetime.fromtimestamp(1_772_615_728.25, UTC))

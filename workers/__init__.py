@@ -1,0 +1,24 @@
+"""The RQ side: takes events from their lanes and runs your handlers, with retries.
+
+The path of an event::
+
+    lane (RQ queue) ─ take ─▶ job ─ decode ─▶ envelope ─ parse ─▶ event ─ dispatch ─▶ handlers
+                                                                                         │
+         finished ◀── every handler is done or has discarded the event ──────────────────┤
+         retry at … ◀── a handler wants another attempt: only that one runs again ───────┤
+         dead letter ◀── a handler is over its retries; the others stay finished ────────┘
+
+A module with handlers needs this package and nothing else of ours::
+
+    from workers import Discard, RetryLater, on
+
+    @on("message-status", status={"rejected", "undeliverable"})
+    def alert(event, context): ...
+"""
+
+from shared.nexmo.event import Event
+from workers.context import Context
+from workers.handler import on
+from workers.verdicts import Discard, RetryLater
+
+__all__ = ["Context", "Discard", "Event", "RetryLater", "on"]

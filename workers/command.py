@@ -1,0 +1,65 @@
+"""``ackfirst worker``: a pool of engines and a janitor under one supervisor."""
+
+import logging
+import os
+
+import click
+import structlog
+
+from shared import log
+from shared.settings import Settings, load_settings
+from shared.supervisor import Child, Supervisor, die_with_parent, reexec
+
+
+@click.command(short_help="Run your handlers on the queued events.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="How many engines.")
+@click.option("--lane", "lanes", multiple=True, help="Serve this lane only; may be given several times.")
+@click.option("--burst", is_flag=True, help="End when the lanes are empty: one process, no janitor.")
+@click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
+def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: bool) -> None:
+    """Run the handlers of ACKFIRST_HANDLERS on the queued events, with retries, until SIGTERM."""
+    if burst and processes > 1:
+        raise click.UsageError("--burst works in one process: leave --processes out.")
+    settings = load_settings(os.environ)
+    log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    for name in ("rq", "rq.worker"):  # the second sets itself to INFO where it finds no level
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if role == "janitor":
+        _tidy(settings)
+    elif role == "engine" or burst:
+        _work(settings, lanes, burst=burst)
+    else:
+        raise SystemExit(_supervise(settings, processes, lanes))
+
+
+def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...]) -> int:
+    die_with_parent()
+    pinned = [part for lane in lanes for part in ("--lane", lane)]
+    engine = reexec("worker", "--role", "engine", *pinned)
+    children = [Child(name=f"engine-{number}", argv=engine) for number in range(1, processes + 1)]
+    children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))
+    return Supervisor(children, grace=settings.stop_grace, log=structlog.get_logger("worker")).run()
+
+
+def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool) -> None:
+    die_with_parent()
+    # Only an engine needs RQ and the user's modules: the supervisor stays light.
+    from workers.engine import work  # noqa: PLC0415 - see above
+    from workers.runtime import load_handlers  # noqa: PLC0415 - see above
+
+    registry = load_handlers(settings)
+    events = structlog.get_logger("workers")
+    if not registry:
+        events.warning("worker.no-handlers", hint="set ACKFIRST_HANDLERS: until then events finish without any effect")
+    events.info(
+        "worker.started", pid=os.getpid(), handlers=[handler.name for handler in registry], lanes=lanes or "all"
+    )
+    jobs = work(settings, registry, pinned=lanes, burst=burst)
+    events.info("worker.stopped", pid=os.getpid(), jobs=jobs)
+
+
+def _tidy(settings: Settings) -> None:
+    die_with_parent()
+    from workers.engine import tidy  # noqa: PLC0415 - as above
+
+    tidy(settings)

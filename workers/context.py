@@ -1,0 +1,23 @@
+"""What a handler is told besides the event."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The second argument of a handler that takes two."""
+
+    attempt: int
+    """1 for the first attempt of *this* handler with this event."""
+    retries_left: int
+    """How many attempts follow when this one fails."""
+    handler: str
+    """``module.function``."""
+    idempotency_key: str
+    """``<event id>:<handler>``, the same in every attempt: give it to services that take such a key."""
+    log: "FilteringBoundLogger"
+    """A structlog logger that already knows the event, the handler and the attempt."""

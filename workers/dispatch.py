@@ -1,0 +1,161 @@
+"""Which handlers of an event run now, and what their ending means: the core of a worker, without Redis or RQ."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from shared.nexmo.event import Event
+from workers.context import Context
+from workers.handler import Handler
+from workers.marks import Mark, State
+from workers.report import Report
+from workers.retry import Schedule, whole_seconds
+from workers.verdicts import Discard, ForcedStop, RetryLater
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+#: Seconds by which a handler may be early: RQ keeps the time of a retry in whole seconds, rounded down.
+EARLY: Final = 1.0
+
+
+class Invoke(Protocol):
+    """Runs one attempt of a handler; raises what the handler raises."""
+
+    def __call__(self, handler: Handler, event: Event, context: Context) -> None:
+        """Return when the attempt has succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, as two functions: ``wall`` in Unix seconds, ``steady`` in seconds for durations."""
+
+    wall: Callable[[], float]
+    steady: Callable[[], float]
+
+
+class Dispatcher:
+    """Runs the handlers that are due, each on its own: the failure of one is nothing to the others."""
+
+    def __init__(self, invoke: Invoke, schedule: Schedule, *, clock: Clock, log: "FilteringBoundLogger") -> None:
+        self._invoke = invoke
+        self._schedule = schedule
+        self._clock = clock
+        self._log = log
+
+    def dispatch(
+        self,
+        event: Event,
+        handlers: Sequence[Handler],
+        marks: Mapping[str, Mark],
+        remember: Callable[[str, Mark], None],
+        *,
+        budget: float,
+    ) -> Report:
+        """Run what is due and say how every handler now stands.
+
+        Args:
+            event: For the handlers.
+            handlers: All that want the event.
+            marks: What is known of earlier passes.
+            remember: Called with each new mark before the next handler starts; not for the success of an only handler,
+                which ends the job at once.
+            budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
+                pass, except the first.
+        """
+        pass_ = _Pass(marks, remember if len(handlers) > 1 else _only(State.RETRY, remember))
+        end = self._clock.steady() + budget
+        for handler in handlers:
+            if not self._is_due(marks.get(handler.name)):
+                pass_.keep(handler)
+            elif pass_.seconds and self._clock.steady() + handler.timeout > end:
+                pass_.postpone(handler)
+            else:
+                self._run(handler, event, pass_)
+        return Report(marks=pass_.after, errors=pass_.errors, seconds=pass_.seconds)
+
+    def _is_due(self, mark: Mark | None) -> bool:
+        if mark is None:
+            return True
+        return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
+
+    def _run(self, handler: Handler, event: Event, pass_: "_Pass") -> None:
+        attempts = pass_.attempts(handler) + 1
+        context = self._context(handler, event, attempts)
+        began = self._clock.steady()
+        error = self._attempt(handler, event, context)
+        pass_.seconds[handler.name] = self._clock.steady() - began
+        mark = self._judge(handler, attempts, error)
+        if error is not None:
+            pass_.errors[handler.name] = error
+            _tell(context.log, mark, error)
+        pass_.record(handler, mark)
+
+    def _attempt(self, handler: Handler, event: Event, context: Context) -> BaseException | None:
+        try:
+            self._invoke(handler, event, context)
+        except ForcedStop:
+            raise
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
+            return error
+        return None
+
+    def _judge(self, handler: Handler, attempts: int, error: BaseException | None) -> Mark:
+        if error is None:
+            return Mark(State.DONE, attempts)
+        if isinstance(error, Discard):
+            return Mark(State.DISCARDED, attempts)
+        if attempts > handler.retries:
+            return Mark(State.DEAD, attempts)
+        wait = error.seconds if isinstance(error, RetryLater) else self._schedule.wait(attempts)
+        return Mark(State.RETRY, attempts, self._clock.wall() + whole_seconds(wait))
+
+    def _context(self, handler: Handler, event: Event, attempt: int) -> Context:
+        return Context(
+            attempt=attempt,
+            retries_left=max(0, handler.retries + 1 - attempt),
+            handler=handler.name,
+            idempotency_key=f"{event.id}:{handler.name}",
+            log=self._log.bind(event_id=event.id, handler=handler.name, attempt=attempt),
+        )
+
+
+class _Pass:
+    """What is known while one pass runs."""
+
+    def __init__(self, before: Mapping[str, Mark], remember: Callable[[str, Mark], None]) -> None:
+        self.after: dict[str, Mark | None] = {}
+        self.errors: dict[str, BaseException] = {}
+        self.seconds: dict[str, float] = {}
+        self._before = before
+        self._remember = remember
+
+    def attempts(self, handler: Handler) -> int:
+        mark = self._before.get(handler.name)
+        return mark.attempts if mark else 0
+
+    def keep(self, handler: Handler) -> None:
+        self.after[handler.name] = self._before[handler.name]
+
+    def postpone(self, handler: Handler) -> None:
+        mark = self._before.get(handler.name)
+        self.after[handler.name] = Mark(State.RETRY, mark.attempts) if mark else None
+
+    def record(self, handler: Handler, mark: Mark) -> None:
+        self._remember(handler.name, mark)
+        self.after[handler.name] = mark
+
+
+def _only(state: State, remember: Callable[[str, Mark], None]) -> Callable[[str, Mark], None]:
+    return lambda handler, mark: remember(handler, mark) if mark.state is state else None
+
+
+def _tell(log: "FilteringBoundLogger", mark: Mark, error: BaseException) -> None:
+    match error:
+        case Discard(reason=reason):
+            log.info("handler.discarded", reason=reason)
+        case RetryLater(reason=reason) if mark.state is State.RETRY:
+            log.info("handler.later", reason=reason, seconds=error.seconds)
+        case _:
+            tell = log.warning if mark.state is State.RETRY else log.error
+            tell("handler.failed", state=mark.state.value, error=type(error).__name__, exc_info=error)

@@ -1,0 +1,60 @@
+"""What the processes of a worker pool do, from the settings to the end."""
+
+import os
+import random
+import signal
+import socket
+import time
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared import keys
+from shared.redis_client import sync_redis
+from shared.settings import Settings
+from workers.event_worker import EventWorker
+from workers.invoke import Invoker
+from workers.janitor import LEASE, Janitor
+from workers.lanes import Lanes
+from workers.lease import Lease
+from workers.patience import Patience
+from workers.promoter import Promoter
+from workers.registry import Registry
+from workers.runtime import build_processor
+
+
+def work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool) -> int:
+    """Be an engine: run jobs until a stop signal, or with ``burst`` until the lanes are empty; how many were run."""
+    redis = _connect(settings)
+    patience = Patience(log=structlog.get_logger("workers"))
+    if burst:
+        patience(lambda: Promoter(redis, log=structlog.get_logger("workers")).promote(time.time()))
+    with Invoker() as invoke:
+        processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience)
+        lanes = Lanes(redis, pinned=pinned)
+        # RQ's constructor asks the server for our address.
+        worker = patience(lambda: EventWorker(redis, processor.process, lanes=lanes, patience=patience))
+        return worker.run(burst=burst)
+
+
+def tidy(settings: Settings) -> None:
+    """Be a janitor until a stop signal."""
+    redis = _connect(settings)
+    log = structlog.get_logger("workers.janitor")
+    token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
+    janitor = Janitor(
+        Lease(redis, keys.JANITOR_LEASE, token=token, seconds=LEASE),
+        Promoter(redis, log=log),
+        patience=Patience(log=log),
+        wall=time.time,
+    )
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: janitor.stop())
+    janitor.run()
+
+
+def _connect(settings: Settings) -> Redis:
+    # One reconnection for a connection that the server has closed; all else is Patience's.
+    return sync_redis(settings.redis_url.get_secret_value(), retry=Retry(NoBackoff(), 1))

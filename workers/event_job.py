@@ -1,0 +1,83 @@
+"""RQ's job as our worker sees it: it runs one known function, and retries in one transaction."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from redis.client import Pipeline
+from rq.job import Job, JobStatus
+from rq.queue import Queue
+from rq.utils import now
+
+from shared import keys
+from shared.job import FUNCTION
+from workers import steering
+
+#: Longest wait in seconds for a job whose worker died: the interval in its hash is an earlier retry's, up to hours.
+RESCUE: Final = 5
+
+
+class ForeignJob(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
+    """A job that ackfirst did not write: it names another function, which is not even imported."""
+
+
+class EventJob(Job):
+    """A job whose function is bound by the worker that took it: access to Redis alone runs no code."""
+
+    process: Callable[[str, Job], str] | None = None
+    """Set by the worker; takes the envelope's text and the job."""
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The one function.
+
+        Raises:
+            ForeignJob: The job names another one, or calls it in another way; it will not be retried.
+        """
+        if self.func_name != FUNCTION or self.instance or self.kwargs or not self._has_one_text():
+            steering.never_again(self)
+            raise ForeignJob(f"the job names {self.func_name!r}: workers run {FUNCTION}(text) and nothing else")
+        if self.process is None:
+            raise RuntimeError("no worker has taken this job")
+        process = self.process
+        return lambda text: process(text, self)
+
+    def _has_one_text(self) -> bool:
+        return len(self.args) == 1 and isinstance(self.args[0], str)
+
+    # A callback or webhook of a stranger's job would be imported or called just like its function.
+    @property
+    def success_callback(self) -> None:
+        """None."""
+
+    @property
+    def failure_callback(self) -> None:
+        """None."""
+
+    @property
+    def stopped_callback(self) -> None:
+        """None."""
+
+    def send_webhooks(self, status: str | JobStatus, *, exc_string: str | None = None) -> None:
+        """Do nothing."""
+
+    def retry(self, queue: Queue, pipeline: Pipeline) -> None:
+        """Put the job back, all of it in ``pipeline``.
+
+        RQ writes the status ``scheduled`` ahead of the transaction (rq/job.py): a worker killed in between would lose
+        the job.
+        """
+        seconds = self.get_retry_interval()
+        if self.get_status(refresh=False) is not JobStatus.FAILED:
+            seconds = min(seconds, RESCUE)
+        if not seconds:
+            super().retry(queue, pipeline)
+            return
+        self.retries_left = (self.retries_left or 1) - 1
+        queue.schedule_job(self, now() + timedelta(seconds=seconds), pipeline=pipeline)
+
+    def cleanup(self, ttl: int | None = None, pipeline: Pipeline | None = None, remove_from_queue: bool = True) -> None:  # noqa: FBT001, FBT002 - RQ's signature
+        """Let the marks go in the transaction that finishes the job."""
+        super().cleanup(ttl, pipeline=pipeline, remove_from_queue=remove_from_queue)
+        if pipeline is not None and self.get_status(refresh=False) is JobStatus.FINISHED:
+            pipeline.delete(keys.marks(self.id))

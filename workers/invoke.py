@@ -1,0 +1,69 @@
+"""Calls a handler, plain or async, within its timeout."""
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Final, Self
+
+from shared.nexmo.event import Event
+from workers.context import Context
+from workers.deadline import within
+from workers.handler import Handler
+from workers.verdicts import HandlerTimeout
+
+#: Seconds that an async handler has to end after its cancellation, before the alarm ends it where it stands.
+BACKSTOP: Final = 2.0
+
+
+class Invoker:
+    """Runs all async handlers on one event loop that lives as long as the worker: they may keep their sessions."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel what handlers left running and close the loop."""
+        self._runner.close()
+
+    def __call__(self, handler: Handler, event: Event, context: Context) -> None:
+        """Run one attempt.
+
+        Raises:
+            HandlerTimeout: It took longer than ``handler.timeout``.
+            BaseException: Whatever the handler raises.
+        """
+        arguments = (event, context) if handler.takes_context else (event,)
+        returned = within(handler.timeout, lambda: handler.function(*arguments))
+        if asyncio.iscoroutine(returned):
+            self._run(returned, handler.timeout)
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
+        loop = self._runner.get_loop()
+        task = loop.create_task(_bounded(coroutine, seconds))
+        try:
+            within(seconds + BACKSTOP, lambda: loop.run_until_complete(task))
+        finally:
+            if not task.done():
+                task.cancel()
+            elif not task.cancelled():
+                task.exception()  # read once, so that asyncio does not report it a second time
+
+
+async def _bounded(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
+    limit = asyncio.timeout(seconds)
+    # A TimeoutError of the handler's own stays what it is; only ours becomes a HandlerTimeout.
+    try:
+        async with limit:
+            await coroutine
+    except TimeoutError:
+        if limit.expired():
+            raise HandlerTimeout(seconds) from None
+        raise

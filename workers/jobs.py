@@ -1,0 +1,36 @@
+"""The function that every job names, for a stock RQ worker: ``rq worker --serializer json ackfirst-<lane>``.
+
+Our own worker brings its own processor and never calls this module; the jobs are the same.
+"""
+
+import functools
+import os
+
+from rq import get_current_job
+
+from shared.redis_client import sync_redis
+from shared.settings import load_settings
+from workers.invoke import Invoker
+from workers.patience import at_once
+from workers.processor import Processor
+from workers.runtime import build_processor, load_handlers
+
+
+def process(envelope_text: str) -> str:
+    """Run the handlers that are due; see ``Processor.process``.
+
+    Raises:
+        RuntimeError: No RQ worker is running this.
+    """
+    job = get_current_job()
+    if job is None:
+        raise RuntimeError("workers.jobs.process runs only as an RQ job")
+    return _processor().process(envelope_text, job)
+
+
+@functools.cache
+def _processor() -> Processor:
+    """One per process, from the environment: a stock worker has no other way to hand it over."""
+    settings = load_settings(os.environ)
+    redis = sync_redis(settings.redis_url.get_secret_value())
+    return build_processor(settings, load_handlers(settings), redis, invoke=Invoker(), steadily=at_once)

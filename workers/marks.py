@@ -1,0 +1,93 @@
+"""Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+import orjson
+from redis import Redis
+
+from shared import keys
+from workers.replies import text
+
+
+class State(StrEnum):
+    """Where a handler stands with an event."""
+
+    DONE = "done"
+    DISCARDED = "discarded"
+    RETRY = "retry"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One handler's state, and what its next attempt must know."""
+
+    state: State
+    attempts: int
+    """Made so far."""
+    not_before: float = 0.0
+    """Unix seconds of the next attempt; only of ``RETRY``."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Finished for good: not even a requeue of the dead letter runs this handler again."""
+        return self.state in _SETTLED
+
+    def encode(self) -> bytes:
+        """Compact JSON."""
+        fields: dict[str, str | int | float] = {"s": self.state.value, "n": self.attempts}
+        if self.not_before:
+            fields["at"] = self.not_before
+        return orjson.dumps(fields)
+
+
+_SETTLED: Final = frozenset({State.DONE, State.DISCARDED})
+
+
+def decode(encoded: bytes | str) -> Mark | None:
+    """Read a mark; None for what is no mark: then the handler simply runs again."""
+    try:
+        fields = orjson.loads(encoded)
+        return Mark(State(fields["s"]), int(fields["n"]), float(fields.get("at", 0)))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+class Marks(Protocol):
+    """The marks of one event."""
+
+    def read(self) -> Mapping[str, Mark]:
+        """Handler name → mark."""
+
+    def write(self, handler: str, mark: Mark) -> None:
+        """Remember it durably before returning."""
+
+
+class RedisMarks:
+    """The marks of one event in the hash ``keys.marks``.
+
+    ``keep`` is the time in seconds for which they outlive the latest write, besides the wait for a retry;
+    ``now`` gives Unix seconds.
+    """
+
+    def __init__(self, redis: Redis, event_id: str, *, keep: int, now: Callable[[], float]) -> None:
+        self._redis = redis
+        self._key = keys.marks(event_id)
+        self._keep = keep
+        self._now = now
+
+    def read(self) -> dict[str, Mark]:
+        """Handler name → mark; what cannot be read is left out."""
+        found = {text(name): decode(value) for name, value in self._redis.hgetall(self._key).items()}
+        return {name: mark for name, mark in found.items() if mark is not None}
+
+    def write(self, handler: str, mark: Mark) -> None:
+        """One round trip."""
+        wait = max(0, int(mark.not_before - self._now())) if mark.not_before else 0
+        with self._redis.pipeline() as pipeline:
+            pipeline.hset(self._key, handler, mark.encode())
+            pipeline.expire(self._key, self._keep + wait)
+            pipeline.execute()

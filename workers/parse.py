@@ -1,0 +1,35 @@
+"""From the envelope to the event that handlers see."""
+
+from shared.envelope import Envelope
+from shared.errors import EnvelopeError
+from shared.nexmo.callback import Family
+from shared.nexmo.event import Event
+from shared.nexmo.normalise import normalise
+from shared.nexmo.reading import read_as
+
+
+def parse(envelope: Envelope) -> Event:
+    """Read and normalise the callback in ``envelope``.
+
+    Raises:
+        EnvelopeError: It holds no callback that ingest would have queued.
+    """
+    reading = read_as(envelope.encoding, body=envelope.body, query=envelope.query)
+    if reading is None:
+        raise EnvelopeError(f"the body of event {envelope.id} cannot be read")
+    return normalise(
+        id=envelope.id,
+        family=_family(envelope),
+        reading=reading,
+        account=envelope.account,
+        application_id=envelope.application_id,
+        received_at=envelope.received_at,
+        raw=envelope.body or envelope.query.encode(errors="surrogateescape"),
+    )
+
+
+def _family(envelope: Envelope) -> Family:
+    try:
+        return Family(envelope.family)
+    except ValueError:
+        raise EnvelopeError(f"the envelope's family {envelope.family!r} is not known") from None

@@ -1,0 +1,50 @@
+"""Puts a processor together from the settings: the composition root of everything that runs handlers."""
+
+import random
+import time
+from pathlib import Path
+
+import structlog
+from redis import Redis
+
+from shared.settings import Settings
+from workers.dispatch import Clock, Dispatcher
+from workers.invoke import Invoker
+from workers.loader import load
+from workers.patience import Steadily
+from workers.processor import Processor
+from workers.registry import Registry
+from workers.retry import Schedule
+
+
+def load_handlers(settings: Settings) -> Registry:
+    """The handlers of ``ACKFIRST_HANDLERS``.
+
+    Raises:
+        ConfigurationError: A module cannot be imported, or a handler in it cannot work.
+    """
+    return load(
+        settings.handlers,
+        timeout=settings.handler_timeout,
+        job_timeout=settings.job_timeout,
+        retries=len(settings.retry_schedule),
+        folder=Path.cwd(),
+    )
+
+
+def build_processor(
+    settings: Settings, registry: Registry, redis: Redis, *, invoke: Invoker, steadily: Steadily
+) -> Processor:
+    """A processor for ``registry`` on the real clock."""
+    clock = Clock(wall=time.time, steady=time.monotonic)
+    schedule = Schedule(settings.retry_schedule, random=random.random)
+    return Processor(
+        registry=registry,
+        dispatcher=Dispatcher(invoke, schedule, clock=clock, log=structlog.get_logger("workers.handler")),
+        redis=redis,
+        keep=settings.failure_ttl,
+        job_timeout=settings.job_timeout,
+        clock=clock,
+        steadily=steadily,
+        log=structlog.get_logger("workers"),
+    )
