@@ -1,0 +1,71 @@
+"""The operator's HTTP side: is it alive, can it do its work, what has it counted."""
+
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from ingest.exposition import Exposition
+from ingest.snapshot import Snapshots
+from shared.metrics import QueueSnapshot
+from shared.policy import Policy
+
+_METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
+
+
+class Admin:
+    """Routes of the admin port.
+
+    Args:
+        snapshots: Asks Redis.
+        exposition: The metrics.
+        policy: Shown by ``/readyz``.
+        accounts: How many accounts are configured.
+    """
+
+    def __init__(self, snapshots: Snapshots, exposition: Exposition, *, policy: Policy, accounts: int) -> None:
+        self._snapshots = snapshots
+        self._exposition = exposition
+        self._policy = policy
+        self._accounts = accounts
+
+    def app(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        return app
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        snapshot = await self._snapshots.refresh()
+        body = orjson.dumps(self._readiness(snapshot), option=orjson.OPT_APPEND_NEWLINE)
+        return web.Response(status=503 if snapshot is None else 200, body=body, content_type="application/json")
+
+    def _readiness(self, snapshot: QueueSnapshot | None) -> dict[str, Any]:
+        latency = self._snapshots.latency
+        return {
+            "ready": snapshot is not None,
+            "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2)},
+            "policy": self._policy.value,
+            "accounts": self._accounts,
+            **({} if snapshot is None else _depths(snapshot)),
+        }
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        await self._snapshots.refresh()
+        return web.Response(body=self._exposition.text(), headers={"Content-Type": _METRICS_TYPE})
+
+
+def _depths(snapshot: QueueSnapshot) -> dict[str, Any]:
+    return {
+        "workers": snapshot.workers,
+        "quarantine": {"records": snapshot.quarantine_records, "bytes": snapshot.quarantine_bytes},
+        "lanes": {
+            name: {"waiting": lane.waiting, "retries": lane.retries, "dead_letters": lane.dead_letters}
+            for name, lane in snapshot.lanes.items()
+        },
+    }

@@ -1,0 +1,96 @@
+"""Reads a request's body, byte for byte as it was on the wire, within limits of size, time and memory."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import StreamReader, web
+
+#: Bytes of unfinished bodies that one process holds, over all connections. A callback has less than 10 KiB and usually
+#: comes in one piece, which is not counted: only many slow senders of large bodies ever reach this.
+UNFINISHED_LIMIT: Final = 64 * 1024 * 1024
+
+
+class BodyTooLarge(Exception):  # noqa: N818 - a fact about a request, not a mistake
+    """The body is larger than allowed; the rest of it is not read."""
+
+
+class BodyTimeout(Exception):  # noqa: N818 - as above
+    """The body did not arrive in time."""
+
+
+class BodyBroken(Exception):  # noqa: N818 - as above
+    """The body cannot be read to its end: the sender went away, or broke the framing."""
+
+
+class BodyBudgetSpent(Exception):  # noqa: N818 - as above
+    """Too many unfinished bodies are in memory already."""
+
+
+class BodyReader:
+    """Reads bodies for all connections of one process.
+
+    Args:
+        max_bytes: Largest body.
+        timeout: Longest time for a body, in seconds, from the end of the head.
+        unfinished_limit: Bytes of unfinished bodies, over all connections.
+    """
+
+    def __init__(self, *, max_bytes: int, timeout: float, unfinished_limit: int = UNFINISHED_LIMIT) -> None:
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+        self._unfinished_limit = max(unfinished_limit, max_bytes)
+        self._unfinished = 0
+
+    async def read(self, request: web.BaseRequest) -> bytes:
+        """The whole body.
+
+        Raises:
+            BodyTooLarge: It is, or says that it is, larger than allowed.
+            BodyTimeout: It did not arrive in time.
+            BodyBroken: It will never be complete.
+            BodyBudgetSpent: There is no memory for it now.
+        """
+        if (request.content_length or 0) > self._max_bytes:
+            raise BodyTooLarge
+        content = request.content
+        if content.at_eof():
+            return b""
+        if content.is_eof():  # all of it arrived with the head: nothing to wait for
+            return self._checked(await content.readany())
+        return await self._read_slowly(request)
+
+    def _checked(self, body: bytes) -> bytes:
+        if len(body) > self._max_bytes:
+            raise BodyTooLarge
+        return body
+
+    async def _read_slowly(self, request: web.BaseRequest) -> bytes:
+        await _say_continue(request)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._collect(request.content, body)
+        except TimeoutError:
+            raise BodyTimeout from None
+        except (web.RequestPayloadError, ConnectionError, RuntimeError) as error:
+            # RuntimeError is what aiohttp's StreamReader raises when it is read after the connection was lost.
+            raise BodyBroken from error
+        finally:
+            self._unfinished -= len(body)
+        return bytes(body)
+
+    async def _collect(self, content: StreamReader, body: bytearray) -> None:
+        while chunk := await content.readany():
+            body += chunk
+            self._unfinished += len(chunk)
+            if len(body) > self._max_bytes:
+                raise BodyTooLarge
+            if self._unfinished > self._unfinished_limit:
+                raise BodyBudgetSpent
+
+
+async def _say_continue(request: web.BaseRequest) -> None:
+    """Invite the body of a client that asks first (curl does above 1 MiB). aiohttp does it only for an Application."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0

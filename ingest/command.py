@@ -1,0 +1,74 @@
+"""``ackfirst ingest``: one process on its own, or several that share the port."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+import uvloop
+
+from ingest.exposition import SHARED_FOLDER
+from ingest.processes import run_processes
+from ingest.server import IngestServer
+from ingest.start import check_accounts, check_redis
+from shared import log
+from shared.accounts import Accounts
+from shared.accounts_file import load_accounts
+from shared.parent_death import SUPERVISOR_PID, die_with_parent
+from shared.settings import Settings, load_settings
+
+
+@click.command()
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the port; one for each core that is to answer.",
+)
+@click.option("--member", is_flag=True, hidden=True, help="Be one of several processes.")
+def command(processes: int, *, member: bool) -> None:
+    """Answer Nexmo's callbacks and queue the events."""
+    supervised = SUPERVISOR_PID in os.environ
+    die_with_parent()
+    settings = load_settings(os.environ)
+    log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    logger = structlog.get_logger().bind()
+    accounts = load_accounts(settings)
+    if not supervised:  # restarted while Redis is away, it answers 503 until Redis is back
+        check_redis(settings, logger)
+    if not member:
+        check_accounts(accounts, logger)
+    if processes > 1:
+        sys.exit(run_processes(settings, processes, log=logger))
+    shared_folder = Path(os.environ[SHARED_FOLDER]) if member else None
+    uvloop.run(_serve(settings, accounts, logger, shared_folder))
+
+
+async def _serve(settings: Settings, accounts: Accounts, logger: Any, shared_folder: Path | None) -> None:
+    server = IngestServer(settings, accounts, log=logger, shared_folder=shared_folder)
+    stop = _stop_signal()
+    await server.start()
+    await stop.wait()
+    logger.info("ingest.stopping")
+    await server.stop()
+    logger.info("ingest.stopped")
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second ends the process as if we had never listened."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hear() -> None:
+        stop.set()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, hear)
+    return stop

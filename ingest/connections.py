@@ -1,0 +1,167 @@
+"""Connections to the public port: how many, and how long one may take to say what it wants."""
+
+import asyncio
+import resource
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+#: Seconds from the connection to the end of its first request's head.
+HEAD_TIMEOUT: Final = 10.0
+
+#: Seconds that an idle connection stays open, and that a later request's head may take. More than the 60 s of the usual
+#: load balancer, which must be the one that closes: otherwise a callback meets a closing connection.
+KEEPALIVE_TIMEOUT: Final = 75.0
+
+#: Seconds that the sender of a refused body has to take the answer before the connection is closed.
+LINGERING_TIME: Final = 0.5
+
+#: Bytes of a body that aiohttp holds for us before it stops reading from the socket (it stops at twice this).
+READ_BUFFER: Final = 16 * 1024
+
+#: File descriptors beside the connections: Redis, the admin port, logs, the interpreter.
+RESERVED_FILES: Final = 128
+
+
+class ConnectionGuard:
+    """Counts the open connections of one process.
+
+    Args:
+        limit: Most connections at a time.
+        head_timeout: Seconds from the connection to the end of its first request's head.
+        on_change: Is told the number after each change.
+        on_refuse: Is told why a connection was closed: ``connection-limit`` or ``head-timeout``.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int,
+        head_timeout: float,
+        on_change: Callable[[int], None],
+        on_refuse: Callable[[str], None],
+    ) -> None:
+        self.limit = limit
+        self.head_timeout = head_timeout
+        self.count = 0
+        self._on_change = on_change
+        self.refuse = on_refuse
+
+    def admit(self) -> bool:
+        """Whether one more connection may stay."""
+        if self.count >= self.limit:
+            self.refuse("connection-limit")
+            return False
+        self.count += 1
+        self._on_change(self.count)
+        return True
+
+    def leave(self) -> None:
+        """A connection that was admitted is gone."""
+        self.count -= 1
+        self._on_change(self.count)
+
+
+class GuardedConnection(RequestHandler):
+    """aiohttp's connection with three additions: the guard, a time limit for the first head, and quiet errors.
+
+    aiohttp itself writes a traceback for each malformed request, and answers 500 to what a handler raises: the first
+    would let strangers fill the disk, the second would not be retried everywhere.
+    """
+
+    __slots__ = ("_admitted", "_guard", "_head_timer")
+
+    def __init__(self, server: web.Server, guard: ConnectionGuard, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._guard = guard
+        self._admitted = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection, or close it at once when there are too many."""
+        self._admitted = self._guard.admit()
+        if not self._admitted:
+            transport.close()
+            return
+        super().connection_made(transport)
+        self._head_timer = self._loop.call_later(self._guard.head_timeout, self._end_of_patience)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another."""
+        if not self._admitted:
+            return
+        self._admitted = False
+        self._guard.leave()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _end_of_patience(self) -> None:
+        if self._request_count == 0:
+            self._guard.refuse("head-timeout")
+            self.force_close()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer. Of a body that was not read to its end, the rest stays in the sender's buffers.
+
+        The pause lets the sender take the answer: closing at once, with data unread, would make the kernel discard it.
+        """
+        sent = await super().finish_response(request, resp, start_time)
+        if not request.content.is_eof():
+            await asyncio.sleep(LINGERING_TIME)
+        return sent
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - part of aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - part of aiohttp's signature
+    ) -> web.StreamResponse:
+        """400 for what is not HTTP; 503, and one traceback, for what our own code did not foresee."""
+        if status < 500:  # noqa: PLR2004 - the HTTP status
+            self._guard.refuse("bad-request")
+            response = web.Response(status=status)
+        else:
+            self.logger.error("request failed", exc_info=exc)
+            response = web.Response(status=503, headers={"Retry-After": "5"})
+        response.force_close()
+        return response
+
+
+class GuardedServer(web.Server):
+    """aiohttp's low-level server whose connections are guarded.
+
+    It never decompresses a body: ``payload_hash`` is over the bytes on the wire, and nothing can be inflated.
+    """
+
+    def __init__(self, handler: Any, guard: ConnectionGuard) -> None:
+        super().__init__(handler)
+        self._guard = guard
+
+    def __call__(self) -> RequestHandler:
+        """A protocol for a new connection."""
+        return GuardedConnection(
+            self,
+            self._guard,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_TIMEOUT,
+            lingering_time=0.0,  # ours instead: aiohttp would read on meanwhile
+            read_bufsize=READ_BUFFER,
+            auto_decompress=False,
+        )
+
+
+def room_for_connections(wanted: int) -> int:
+    """Raise this process's limit of open files for ``wanted`` connections as far as it may be; how many fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + RESERVED_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - RESERVED_FILES))

@@ -1,0 +1,63 @@
+"""From a verified callback to the envelope that is queued. Whatever was on the wire, the envelope can be encoded."""
+
+from string import printable
+from typing import Final
+from urllib.parse import quote
+
+from shared.accounts import Accounts
+from shared.envelope import Envelope
+from shared.nexmo.callback import Callback, Family
+from shared.nexmo.classify import message_id
+from shared.nexmo.identity import event_id
+from shared.nexmo.reading import Reading
+from shared.verification import Verification
+
+_MAX_INT: Final = 2**53  # what every JSON reader can hold
+
+
+def build_envelope(
+    callback: Callback, verification: Verification, *, accounts: Accounts, trace: str | None
+) -> Envelope:
+    """The envelope of a callback whose verdict is ``verified``: it has a reading and a family."""
+    family, reading = verification.family, verification.reading
+    assert family is not None  # noqa: S101 - part of the verdict, here for the type checker
+    assert reading is not None  # noqa: S101 - as above
+    account, application_id = verification.account, plain_text(verification.application_id)
+    return Envelope(
+        id=_identify(family, account, callback, reading),
+        family=family.value,
+        account=account,
+        application_id=application_id,
+        lane=accounts.lane_of(account, application_id),
+        message_id=message_id(family, reading.fields),
+        received_at=callback.received_at,
+        encoding=reading.encoding,
+        content_type=plain_text(callback.content_type) or "",
+        body=callback.body,
+        query=_ascii_query(callback.query),
+        iat=_json_int(verification.iat),
+        jti=plain_text(verification.jti),
+        secret=verification.secret,
+        trace=plain_text(trace),
+    )
+
+
+def _identify(family: Family, account: str | None, callback: Callback, reading: Reading) -> str:
+    content = callback.query.encode("utf-8", "surrogatepass") if reading.encoding == "query" else callback.body
+    return event_id(family, account, reading.fields, content)
+
+
+def plain_text(text: str | None) -> str | None:
+    """``text`` with each surrogate, which neither JSON nor Redis can hold, as a backslash escape."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _ascii_query(query: str) -> str:
+    """Percent-encode raw bytes: a reader decodes them to the same bytes."""
+    return query if query.isascii() else quote(query.encode("utf-8", "surrogateescape"), safe=printable)
+
+
+def _json_int(number: int | None) -> int | None:
+    return number if number is not None and abs(number) <= _MAX_INT else None

@@ -1,0 +1,69 @@
+"""Puts callbacks into quarantine, not faster than allowed and not longer than a sender may wait."""
+
+import asyncio
+from collections.abc import Callable
+
+from ingest.arrival import Arrival
+from ingest.token_bucket import TokenBucket
+from shared.errors import QueueUnavailable
+from shared.policy import Verdict
+from shared.quarantine import Quarantine, QuarantineRecord
+from shared.verification import Verification
+
+
+class Parking:
+    """The quarantine as the edge uses it.
+
+    Args:
+        quarantine: Where records go.
+        rate: Records per second, of this process.
+        deadline: Longest wait for Redis, in seconds.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, quarantine: Quarantine, *, rate: float, deadline: float, clock: Callable[[], float]) -> None:
+        self._quarantine = quarantine
+        self._bucket = TokenBucket(rate)
+        self._deadline = deadline
+        self._clock = clock
+        self._writes: set[asyncio.Task[bool]] = set()
+
+    async def park(self, arrival: Arrival, verification: Verification, verdict: Verdict) -> bool:
+        """Keep the callback; False when the quarantine is over its rate or its size.
+
+        Raises:
+            QueueUnavailable: Redis did not confirm it within the deadline.
+        """
+        if not self._bucket.take(self._clock()):
+            return False
+        write = asyncio.create_task(self._quarantine.add(_record(arrival, verification, verdict)))
+        self._writes.add(write)
+        write.add_done_callback(self._forget)
+        # Not cancelled when it is late: redis-py takes seconds to give up a connection that does not answer.
+        await asyncio.wait((write,), timeout=self._deadline)
+        if not write.done():
+            raise QueueUnavailable(f"Redis did not park the callback within {self._deadline:g} s")
+        return write.result()
+
+    def _forget(self, write: asyncio.Task[bool]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # marks it as seen: its sender may have been answered already
+
+
+def _record(arrival: Arrival, verification: Verification, verdict: Verdict) -> QuarantineRecord:
+    callback = arrival.callback
+    return QuarantineRecord(
+        method=callback.method,
+        path=callback.path,
+        query=callback.query,
+        content_type=callback.content_type,
+        authorization=callback.authorization,
+        body=callback.body,
+        received_at=callback.received_at,
+        verdict=verdict.value,
+        reason=verification.reason,
+        account=verification.account or verification.claimed_account or "",
+        user_agent=arrival.user_agent,
+        trace=arrival.trace or "",
+    )

@@ -1,0 +1,40 @@
+"""``--processes N``: a supervisor over processes that share the ports and add up their metrics."""
+
+import socket
+import tempfile
+
+from ingest.ack_log import Log
+from ingest.exposition import SHARED_FOLDER
+from ingest.server import cannot_listen
+from shared.errors import ConfigurationError
+from shared.settings import Address, Settings
+from shared.supervisor import Child, Supervisor, reexec
+
+
+def run_processes(settings: Settings, count: int, *, log: Log) -> int:
+    """Run ``count`` processes until a stop signal; the exit code.
+
+    Raises:
+        ConfigurationError: A port is in use, or 0.
+    """
+    for setting in ("listen", "admin_listen"):
+        _check_free(setting, getattr(settings, setting))
+    with tempfile.TemporaryDirectory(prefix="ackfirst-metrics-") as folder:
+        children = [
+            Child(name=f"ingest-{number}", argv=reexec("ingest", "--member"), env={SHARED_FOLDER: folder})
+            for number in range(1, count + 1)
+        ]
+        return Supervisor(children, grace=settings.stop_grace, log=log).run()
+
+
+def _check_free(setting: str, address: Address) -> None:
+    """Bind for a moment without ``SO_REUSEPORT``: with it, a port that another group serves would look free."""
+    if not address.port:
+        raise ConfigurationError(f"several processes cannot share port 0, check ACKFIRST_{setting.upper()}")
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise cannot_listen(setting, address, error) from error

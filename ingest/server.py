@@ -1,0 +1,192 @@
+"""One ingest process: puts the parts together, starts them, and stops them so that nothing read goes unanswered."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from ingest.ack_log import AckLog, Log
+from ingest.admin import Admin
+from ingest.batcher import FLUSH_LIMIT, Batcher
+from ingest.body import BodyReader
+from ingest.connections import HEAD_TIMEOUT, ConnectionGuard, GuardedServer, room_for_connections
+from ingest.edge import Edge
+from ingest.exposition import Exposition
+from ingest.parking import Parking
+from ingest.receive import Receiver
+from ingest.snapshot import Snapshots
+from shared.accounts import Accounts
+from shared.enqueue import Enqueuer
+from shared.errors import ConfigurationError
+from shared.job import JobOptions
+from shared.quarantine import Quarantine
+from shared.redis_client import async_redis
+from shared.settings import Address, Settings
+from shared.verification import Verifier
+
+#: Connections that may wait to be accepted. The kernel caps it (net.core.somaxconn, usually 4096).
+BACKLOG: Final = 4096
+
+#: Seconds until a connection to Redis that does not answer is given up. Callbacks have their own, shorter deadline.
+REDIS_TIMEOUT: Final = 2.0
+
+#: Connections for the quarantine and for the admin port.
+SIDE_CONNECTIONS: Final = 4
+
+#: Seconds that idle connections have to close.
+CLOSING_TIME: Final = 1.0
+
+
+class IngestServer:
+    """Everything that one ingest process runs.
+
+    Args:
+        settings: Limits, addresses, policy.
+        accounts: Whose callbacks are genuine.
+        log: A structlog logger.
+        shared_folder: Where a group of processes keeps its counts. Given, this process is one of the group and shares
+            its ports with the others (``SO_REUSEPORT``).
+    """
+
+    def __init__(self, settings: Settings, accounts: Accounts, *, log: Log, shared_folder: Path | None = None) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._log = log
+        self._shared_folder = shared_folder
+        self._cleanup = AsyncExitStack()
+        self.addresses: dict[str, Address] = {}
+        """Where it listens, once it is started: ``listen`` and ``admin_listen``."""
+        self.edge: Edge | None = None
+        """The public side, once it is started."""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: An address is in use or not ours, the Redis URL or a secret cannot be used.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        self._log.info("ingest.listening", **{name: str(address) for name, address in self.addresses.items()})
+
+    async def _start(self) -> None:
+        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
+        exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
+        self.edge = edge = self._edge(exposition)
+        guard = self._guard(exposition)
+        admin = Admin(snapshots, exposition, policy=self._settings.policy, accounts=len(self._accounts))
+        await self._listen_admin(admin)
+        await self._listen_public(edge, GuardedServer(edge.handle, guard))
+
+    async def stop(self) -> None:
+        """Stop listening, answer what was read, flush, close. Takes at most about ``stop_grace`` seconds."""
+        await self._cleanup.aclose()
+
+    def _redis(self, connections: int) -> Any:
+        client = async_redis(
+            self._settings.redis_url.get_secret_value(), timeout=REDIS_TIMEOUT, max_connections=connections
+        )
+        self._cleanup.push_async_callback(client.aclose)
+        return client
+
+    def _guard(self, exposition: Exposition) -> ConnectionGuard:
+        wanted = self._settings.max_connections
+        limit = room_for_connections(wanted)
+        if limit < wanted:
+            self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
+        metrics = exposition.metrics
+        return ConnectionGuard(
+            limit=limit, head_timeout=HEAD_TIMEOUT, on_change=metrics.connections.set, on_refuse=metrics.refuse
+        )
+
+    def _edge(self, exposition: Exposition) -> Edge:
+        settings, metrics = self._settings, exposition.metrics
+        receiver = Receiver(
+            accounts=self._accounts,
+            verifier=Verifier(self._accounts, max_age=settings.max_age),
+            sink=self._batcher(exposition),
+            siding=self._parking(),
+            policy=settings.policy,
+            ack_log=AckLog(self._log, metrics),
+            clock=time.monotonic,
+        )
+        bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+        return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
+
+    def _batcher(self, exposition: Exposition) -> Batcher:
+        settings = self._settings
+        options = JobOptions(
+            timeout=settings.job_timeout,
+            result_ttl=settings.result_ttl,
+            failure_ttl=settings.failure_ttl,
+            retry_intervals=settings.retry_schedule,
+        )
+        enqueuer = Enqueuer(self._redis(FLUSH_LIMIT), options, dedupe_seconds=settings.dedupe_seconds)
+        batcher = Batcher(
+            enqueuer,
+            deadline=settings.ack_deadline,
+            clock=time.time,
+            on_flush=exposition.metrics.flush_size.observe,
+        )
+        self._cleanup.push_async_callback(_within, settings.stop_grace, batcher.close)
+        return batcher
+
+    def _parking(self) -> Parking:
+        settings = self._settings
+        quarantine = Quarantine(
+            self._redis(SIDE_CONNECTIONS),
+            max_records=settings.quarantine_max_records,
+            max_bytes=settings.quarantine_max_bytes,
+        )
+        return Parking(quarantine, rate=settings.quarantine_rate, deadline=settings.ack_deadline, clock=time.monotonic)
+
+    async def _listen_admin(self, admin: Admin) -> None:
+        runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)
+        await runner.setup()
+        self._cleanup.push_async_callback(runner.cleanup)
+        await self._listen("admin_listen", runner.server)
+
+    async def _listen_public(self, edge: Edge, server: GuardedServer) -> None:
+        self._cleanup.push_async_callback(server.shutdown, CLOSING_TIME)
+        self._cleanup.callback(server.pre_shutdown)
+        self._cleanup.push_async_callback(_within, self._settings.stop_grace, edge.drain)
+        await self._listen("listen", server)
+
+    async def _listen(self, setting: str, protocol_factory: Any) -> None:
+        address: Address = getattr(self._settings, setting)
+        try:
+            listener = await asyncio.get_running_loop().create_server(
+                protocol_factory,
+                address.host,
+                address.port,
+                backlog=BACKLOG,
+                reuse_port=True if self._shared_folder else None,
+            )
+        except OSError as error:
+            raise cannot_listen(setting, address, error) from error
+        self._cleanup.push_async_callback(_let_accepted_begin)
+        self._cleanup.callback(listener.close)
+        self.addresses[setting] = Address(*listener.sockets[0].getsockname()[:2])
+
+
+def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:
+    """The sentence for an address that cannot be listened on."""
+    why = (error.strerror or str(error)).lower()
+    return ConfigurationError(f"cannot listen on {address}: {why}, check ACKFIRST_{setting.upper()}")
+
+
+async def _let_accepted_begin() -> None:
+    """One turn of the event loop: requests that are in our buffers already get their handler."""
+    await asyncio.sleep(0)
+
+
+async def _within(seconds: float, work: Any) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work()

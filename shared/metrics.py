@@ -1,0 +1,169 @@
+"""What ingest counts itself, and what it reads from Redis when it is asked. All names begin with ``ackfirst_``.
+
+No label ever comes from unverified input: families and verdicts are enums, lanes and handlers are the operator's own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from shared.nexmo.callback import Family
+from shared.policy import Verdict
+
+#: Seconds. The ack deadline (0.25 s) is a bound of its own.
+ACK_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+#: Events in one round trip to Redis.
+FLUSH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+#: Seconds, from "at once" to the 72 hours for which the provider retries at most.
+LAG_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 21_600.0, 86_400.0, 259_200.0)
+
+#: Seconds. 300 is the tolerated skew.
+SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
+
+#: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
+NO_FAMILY: Final = "none"
+
+
+class IngestMetrics:
+    """What one ingest process counts.
+
+    Args:
+        registry: Where the metrics are registered. In prometheus-client's multiprocess mode their values live in shared
+            files, and any process of the group can show the sum.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        callbacks = Counter(
+            "ackfirst_callbacks", "Callbacks by family and verdict", ["family", "verdict"], registry=registry
+        )
+        self._callbacks = cache(lambda family, verdict: callbacks.labels(family or NO_FAMILY, verdict))
+        self._refused = Counter(
+            "ackfirst_refused_requests",
+            "Requests and connections that were refused before they were a callback",
+            ["reason"],
+            registry=registry,
+        )
+        self.ack_seconds = Histogram(
+            "ackfirst_ack_seconds",
+            "From the callback's last byte to its answer",
+            buckets=ACK_BUCKETS,
+            registry=registry,
+        )
+        self.flush_size = Histogram(
+            "ackfirst_flush_size", "Events written in one round trip", buckets=FLUSH_BUCKETS, registry=registry
+        )
+        self.clock_skew_seconds = Histogram(
+            "ackfirst_clock_skew_seconds",
+            "How far in the future a token's iat was, of tokens from the future",
+            buckets=SKEW_BUCKETS,
+            registry=registry,
+        )
+        self.provider_lag_seconds = Histogram(
+            "ackfirst_provider_lag_seconds",
+            "Arrival minus the callback's own timestamp, of new verified events",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "ackfirst_connections", "Open connections", registry=registry, multiprocess_mode="livesum"
+        )
+
+    def count(self, family: Family | None, verdict: Verdict) -> None:
+        """One callback was answered."""
+        self._callbacks(family, verdict).inc()
+
+    def refuse(self, reason: str) -> None:
+        """A request or a connection was refused; ``reason`` is one of a few fixed words."""
+        self._refused.labels(reason).inc()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneDepth:
+    """One lane at one moment."""
+
+    waiting: int
+    retries: int
+    dead_letters: int
+    oldest_seconds: float
+    """Age of the event that waits longest; 0 when none waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerTime:
+    """All runs of one handler so far."""
+
+    seconds: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSnapshot:
+    """What Redis said at one moment."""
+
+    workers: int = 0
+    quarantine_records: int = 0
+    quarantine_bytes: int = 0
+    lanes: Mapping[str, LaneDepth] = field(default_factory=dict)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    handlers: Mapping[str, HandlerTime] = field(default_factory=dict)
+
+
+class SnapshotCollector(Collector):
+    """Shows the newest snapshot to Prometheus; only ``ackfirst_redis_up 0`` while there is none."""
+
+    def __init__(self, latest: Callable[[], QueueSnapshot | None]) -> None:
+        self._latest = latest
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing: the names are known only when Redis has been asked."""
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily | SummaryMetricFamily]:
+        """The snapshot's metrics."""
+        snapshot = self._latest()
+        yield _gauge("redis_up", "Whether Redis answered the last question", int(snapshot is not None))
+        if snapshot is not None:
+            yield from _totals(snapshot)
+            yield from _lanes(snapshot.lanes)
+            yield from _work(snapshot)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"ackfirst_{name}", text, value=value)
+
+
+def _totals(snapshot: QueueSnapshot) -> Iterable[GaugeMetricFamily]:
+    lanes = snapshot.lanes.values()
+    yield _gauge("workers", "Workers that Redis knows", snapshot.workers)
+    yield _gauge("quarantine_records", "Callbacks in quarantine", snapshot.quarantine_records)
+    yield _gauge("quarantine_bytes", "Bytes in quarantine", snapshot.quarantine_bytes)
+    yield _gauge("retries_waiting", "Events that wait for a retry", sum(lane.retries for lane in lanes))
+    yield _gauge("dead_letters", "Events whose retries are used up", sum(lane.dead_letters for lane in lanes))
+
+
+def _lanes(lanes: Mapping[str, LaneDepth]) -> Iterable[GaugeMetricFamily]:
+    waiting = GaugeMetricFamily("ackfirst_lane_waiting", "Events that wait in a lane", labels=["lane"])
+    oldest = GaugeMetricFamily("ackfirst_oldest_waiting_seconds", "Age of a lane's oldest event", labels=["lane"])
+    for name, lane in lanes.items():
+        waiting.add_metric([name], lane.waiting)
+        oldest.add_metric([name], lane.oldest_seconds)
+    yield waiting
+    yield oldest
+
+
+def _work(snapshot: QueueSnapshot) -> Iterable[CounterMetricFamily | SummaryMetricFamily]:
+    events = CounterMetricFamily("ackfirst_events", "Events by outcome", labels=["outcome"])
+    for outcome, count in snapshot.outcomes.items():
+        events.add_metric([outcome], count)
+    yield events
+    seconds = SummaryMetricFamily("ackfirst_handler_seconds", "Run time of a handler", labels=["handler"])
+    for handler, time in snapshot.handlers.items():
+        seconds.add_metric([handler], count_value=time.runs, sum_value=time.seconds)
+    yield seconds

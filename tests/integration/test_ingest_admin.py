@@ -1,0 +1,109 @@
+"""The admin port: metrics of this process and of the queue, readiness, and labels that strangers cannot choose."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest.exposition import forget_dead_processes
+from shared import keys
+from tests.support.factories import APPLICATION, inbound_message
+from tests.support.ingest import Ingest, running_ingest
+
+BODY = json.dumps(inbound_message()).encode()
+
+
+async def samples(ingest: Ingest) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = (await ingest.admin("/metrics")).body.decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_callbacks_are_counted_by_family_and_verdict(redis_url: str) -> None:
+    async with running_ingest(redis_url) as ingest:
+        await ingest.post_signed(BODY)
+        await ingest.post_signed(BODY)
+        await ingest.send("GET")
+        await ingest.send("GET", "/nowhere")
+        found = await samples(ingest)
+    labels = (("family", "inbound-message"), ("verdict", "verified"))
+    assert found["ackfirst_callbacks_total", labels] == 1
+    assert found["ackfirst_callbacks_total", (("family", "none"), ("verdict", "probe"))] == 1
+    assert found["ackfirst_refused_requests_total", (("reason", "not-found"),)] == 1
+    assert found["ackfirst_ack_seconds_count", ()] == 3
+    assert found["ackfirst_flush_size_sum", ()] == 2
+    assert found["ackfirst_provider_lag_seconds_count", ()] == 1
+    assert found["ackfirst_connections", ()] >= 1
+    assert found["process_resident_memory_bytes", ()] > 0
+
+
+async def test_what_redis_holds_is_shown(redis_url: str, redis_sync: redis.Redis) -> None:
+    redis_sync.hset(keys.OUTCOMES, mapping={"processed": 7, "dead": 1})
+    redis_sync.hset(keys.HANDLER_TIMES, mapping={"app.callbacks:reply:seconds": "1.5", "app.callbacks:reply:runs": 3})
+    redis_sync.sadd("rq:workers", "rq:worker:a", "rq:worker:b")
+    redis_sync.zadd(keys.scheduled(APPLICATION), {"x": 1})
+    redis_sync.zadd(keys.failed(APPLICATION), {"y": 1, "z": 2})
+    async with running_ingest(redis_url) as ingest:
+        await ingest.post_signed(BODY)
+        await ingest.post_signed(BODY, api_key="ffffffff")
+        found = await samples(ingest)
+        ready = json.loads((await ingest.admin("/readyz")).body)
+    expected: dict[Any, float] = {
+        ("ackfirst_redis_up", ()): 1,
+        ("ackfirst_workers", ()): 2,
+        ("ackfirst_quarantine_records", ()): 1,
+        ("ackfirst_retries_waiting", ()): 1,
+        ("ackfirst_dead_letters", ()): 2,
+        ("ackfirst_lane_waiting", (("lane", APPLICATION),)): 1,
+        ("ackfirst_events_total", (("outcome", "processed"),)): 7,
+        ("ackfirst_handler_seconds_sum", (("handler", "app.callbacks:reply"),)): 1.5,
+        ("ackfirst_handler_seconds_count", (("handler", "app.callbacks:reply"),)): 3,
+    }
+    assert expected.items() <= found.items()
+    assert 0 <= found["ackfirst_oldest_waiting_seconds", (("lane", APPLICATION),)] < 60
+    assert found["ackfirst_quarantine_bytes", ()] > 100
+    assert ready["ready"] is True
+    assert (ready["policy"], ready["accounts"], ready["workers"]) == ("never-stall", 1, 2)
+    assert ready["lanes"] == {APPLICATION: {"waiting": 1, "retries": 1, "dead_letters": 2}}
+    assert ready["quarantine"]["records"] == 1
+
+
+async def test_strangers_cannot_add_a_series_or_a_key(redis_url: str, redis_sync: redis.Redis) -> None:
+    async with running_ingest(redis_url, QUARANTINE_RATE="1000", QUARANTINE_MAX_RECORDS="50") as ingest:
+        await hostile(ingest, "warm-up")
+        names, keys_before = set(await samples(ingest)), redis_sync.dbsize()
+        await asyncio.gather(*(hostile(ingest, f"stranger-{number}") for number in range(200)))
+        found = set(await samples(ingest))
+    assert "stranger" not in str(found)
+    assert {name for name, _ in found - names} <= {"ackfirst_callbacks_total", "ackfirst_callbacks_created"}
+    assert redis_sync.dbsize() == keys_before
+
+
+async def hostile(ingest: Ingest, name: str) -> None:
+    body = json.dumps({"channel": name, "message_uuid": name, "status": name}).encode()
+    await ingest.post_signed(body, api_key=name, application_id=name)
+    await ingest.send(
+        "GET", f"/webhooks/inbound-sms?msisdn={name}&messageId={name}&text=x&sig={'0' * 32}&api-key={name}"
+    )
+    await ingest.send("POST", f"/{name}", data=body)
+
+
+async def test_health_is_the_process_alone(redis_url: str) -> None:
+    async with running_ingest(redis_url) as ingest:
+        assert (await ingest.admin("/healthz")).body == b"ok\n"
+
+
+@pytest.mark.parametrize(("pid", "kept"), [(1, True), (2**22 + 7, False)])
+def test_gauges_of_killed_processes_leave_the_sum(tmp_path: Path, pid: int, kept: bool) -> None:
+    gauge, counter = tmp_path / f"gauge_livesum_{pid}.db", tmp_path / f"counter_{pid}.db"
+    gauge.touch()
+    counter.touch()
+    forget_dead_processes(tmp_path)
+    assert (gauge.exists(), counter.exists()) == (kept, True)

@@ -1,0 +1,115 @@
+"""What the provider hears while Redis is frozen, dead, full or read-only, and that all is well again afterwards."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared import keys
+from tests.support.factories import APPLICATION, inbound_message
+from tests.support.ingest import Ingest, Reply, running_ingest
+from tests.support.redis_process import RedisProcess
+from tests.support.waiting import await_until
+
+
+def body(number: int) -> bytes:
+    return json.dumps(inbound_message(message_uuid=f"uuid-{number}")).encode()
+
+
+def queued(server: RedisProcess) -> int:
+    with server.client() as client:
+        return int(client.llen(keys.queue(APPLICATION)))
+
+
+@pytest.fixture
+async def ingest(own_redis: RedisProcess) -> AsyncIterator[Ingest]:
+    async with running_ingest(own_redis.url) as running:
+        yield running
+
+
+async def timed(ingest: Ingest, number: int, **claims: str) -> tuple[Reply, float]:
+    started = time.monotonic()
+    return await ingest.post_signed(body(number), **claims), time.monotonic() - started
+
+
+async def works_again(ingest: Ingest) -> bool:
+    return (await ingest.post_signed(body(999))).status == 200
+
+
+@pytest.mark.parametrize("claims", [{}, {"api_key": "ffffffff"}], ids=["queue", "quarantine"])
+async def test_a_frozen_redis_is_answered_503_within_the_deadline_and_works_again(
+    ingest: Ingest, own_redis: RedisProcess, claims: dict[str, str]
+) -> None:
+    assert (await ingest.post_signed(body(0), **claims)).status == 200
+    own_redis.pause()
+    try:
+        replies = await asyncio.gather(*(timed(ingest, number, **claims) for number in range(1, 20)))
+    finally:
+        own_redis.resume()
+    assert {reply.status for reply, _ in replies} == {503}
+    assert {reply.headers["Retry-After"] for reply, _ in replies} == {"5"}
+    assert all(0.2 < seconds < 2 for _, seconds in replies)  # the deadline is 0.25 s
+    await await_until(lambda: works_again(ingest))
+
+
+async def test_what_was_answered_503_is_queued_once_when_it_comes_again(
+    ingest: Ingest, own_redis: RedisProcess
+) -> None:
+    own_redis.pause()
+    try:
+        assert {reply.status for reply in await post_all(ingest, 100)} == {503}
+    finally:
+        own_redis.resume()
+    await await_until(lambda: works_again(ingest))
+    assert {reply.status for reply in await post_all(ingest, 100)} == {200}
+    assert queued(own_redis) == 101
+
+
+async def post_all(ingest: Ingest, count: int) -> list[Reply]:
+    return await asyncio.gather(*(ingest.post_signed(body(number)) for number in range(count)))
+
+
+async def test_a_killed_redis_is_answered_503_and_nothing_acknowledged_is_lost(
+    ingest: Ingest, own_redis: RedisProcess
+) -> None:
+    acknowledged = sum(reply.status == 200 for reply in await post_all(ingest, 50))
+    own_redis.kill()
+    reply, seconds = await timed(ingest, 100)
+    assert (reply.status, seconds < 2) == (503, True)
+    own_redis.start()
+    await await_until(lambda: works_again(ingest))
+    assert queued(own_redis) >= acknowledged + 1
+
+
+@pytest.mark.parametrize(("setting", "value", "back"), [("maxmemory", "1", "0"), ("min-replicas-to-write", "3", "0")])
+async def test_a_redis_that_refuses_writes_is_answered_503(
+    ingest: Ingest, own_redis: RedisProcess, setting: str, value: str, back: str
+) -> None:
+    with own_redis.client() as client:
+        client.config_set(setting, value)
+        assert (await ingest.post_signed(body(1))).status == 503
+        assert (await ingest.post_signed(body(1), api_key="ffffffff")).status == 503
+        client.config_set(setting, back)
+    assert (await ingest.post_signed(body(1))).status == 200
+
+
+async def test_readiness_follows_redis(
+    ingest: Ingest, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.snapshot.MAX_AGE", 0.0)
+    assert (await ingest.admin("/readyz")).status == 200
+    own_redis.pause()
+    try:
+        reply = await ingest.admin("/readyz")
+        assert (reply.status, json.loads(reply.body)["redis"]) == (503, {"ok": False, "latency_ms": None})
+        assert b"ackfirst_redis_up 0.0" in (await ingest.admin("/metrics")).body
+        assert (await ingest.send("GET", "/healthz")).status == 200
+    finally:
+        own_redis.resume()
+    await await_until(lambda: is_ready(ingest))
+
+
+async def is_ready(ingest: Ingest) -> bool:
+    return (await ingest.admin("/readyz")).status == 200
