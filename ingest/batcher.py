@@ -1,10 +1,12 @@
 """Group commit: callbacks that arrive together are written together, each is answered when its write is confirmed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
 
+from ingest.watchdog import Watchdog
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
 
@@ -28,12 +30,25 @@ class EventQueue(Protocol):
         """Write them in one round trip; ``now`` in Unix seconds."""
 
 
+@dataclass(slots=True, eq=False)
+class _Flush:
+    """A batch on its way; ``given_up`` once its senders have been told to come back."""
+
+    sent: float
+    members: Sequence["_Done"]
+    given_up: bool = field(default=False)
+
+
+_Done = asyncio.Future[bool]
+
+
 class Batcher:
     """Collects envelopes for one turn of the event loop and writes them in one round trip.
 
     Args:
         queue: Where batches go.
-        deadline: Longest wait of one ``put``, in seconds.
+        deadline: Seconds that Redis may take to confirm a batch; whoever waits behind one that takes longer is told to
+            come back after as many seconds.
         clock: Unix seconds, for the jobs' ``enqueued_at``.
         on_flush: Is told the size of every batch that is sent.
         backlog: Most events that wait for a flush.
@@ -49,12 +64,13 @@ class Batcher:
         backlog: int = BACKLOG_LIMIT,
     ) -> None:
         self._queue = queue
-        self._deadline = deadline
+        self._overdue = f"Redis did not confirm the write within {deadline:g} s"
+        self._watchdog = Watchdog(deadline=deadline, look=self._give_up)
         self._clock = clock
         self._on_flush = on_flush
         self._backlog = backlog
-        self._waiting: dict[asyncio.Future[bool], Envelope] = {}
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._waiting: dict[_Done, tuple[Envelope, float]] = {}
+        self._flushes: dict[asyncio.Task[None], _Flush] = {}
         self._tick: asyncio.Handle | None = None
 
     async def put(self, envelope: Envelope) -> bool:
@@ -69,19 +85,34 @@ class Batcher:
         if len(self._waiting) >= self._backlog:
             raise QueueUnavailable(f"{self._backlog} events already wait for Redis")
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[bool] = loop.create_future()
-        self._waiting[done] = envelope
+        done: _Done = loop.create_future()
+        self._waiting[done] = envelope, loop.time()
         self._schedule()
-        timer = loop.call_later(self._deadline, self._give_up, done)  # a third of the price of asyncio.timeout
-        try:
-            return await done
-        finally:
-            timer.cancel()
+        if self._is_stuck():
+            self._watchdog.watch(loop.time())
+        return await done
 
-    def _give_up(self, done: asyncio.Future[bool]) -> None:
-        """The sender hears "unavailable" and will send it again: an event that is not on its way yet need not go."""
-        self._waiting.pop(done, None)
-        _settle(done, QueueUnavailable(f"Redis did not confirm the write within {self._deadline:g} s"))
+    def _is_stuck(self) -> bool:
+        return any(flush.given_up for flush in self._flushes.values())
+
+    def _give_up(self, limit: float) -> float | None:
+        """Tell senders to come back whose batch was sent before ``limit``, and those that wait behind one as long."""
+        for flush in self._flushes.values():
+            if flush.sent <= limit and not flush.given_up:
+                flush.given_up = True
+                _settle_all(flush.members, QueueUnavailable(self._overdue))
+        if self._is_stuck():
+            late = [done for done, (_, since) in self._waiting.items() if since <= limit]
+            for done in late:
+                del self._waiting[done]  # not on its way yet, and it will be sent again
+            _settle_all(late, QueueUnavailable(self._overdue))
+        return self._next_beginning()
+
+    def _next_beginning(self) -> float | None:
+        beginnings = [flush.sent for flush in self._flushes.values() if not flush.given_up]
+        if self._is_stuck():
+            beginnings += [since for _, since in islice(self._waiting.values(), 1)]
+        return min(beginnings, default=None)
 
     def _schedule(self) -> None:
         if self._tick is None and len(self._flushes) < FLUSH_LIMIT:
@@ -89,25 +120,26 @@ class Batcher:
 
     def _start_flush(self) -> None:
         self._tick = None
-        batch = dict(islice(self._waiting.items(), BATCH_LIMIT))
+        batch = list(islice(self._waiting, BATCH_LIMIT))
         if not batch:
             return
-        for done in batch:
-            del self._waiting[done]
-        flush = asyncio.get_running_loop().create_task(self._flush(batch))
-        self._flushes.add(flush)
-        flush.add_done_callback(self._end_flush)
+        envelopes = [self._waiting.pop(done)[0] for done in batch]
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._flush(batch, envelopes))
+        self._flushes[task] = _Flush(loop.time(), batch)
+        self._watchdog.watch(loop.time())
+        task.add_done_callback(self._end_flush)
         if self._waiting:
             self._schedule()
 
-    def _end_flush(self, flush: asyncio.Task[None]) -> None:
-        self._flushes.discard(flush)
+    def _end_flush(self, task: asyncio.Task[None]) -> None:
+        del self._flushes[task]
         if self._waiting:
             self._schedule()
 
-    async def _flush(self, batch: dict[asyncio.Future[bool], Envelope]) -> None:
+    async def _flush(self, batch: list[_Done], envelopes: list[Envelope]) -> None:
         self._on_flush(len(batch))
-        for done, result in zip(batch, await self._write(list(batch.values())), strict=True):
+        for done, result in zip(batch, await self._write(envelopes), strict=True):
             _settle(done, result)
 
     async def _write(self, envelopes: list[Envelope]) -> Sequence[Result]:
@@ -126,9 +158,15 @@ class Batcher:
         while self._waiting or self._flushes:
             self._schedule()
             await asyncio.wait(self._flushes) if self._flushes else await asyncio.sleep(0)
+        self._watchdog.stop()
 
 
-def _settle(done: asyncio.Future[bool], result: Result) -> None:
+def _settle_all(members: Iterable[_Done], result: Result) -> None:
+    for done in members:
+        _settle(done, result)
+
+
+def _settle(done: _Done, result: Result) -> None:
     if done.done():
         return
     if isinstance(result, Exception):

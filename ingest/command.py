@@ -18,7 +18,7 @@ from ingest.start import check_accounts, check_redis
 from shared import log
 from shared.accounts import Accounts
 from shared.accounts_file import load_accounts
-from shared.parent_death import SUPERVISOR_PID, die_with_parent
+from shared.parent_death import die_with_parent
 from shared.settings import Settings, load_settings
 
 
@@ -33,8 +33,7 @@ from shared.settings import Settings, load_settings
 @click.option("--member", is_flag=True, hidden=True, help="Be one of several processes.")
 def command(processes: int, *, member: bool) -> None:
     """Answer Nexmo's callbacks and queue the events."""
-    supervised = SUPERVISOR_PID in os.environ
-    die_with_parent()
+    supervised = die_with_parent()
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     logger = structlog.get_logger().bind()

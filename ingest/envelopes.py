@@ -10,7 +10,7 @@ from shared.nexmo.callback import Callback, Family
 from shared.nexmo.classify import message_id
 from shared.nexmo.identity import event_id
 from shared.nexmo.reading import Reading
-from shared.verification import Verification
+from shared.verification import URL_TOKEN, Verification
 
 _MAX_INT: Final = 2**53  # what every JSON reader can hold
 
@@ -34,7 +34,7 @@ def build_envelope(
         encoding=reading.encoding,
         content_type=plain_text(callback.content_type) or "",
         body=callback.body,
-        query=_ascii_query(callback.query),
+        query=_ascii_query(_without_url_token(callback.query)),
         iat=_json_int(verification.iat),
         jti=plain_text(verification.jti),
         secret=verification.secret,
@@ -52,6 +52,13 @@ def plain_text(text: str | None) -> str | None:
     if text is None or text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _without_url_token(query: str) -> str:
+    """The webhook URL's own secret has done its work: handlers and dashboards must not come to see it."""
+    if URL_TOKEN not in query:
+        return query
+    return "&".join(part for part in query.split("&") if part.partition("=")[0] != URL_TOKEN)
 
 
 def _ascii_query(query: str) -> str:

@@ -18,8 +18,8 @@ PR_SET_PDEATHSIG: Final = 1
 POLL_SECONDS: Final = 0.5
 
 
-def die_with_parent() -> None:
-    """Arrange that this process is killed as soon as the supervisor that started it is gone.
+def die_with_parent() -> bool:
+    """Arrange that this process is killed as soon as the supervisor that started it is gone; whether there is one.
 
     Does nothing in a process that no supervisor started. SIGKILL, because an orphan must not keep a port or a data
     folder from the next start, and because nothing acknowledged is lost by it.
@@ -27,7 +27,7 @@ def die_with_parent() -> None:
     # Taken out of the environment: what this process starts has another parent.
     supervisor = int(os.environ.pop(SUPERVISOR_PID, "0"))
     if not supervisor:
-        return
+        return False
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
@@ -35,6 +35,7 @@ def die_with_parent() -> None:
     # The supervisor may have ended before the kernel was asked.
     if os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGKILL)
+    return True
 
 
 def _watch(supervisor: int) -> None:

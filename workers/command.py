@@ -7,21 +7,35 @@ import click
 import structlog
 
 from shared import log
+from shared.accounts import is_lane_name
+from shared.redis_client import reachable
 from shared.settings import Settings, load_settings
 from shared.supervisor import Child, Supervisor, die_with_parent, reexec
 
 
+def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tuple[str, ...]) -> tuple[str, ...]:
+    for lane in lanes:
+        if not is_lane_name(lane):
+            raise click.BadParameter(f"{lane!r} is not a lane: 1 to 64 characters of A-Z a-z 0-9 _ -")
+    return lanes
+
+
 @click.command(short_help="Run your handlers on the queued events.")
 @click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="How many engines.")
-@click.option("--lane", "lanes", multiple=True, help="Serve this lane only; may be given several times.")
+@click.option(
+    "--lane", "lanes", multiple=True, callback=_checked_lanes, help="Serve this lane only; may be given several times."
+)
 @click.option("--burst", is_flag=True, help="End when the lanes are empty: one process, no janitor.")
 @click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
 def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: bool) -> None:
     """Run the handlers of ACKFIRST_HANDLERS on the queued events, with retries, until SIGTERM."""
     if burst and processes > 1:
         raise click.UsageError("--burst works in one process: leave --processes out.")
+    supervised = die_with_parent()
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    if not supervised:  # restarted while Redis is away, it waits until Redis is back
+        reachable(settings.redis_url.get_secret_value())
     for name in ("rq", "rq.worker"):  # the second sets itself to INFO where it finds no level
         logging.getLogger(name).setLevel(logging.WARNING)
     if role == "janitor":
@@ -33,7 +47,6 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
 
 
 def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...]) -> int:
-    die_with_parent()
     pinned = [part for lane in lanes for part in ("--lane", lane)]
     engine = reexec("worker", "--role", "engine", *pinned)
     children = [Child(name=f"engine-{number}", argv=engine) for number in range(1, processes + 1)]
@@ -42,7 +55,6 @@ def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...]) -> in
 
 
 def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool) -> None:
-    die_with_parent()
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
     from workers.engine import work  # noqa: PLC0415 - see above
     from workers.runtime import load_handlers  # noqa: PLC0415 - see above
@@ -59,7 +71,6 @@ def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool) -> None:
 
 
 def _tidy(settings: Settings) -> None:
-    die_with_parent()
     from workers.engine import tidy  # noqa: PLC0415 - as above
 
     tidy(settings)

@@ -5,6 +5,7 @@ family to come unsigned.
 """
 
 from shared.verification.result import Verification
+from shared.verification.sig_path import URL_TOKEN
 from shared.verification.verifier import Verifier
 
-__all__ = ["Verification", "Verifier"]
+__all__ = ["URL_TOKEN", "Verification", "Verifier"]

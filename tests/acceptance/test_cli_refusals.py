@@ -18,13 +18,13 @@ def refusal(folder: Path, command: str = "ingest", **environ: str) -> str:
     return lines[0].removeprefix("ackfirst: ")
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev"])
+@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev", "worker"])
 def test_an_unknown_name(tmp_path: Path, command: str) -> None:
     message = refusal(tmp_path, command, SIGNATUR_SECRET="orchid")
     assert message == "ACKFIRST_SIGNATUR_SECRET is not a setting: did you mean ACKFIRST_SIGNATURE_SECRET?"
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev"])
+@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev", "worker"])
 def test_an_impossible_value(tmp_path: Path, command: str) -> None:
     assert (
         refusal(tmp_path, command, POLICY="lax") == "ACKFIRST_POLICY is 'lax': it should be 'never-stall' or 'strict'"
@@ -56,7 +56,7 @@ def test_an_unknown_sms_method(tmp_path: Path) -> None:
     assert message.startswith("ackfirst.toml, account a, sms_signature_method: it should be 'md5hash'")
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard"])
+@pytest.mark.parametrize("command", ["ingest", "dashboard", "worker"])
 def test_a_redis_that_nobody_runs(tmp_path: Path, command: str) -> None:
     port = free_port()
     environ = {name.removeprefix("ACKFIRST_"): value for name, value in GOOD.items()}

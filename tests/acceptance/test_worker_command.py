@@ -147,6 +147,12 @@ def test_without_handlers_the_worker_says_so_and_events_finish(
     assert status(redis_sync, envelope.id) == "finished"
 
 
+def test_a_name_that_no_lane_can_have_is_refused(tmp_path: Path) -> None:
+    done = run_cli("worker", "--lane", "two words", cwd=tmp_path)
+    assert done.process.returncode == 2
+    assert "'two words' is not a lane" in done.output
+
+
 def test_burst_with_several_processes_is_refused(tmp_path: Path) -> None:
     done = run_cli("worker", "--burst", "--processes", "2", cwd=tmp_path)
     assert done.process.returncode == 2

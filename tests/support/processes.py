@@ -39,7 +39,8 @@ class Cli:
         self.process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
-        self.env["PYTHONPATH"] = os.pathsep.join([str(ROOT), self.env.get("PYTHONPATH", "")])
+        # No empty part: Python would read it as the working folder.
+        self.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), self.env.get("PYTHONPATH")]))
         with self.output_file.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ops.cli", *self.args],

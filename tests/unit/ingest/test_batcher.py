@@ -1,6 +1,7 @@
 """Group commit: who is written with whom, who waits for what, and what a failure does to the others."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,6 +82,44 @@ async def test_a_write_that_is_not_confirmed_in_time_is_unavailable() -> None:
     batcher = make_batcher(StuckQueue(), deadline=0.02)
     with pytest.raises(QueueUnavailable, match=r"within 0\.02 s"):
         await batcher.put(make_envelope())
+
+
+async def test_a_callback_that_waits_behind_a_stuck_write_is_told_within_its_own_deadline() -> None:
+    queue = StuckQueue()
+    batcher = make_batcher(queue, deadline=0.05)
+    await asyncio.gather(*put_many(batcher, FLUSH_LIMIT * BATCH_LIMIT), return_exceptions=True)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(QueueUnavailable):
+        await batcher.put(make_envelope())
+    assert 0.04 <= asyncio.get_running_loop().time() - began < 1.0
+    queue.released.set()
+    await await_until(lambda: not batcher._flushes)
+    assert await batcher.put(make_envelope()) is True, "and goes through once Redis is back"
+
+
+async def test_a_busy_event_loop_is_not_blamed_on_redis() -> None:
+    class Slow(MemoryQueue):
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+            await asyncio.sleep(0.005)
+            return await super().enqueue(envelopes, now=now)
+
+    queue = Slow()
+    batcher = make_batcher(queue, deadline=0.02)
+    puts = put_many(batcher, 1)
+    await await_until(lambda: batcher._flushes)
+    time.sleep(0.1)  # noqa: ASYNC251 - the loop is busy with something else, the confirmation waits
+    assert await asyncio.gather(*puts) == [True]
+
+
+async def test_a_burst_that_takes_longer_than_the_deadline_in_all_is_confirmed_batch_by_batch() -> None:
+    class Slow(MemoryQueue):
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+            await asyncio.sleep(0.02)
+            return await super().enqueue(envelopes, now=now)
+
+    batcher = make_batcher(Slow(), deadline=0.1)
+    results = await asyncio.gather(*put_many(batcher, 16 * BATCH_LIMIT))
+    assert all(results)
 
 
 async def test_an_event_whose_sender_was_told_to_come_back_is_not_sent_any_more() -> None:

@@ -1,0 +1,116 @@
+"""Which answers are right for which callback, and when the provider would try again."""
+
+import pytest
+
+from shared.policy import Verdict
+from simulator.delivery import Attempt, Delivery
+from simulator.planned import Kind, Planned
+from tests.support.simulated import one, plan
+
+GENUINE = one(Kind.GENUINE)
+UNSIGNED = one(Kind.UNSIGNED)
+WRONG_SECRET = one(Kind.WRONG_SECRET)
+FORGED = next(made for made in plan(500) if made.verdict is Verdict.FORGED)
+
+
+def answered(planned: Planned, *statuses: int | None) -> Delivery:
+    """Answers to attempts, of which only the first may be unsigned."""
+    attempts = [
+        Attempt(
+            signed=planned.kind is not Kind.UNSIGNED or number > 0,
+            status=status,
+            seconds=0.01,
+            error=None if status else "no answer (TimeoutError)",
+        )
+        for number, status in enumerate(statuses)
+    ]
+    return Delivery(planned, attempts)
+
+
+@pytest.mark.parametrize(
+    ("planned", "statuses"),
+    [
+        (GENUINE, (200,)),
+        (GENUINE, (503, 200)),
+        (GENUINE, (None, 429, 200)),
+        (WRONG_SECRET, (200,)),
+        (WRONG_SECRET, (401,)),
+        (WRONG_SECRET, (429,)),
+        (UNSIGNED, (503, 200)),
+        (UNSIGNED, (503, 503, 200)),
+        (UNSIGNED, (503,)),
+        (UNSIGNED, (401,)),
+        (FORGED, (401,)),
+    ],
+)
+def test_these_answers_are_right(planned: Planned, statuses: tuple[int | None, ...]) -> None:
+    assert answered(planned, *statuses).problem is None
+
+
+@pytest.mark.parametrize(
+    ("planned", "statuses", "problem"),
+    [
+        (GENUINE, (401,), "answered 401, not 200"),
+        (GENUINE, (204,), "answered 204, not 200"),
+        (GENUINE, (503, 503), "answered 503, not 200"),
+        (GENUINE, (None,), "no answer (TimeoutError), not 200"),
+        (WRONG_SECRET, (500,), "answered 500, not 200 or 401 or 429 or 503"),
+        (UNSIGNED, (200,), "answered 200, not 401 or 429 or 503"),
+        (UNSIGNED, (503, 401), "answered 401, not 200"),
+        (FORGED, (200,), "answered 200, not 401"),
+        (FORGED, (503,), "answered 503, not 401"),
+    ],
+)
+def test_these_answers_are_wrong(planned: Planned, statuses: tuple[int | None, ...], problem: str) -> None:
+    assert answered(planned, *statuses).problem == problem
+
+
+def test_what_was_not_answered_yet_is_no_problem() -> None:
+    assert Delivery(GENUINE).problem is None
+    assert not Delivery(GENUINE).acknowledged
+
+
+@pytest.mark.parametrize(
+    ("planned", "statuses", "acknowledged", "parked"),
+    [
+        (GENUINE, (200,), True, False),
+        (GENUINE, (503,), False, False),
+        (WRONG_SECRET, (200,), False, True),
+        (WRONG_SECRET, (401,), False, False),
+        (UNSIGNED, (503, 200), True, False),
+        (UNSIGNED, (200,), False, True),
+        (FORGED, (200,), False, True),
+    ],
+)
+def test_only_a_200_for_something_genuine_is_an_acknowledgement(
+    planned: Planned, statuses: tuple[int, ...], acknowledged: bool, parked: bool
+) -> None:
+    delivery = answered(planned, *statuses)
+    assert (delivery.acknowledged, delivery.parked) == (acknowledged, parked)
+
+
+@pytest.mark.parametrize(
+    ("planned", "statuses", "again"),
+    [
+        (GENUINE, (200,), False),
+        (GENUINE, (401,), False),
+        (GENUINE, (302,), False),
+        (GENUINE, (429,), True),
+        (GENUINE, (503,), True),
+        (GENUINE, (None,), True),
+        (GENUINE, (503, 503), True),
+        (GENUINE, (503, 503, 503), False),
+        (UNSIGNED, (503,), True),
+        (UNSIGNED, (401,), False),
+        (WRONG_SECRET, (503,), False),
+        (FORGED, (None,), False),
+    ],
+)
+def test_the_provider_tries_again_after_no_answer_429_and_5xx(
+    planned: Planned, statuses: tuple[int | None, ...], again: bool
+) -> None:
+    assert answered(planned, *statuses).wants_retry(most=2, sign_unsigned=True) is again
+
+
+def test_an_unsigned_callback_is_only_signed_when_that_is_wanted() -> None:
+    assert not answered(UNSIGNED, 503).wants_retry(most=2, sign_unsigned=False)
