@@ -1,0 +1,70 @@
+"""Handlers to copy and change: reply on WhatsApp, raise an alarm when a message fails, keep every event.
+
+Start the worker with ACKFIRST_HANDLERS=examples.handlers (or the name of your own module). A handler may run more than
+once for one event, for example when a worker is killed in the middle of it. So make its effect the same the second
+time: give ``context.idempotency_key`` to services that take such a key, and make ``event.id`` the key of your rows.
+"""
+
+import os
+import sqlite3
+from functools import cache
+from pathlib import Path
+
+from workers import Context, Discard, Event, RetryLater, on
+
+
+class BusyError(Exception):
+    """Raise this in ``send`` when your messaging service says that you are too fast."""
+
+
+async def send(recipient: str, text: str, context: Context) -> None:
+    """Send a WhatsApp message. Put the client of your messaging service here; so far it only writes a log line."""
+    # The recipient and the text are people's private data: keep them out of your logs.
+    context.log.info("reply.sent", characters=len(text), digits=len(recipient), key=context.idempotency_key)
+
+
+# An ``async`` handler, for what waits for a network. It runs only for events that match everything in the brackets.
+@on("inbound-message", channel="whatsapp")
+async def reply(event: Event, context: Context) -> None:
+    """Thank for a WhatsApp message."""
+    if not event.sender or not event.text:
+        raise Discard("nothing to reply to")  # done with it: no retry
+    try:
+        await send(event.sender, f"Thank you, we have received: {event.text}", context)
+    except BusyError as busy:
+        raise RetryLater(60) from busy  # seconds
+    # Any other exception is retried too, after 5 s, 30 s, 2 min … (ACKFIRST_RETRY_SCHEDULE).
+
+
+# A plain function is as good. Several values in braces: any of them.
+@on("message-status", status={"rejected", "undeliverable"})
+def alert(event: Event, context: Context) -> None:
+    """Say that one of our messages did not arrive."""
+    code = event.error.code if event.error else None
+    context.log.warning("message.failed", message_id=event.message_id, channel=event.channel, code=code)
+
+
+# Nothing in the brackets: every event.
+@on()
+def store(event: Event) -> None:
+    """Keep the event in a table. Storing it again changes nothing but the count of deliveries."""
+    with table() as rows:  # commits at the end of the block
+        rows.execute(
+            "INSERT INTO events (id, family, channel, status, message_id, event) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET deliveries = deliveries + 1",
+            (event.id, event.family, event.channel, event.status, event.message_id, event.as_json()),
+        )
+
+
+@cache
+def table() -> sqlite3.Connection:
+    """The database ``events.db`` in the data folder, opened once in each worker process."""
+    folder = Path(os.environ.get("ACKFIRST_DATA_DIR", ".ackfirst"))
+    folder.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(folder / "events.db", timeout=30)
+    database.execute("PRAGMA journal_mode = WAL")  # readers do not disturb the worker
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, family TEXT, channel TEXT, status TEXT, "
+        "message_id TEXT, event TEXT, deliveries INTEGER NOT NULL DEFAULT 1)"
+    )
+    return database

@@ -1,0 +1,89 @@
+"""The account in whose name callbacks are signed: from options, from the environment or from the accounts file."""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from shared.accounts import Account, Accounts
+from shared.errors import ConfigurationError
+from shared.nexmo.callback import Family
+from shared.nexmo.sms_signature import SmsMethod
+
+_MADE_UP_APPLICATIONS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningAccount:
+    """What the provider knows about an account of ours."""
+
+    api_key: str
+    secret: bytes = field(repr=False)
+    sms_method: SmsMethod = "md5hash"
+    applications: tuple[str, ...] = ()
+    allow_unsigned: frozenset[Family] = frozenset()
+    """Families that the receiver takes without a signature."""
+    url_token: str | None = field(default=None, repr=False)
+    """Value of the ``token`` parameter that the account's webhook URLs carry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command line says about the account; None where it says nothing."""
+
+    api_key: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    sms_method: SmsMethod | None = None
+    applications: tuple[str, ...] = ()
+
+
+def signing_account(wanted: Wanted, accounts: Accounts) -> SigningAccount:
+    """The account to sign for: the wanted one, else the first that is configured.
+
+    Raises:
+        ConfigurationError: There is none, or its secret is not known.
+    """
+    known = _known(wanted, accounts)
+    api_key = wanted.api_key or (known.api_key if known else "")
+    return SigningAccount(
+        api_key=api_key,
+        secret=_secret(wanted, known, api_key),
+        sms_method=wanted.sms_method or (known.sms_signature_method if known else "md5hash"),
+        applications=wanted.applications or _applications(api_key, known),
+        allow_unsigned=known.allow_unsigned if known else frozenset(),
+        url_token=known.url_token if known else None,
+    )
+
+
+def _known(wanted: Wanted, accounts: Accounts) -> Account | None:
+    if wanted.api_key is not None:
+        return accounts.get(wanted.api_key)
+    first = next((account for account in accounts if account.secrets), None)
+    if first is None:
+        raise ConfigurationError(
+            "there is no account to sign for: set ACKFIRST_API_KEY and ACKFIRST_SIGNATURE_SECRET, "
+            "describe it in ackfirst.toml, or give --api-key and --secret"
+        )
+    return first
+
+
+def _secret(wanted: Wanted, known: Account | None, api_key: str) -> bytes:
+    if wanted.secret is not None:
+        secret = wanted.secret.encode()
+    else:
+        secret = known.secrets[0] if known and known.secrets else b""
+    if not secret:
+        raise ConfigurationError(f"the signature secret of account {api_key} is not known here: give --secret")
+    return secret
+
+
+def _applications(api_key: str, known: Account | None) -> tuple[str, ...]:
+    """The configured ones; else always the same made-up ones, so that repeated runs do not fill Redis with lanes."""
+    if known and known.applications:
+        return tuple(known.applications)
+    return made_up_applications(api_key)
+
+
+def made_up_applications(api_key: str) -> tuple[str, ...]:
+    """Ids for an account whose applications are not known."""
+    names = (f"https://ackfirst.example/{api_key}/{number}" for number in range(_MADE_UP_APPLICATIONS))
+    return tuple(str(uuid5(NAMESPACE_URL, name)) for name in names)

@@ -1,0 +1,44 @@
+"""Shows a report on a terminal, or in a file, where it is the same text without colours."""
+
+from rich.console import Console
+from rich.table import Table
+
+from simulator.report import AnswerRow, Report
+
+
+def show(report: Report, console: Console) -> None:
+    """Who was answered what, and how fast."""
+    console.print(_answers(report))
+    console.print(_summary(report), highlight=False)
+
+
+def _answers(report: Report) -> Table:
+    table = Table("callbacks", "verdict", "answered", "count", "", title=f"Answers of {report.target}")
+    table.columns[3].justify = "right"
+    for row in report.answers:
+        mark = f"[red]{row.problem}[/]" if row.problem else "[green]as it should be[/]"
+        table.add_row(row.kind, row.verdict, path(row), f"{row.count:,}", mark)
+    return table
+
+
+def path(row: AnswerRow) -> str:
+    """The statuses of all attempts in turn."""
+    return ", then ".join("no answer" if status is None else str(status) for status in row.answers)
+
+
+def _summary(report: Report) -> str:
+    sent = f"{report.sent:,} of {report.planned:,} callbacks in {report.seconds:.1f} s ({report.per_second:,.0f}/s)"
+    lines = [
+        f"sent          {sent}, seed {report.seed}",
+        f"acknowledged  {report.acknowledged:,} genuine; {report.parked:,} parked; {report.retries:,} retries",
+        f"latency       {_latency(report)}",
+        f"unexpected    {report.unexpected:,}",
+    ]
+    return "\n".join([*lines, "interrupted"] if report.interrupted else lines)
+
+
+def _latency(report: Report) -> str:
+    if report.latency_ms is None:
+        return "no answers"
+    measured = report.latency_ms
+    return f"p50 {measured.p50} ms, p95 {measured.p95} ms, p99 {measured.p99} ms, max {measured.max} ms"

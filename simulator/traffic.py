@@ -1,0 +1,174 @@
+"""The traffic of one run, planned before anything is sent. Pure: the same seed and start give the same callbacks."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from random import Random
+from typing import Final
+
+from shared.nexmo.callback import Family
+from shared.nexmo.identity import event_id
+from shared.policy import Verdict
+from simulator.account import SigningAccount
+from simulator.content import RECIPES, Content, Scene
+from simulator.planned import PARAMETER_TAMPERINGS, TAMPERING_VERDICTS, TOKEN_TAMPERINGS, Kind, Planned, Tampering
+
+#: How far apart the callbacks of one message are, in callbacks of the whole traffic.
+_STEP: Final = (5.0, 40.0)
+#: How far a callback is thrown back that shall come out of order.
+_DETOUR: Final = (30.0, 150.0)
+#: How long after the original a duplicate comes; a third of them at once.
+_ECHO: Final = (1.0, 200.0)
+
+# Captured requests of the SMS API name one of these, or nothing at all; the Messages API always names JSON.
+_JSON_TYPES: Final = ("application/json", "application/json; charset=utf-8")
+_FORM_TYPES: Final = ("application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=UTF-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """How much of the traffic is not just genuine and in order: parts of 1."""
+
+    duplicates: float = 0.05
+    wrong_secret: float = 0.02
+    unsigned: float = 0.02
+    tampered: float = 0.02
+    disorder: float = 0.1
+
+    def counts(self, total: int) -> dict[Kind, int]:
+        """How many callbacks of each kind ``total`` callbacks hold."""
+        counts = {
+            Kind.DUPLICATE: round(total * self.duplicates),
+            Kind.WRONG_SECRET: round(total * self.wrong_secret),
+            Kind.UNSIGNED: round(total * self.unsigned),
+            Kind.TAMPERED: round(total * self.tampered),
+        }
+        return {Kind.GENUINE: total - sum(counts.values()), **counts}
+
+    @property
+    def leave_something_genuine(self) -> bool:
+        """Whether there is anything left to duplicate."""
+        return self.duplicates + self.wrong_secret + self.unsigned + self.tampered < 1
+
+
+class Traffic:
+    """Plans callbacks for one account.
+
+    Everything is drawn from ``rng``. The first callback tells of ``start`` (unix seconds), each next one of a moment
+    ``1 / rate`` seconds later.
+    """
+
+    def __init__(self, account: SigningAccount, shares: Shares, *, rng: Random, start: float, rate: float) -> None:
+        self._account = account
+        self._shares = shares
+        self._rng = rng
+        self._start = start
+        self._rate = rate
+
+    def plan(self, count: int) -> list[Planned]:
+        """``count`` callbacks in the order in which they are to be sent."""
+        counts = self._shares.counts(count)
+        contents = self._contents(count - counts[Kind.DUPLICATE])
+        kinds = self._kinds(contents, counts)
+        originals = [self._planned(content, kind) for content, kind in zip(contents, kinds, strict=True)]
+        return self._with_duplicates(originals, counts[Kind.DUPLICATE])
+
+    def _contents(self, count: int) -> list[Content]:
+        """What is told, each message's callbacks a little apart, some of them out of order."""
+        placed = sorted(islice(self._placed(), count), key=lambda pair: pair[0])
+        return [content for _, content in placed]
+
+    def _placed(self) -> Iterator[tuple[float, Content]]:
+        place = 0
+        while True:
+            for recipe in self._rng.sample(RECIPES, len(RECIPES)):
+                scene = Scene(self._rng, self._start + place / self._rate)
+                contents = recipe(scene)
+                later = 0.0
+                for content in contents:
+                    yield place + later + self._detour(), content
+                    later += self._rng.uniform(*_STEP)
+                place += len(contents)
+
+    def _detour(self) -> float:
+        return self._rng.uniform(*_DETOUR) if self._rng.random() < self._shares.disorder else 0.0
+
+    def _kinds(self, contents: Sequence[Content], counts: dict[Kind, int]) -> list[Kind]:
+        kinds = [Kind.GENUINE] * len(contents)
+        # A body of no family has no time in it: sent again in a later run of the same seed, it would be an unsigned
+        # body that was seen before, which is answered differently.
+        unsigned = [at for at, content in enumerate(contents) if content.family is not Family.OTHER]
+        self._mark(kinds, unsigned, Kind.UNSIGNED, counts)
+        for kind in (Kind.WRONG_SECRET, Kind.TAMPERED):
+            self._mark(kinds, [at for at, taken in enumerate(kinds) if taken is Kind.GENUINE], kind, counts)
+        return kinds
+
+    def _mark(self, kinds: list[Kind], free: list[int], kind: Kind, counts: dict[Kind, int]) -> None:
+        for at in self._rng.sample(free, min(counts[kind], len(free))):
+            kinds[at] = kind
+
+    def _with_duplicates(self, originals: list[Planned], count: int) -> list[Planned]:
+        places = [at for at, planned in enumerate(originals) if planned.kind is Kind.GENUINE]
+        again = [self._rng.choice(places) for _ in range(count)] if places else []
+        placed = [(float(at), planned) for at, planned in enumerate(originals)]
+        placed += [(at + self._echo(), replace(originals[at], kind=Kind.DUPLICATE)) for at in again]
+        return [planned for _, planned in sorted(placed, key=lambda pair: pair[0])]
+
+    def _echo(self) -> float:
+        return 0.5 if self._rng.random() < 1 / 3 else self._rng.uniform(*_ECHO)
+
+    def _planned(self, content: Content, kind: Kind) -> Planned:
+        content = self._addressed(content)
+        body = self._json(content) if content.has_token else b""
+        tampering = self._tampering(content) if kind is Kind.TAMPERED else None
+        return Planned(
+            kind=kind,
+            content=content,
+            application_id=self._application() if content.has_token else None,
+            body=body,
+            content_type=self._content_type(content),
+            tampering=tampering,
+            event_id=event_id(content.family, self._account.api_key, content.fields, body),
+            verdict=self._verdict(content, kind, tampering),
+        )
+
+    def _addressed(self, content: Content) -> Content:
+        """The SMS API names the account in most callbacks, not in all."""
+        if content.has_token or self._rng.random() < 0.3:  # noqa: PLR2004 - a share
+            return content
+        return replace(content, fields={**content.fields, "api-key": self._account.api_key})
+
+    def _json(self, content: Content) -> bytes:
+        """Compact or spaced, escaped or UTF-8: the hash is over the bytes, whatever they look like."""
+        separators = self._rng.choice(((",", ":"), (", ", ": ")))
+        text = json.dumps(content.fields, ensure_ascii=self._rng.random() < 1 / 2, separators=separators)
+        return text.encode()
+
+    def _tampering(self, content: Content) -> Tampering:
+        return self._rng.choice(TOKEN_TAMPERINGS if content.has_token else PARAMETER_TAMPERINGS)
+
+    def _application(self) -> str | None:
+        return self._rng.choice((*self._account.applications, None))
+
+    def _content_type(self, content: Content) -> str | None:
+        match content.transport:
+            case "query":
+                return None
+            case "form":
+                return self._rng.choice(_FORM_TYPES)
+            case "json" if content.has_token:
+                return self._rng.choice(_JSON_TYPES)
+            case _:
+                return self._rng.choice((*_JSON_TYPES, None))
+
+    def _verdict(self, content: Content, kind: Kind, tampering: Tampering | None) -> Verdict:
+        match kind:
+            case Kind.UNSIGNED if content.family not in self._account.allow_unsigned:
+                return Verdict.UNSIGNED
+            case Kind.WRONG_SECRET:
+                return Verdict.SUSPECT
+            case Kind.TAMPERED if tampering:
+                return TAMPERING_VERDICTS[tampering]
+            case _:
+                return Verdict.VERIFIED
