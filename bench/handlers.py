@@ -1,0 +1,8 @@
+"""A handler that does nothing: what is left is the worker's own cost."""
+
+from workers import Event, on
+
+
+@on()
+def nothing(event: Event) -> None:
+    """Take the event and return."""

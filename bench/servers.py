@@ -1,0 +1,104 @@
+"""The processes that are measured, each started fresh on loopback and ended again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.requests import API_KEY, SECRET
+from shared.embedded import EmbeddedServer
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """A private server with AOF ``always``; yields its URL."""
+    with tempfile.TemporaryDirectory(prefix="af-bench-") as folder, EmbeddedServer(Path(folder)) as server:
+        yield server.url
+
+
+@contextmanager
+def bare() -> Iterator[int]:
+    """The bare handler; yields its port."""
+    with _serving("-m", "bench.bare") as port:
+        yield port
+
+
+@contextmanager
+def textbook(redis_url: str) -> Iterator[int]:
+    """The textbook; yields its port."""
+    with _serving("-m", "bench.textbook", env={"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET}) as port:
+        yield port
+
+
+@contextmanager
+def ingest(redis_url: str) -> Iterator[int]:
+    """Our own ingest, one process; yields its port."""
+    with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
+        port, admin_port = free_port(), free_port()
+        env = {
+            "ACKFIRST_LISTEN": f"127.0.0.1:{port}",
+            "ACKFIRST_ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
+            "ACKFIRST_REDIS_URL": redis_url,
+            "ACKFIRST_DATA_DIR": folder,
+            "ACKFIRST_API_KEY": API_KEY,
+            "ACKFIRST_SIGNATURE_SECRET": SECRET,
+            "ACKFIRST_LOG_FORMAT": "json",
+        }
+        with _process("-m", "ops.cli", "ingest", env=env):
+            wait_for_port(port)
+            yield port
+
+
+@contextmanager
+def _serving(*args: str, env: dict[str, str] | None = None) -> Iterator[int]:
+    port = free_port()
+    with _process(*args, str(port), env=env or {}):
+        wait_for_port(port)
+        yield port
+
+
+@contextmanager
+def _process(*args: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
+    process = subprocess.Popen(
+        [sys.executable, *args],
+        env={**inherited, **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, patience: float = 15.0) -> None:
+    """Return once something accepts connections on ``port``."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
