@@ -15,6 +15,7 @@ from redis.sentinel import Sentinel
 
 from shared import masking, sentinel_url
 from shared.errors import ConfigurationError
+from shared.packing import packed_by_hiredis
 
 _CHECK: Final = "check ACKFIRST_REDIS_URL"
 
@@ -60,6 +61,7 @@ def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10) ->
             client: redis.asyncio.Redis = sentinels.master_for(parsed.service, **{**arguments, **parsed.master})
         else:
             pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=timeout, **arguments)
+            pool.connection_class = packed_by_hiredis(pool.connection_class)
             client = redis.asyncio.Redis.from_pool(pool)
         _try_arguments(client.connection_pool)
     return client
