@@ -32,7 +32,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports
 
 bench: $(STAMP) ## measure ingest and workers against their references, in one run
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --page docs/performance.md
 
 clean: ## remove .venv, caches and the development data folder
 	@rm -rf .venv .ackfirst .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,3 +1,5 @@
+"""What the preflight says of real servers, safe and unsafe."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Clients for every kind of URL, and what is said when nobody answers there."""
+
 import asyncio
 from collections.abc import Callable
 from pathlib import Path

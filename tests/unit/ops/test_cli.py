@@ -1,3 +1,5 @@
+"""The command line itself: its help, what it imports, how it refuses."""
+
 import subprocess
 import sys
 

@@ -1,3 +1,5 @@
+"""The verdict table as it is printed."""
+
 import json
 
 from click.testing import CliRunner

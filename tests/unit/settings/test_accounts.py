@@ -1,3 +1,5 @@
+"""Accounts, and the lane that each event goes to."""
+
 import re
 
 import pytest

@@ -1,3 +1,5 @@
+"""The accounts of the file and of the environment together."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The accounts file: what it may say, and what is said of its mistakes."""
+
 from pathlib import Path
 
 import pytest

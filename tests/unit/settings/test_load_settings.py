@@ -1,3 +1,5 @@
+"""Settings from an environment: values, defaults, and one sentence for each mistake."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Log lines: both formats, what is masked, what is never shown."""
+
 import io
 import json
 import logging

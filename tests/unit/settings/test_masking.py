@@ -1,3 +1,5 @@
+"""Masked values: enough to tell two apart, not enough to know whose they are."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

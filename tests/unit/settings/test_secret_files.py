@@ -1,3 +1,5 @@
+"""Secrets that are kept in files."""
+
 from pathlib import Path
 
 import pytest

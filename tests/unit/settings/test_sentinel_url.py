@@ -1,3 +1,5 @@
+"""``redis+sentinel://`` URLs."""
+
 from contextlib import suppress
 
 import pytest

@@ -1,3 +1,5 @@
+"""Addresses, durations and lists, as an operator writes them."""
+
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest

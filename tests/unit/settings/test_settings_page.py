@@ -1,3 +1,5 @@
+"""``docs/settings.md`` says what the model says."""
+
 from pathlib import Path
 
 from shared.settings import Settings
