@@ -18,8 +18,8 @@ _PAGE = """# First measurements
 A starting line, not a limit yet. Written by `python -m bench --page docs/performance.md`; no figure here was typed.
 
 Every pair is measured in turns within one run, on loopback, with an append-only file that is synced at once
-(`appendfsync always`). The machine is shared and noisy: absolute numbers move from run to run by a factor of two, ratios
-much less. *bare* is an aiohttp handler on uvloop that reads the body and returns 200. *textbook* is aiohttp,
+(`appendfsync always`). The machine is shared and noisy: absolute numbers move from run to run by a factor of two,
+ratios much less. *bare* is an aiohttp handler on uvloop that reads the body and returns 200. *textbook* is aiohttp,
 `jwt.decode` and `Queue.enqueue` in a thread pool. The goals are those of the design.
 
 {rows}

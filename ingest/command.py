@@ -38,9 +38,8 @@ def command(processes: int, *, member: bool) -> None:
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     logger = structlog.get_logger().bind()
     accounts = load_accounts(settings)
-    if not supervised:  # restarted while Redis is away, it answers 503 until Redis is back
-        check_redis(settings, logger)
-    if not member:
+    if not member:  # of a member, its supervisor has looked
+        check_redis(settings, logger, may_be_away=supervised)
         check_accounts(accounts, logger)
     if processes > 1:
         sys.exit(run_processes(settings, processes, log=logger))

@@ -10,14 +10,21 @@ from shared.redis_client import reachable, sync_redis
 from shared.settings import Settings
 
 
-def check_redis(settings: Settings, log: Log) -> None:
-    """Refuse a Redis that does not answer; warn of one that could lose events.
+def check_redis(settings: Settings, log: Log, *, may_be_away: bool) -> None:
+    """Warn of a Redis that could lose events, and refuse one that does not answer unless it ``may_be_away``.
+
+    A supervisor restarts ingest also while Redis is away: then it answers 503 until Redis is back.
 
     Raises:
         ConfigurationError: Redis does not answer, or it is not safe and ``ACKFIRST_REQUIRE_SAFE_REDIS`` is set.
     """
     url = settings.redis_url.get_secret_value()
-    reachable(url)
+    try:
+        reachable(url)
+    except ConfigurationError:
+        if may_be_away:
+            return
+        raise
     with closing(sync_redis(url)) as client:
         findings = inspect(client)
     if findings and settings.require_safe_redis:
