@@ -13,6 +13,7 @@ install: $(STAMP) ## make .venv and install ackfirst with its development tools
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo 'installing into .venv (once; about a minute)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 

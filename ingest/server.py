@@ -1,6 +1,7 @@
 """One ingest process: puts the parts together, starts them, and stops them so that nothing read goes unanswered."""
 
 import asyncio
+import os
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -177,8 +178,9 @@ class IngestServer:
 
 def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:
     """The sentence for an address that cannot be listened on."""
-    why = (error.strerror or str(error)).lower()
-    return ConfigurationError(f"cannot listen on {address}: {why}, check ACKFIRST_{setting.upper()}")
+    # asyncio puts words of its own around the system's; a name that nobody knows has a negative number.
+    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    return ConfigurationError(f"cannot listen on {address}: {why.lower()}, check ACKFIRST_{setting.upper()}")
 
 
 async def _let_accepted_begin() -> None:

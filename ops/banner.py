@@ -28,13 +28,7 @@ def banner(settings: Settings, accounts: Accounts, *, queue: str) -> str:
 
 def url(address: Address) -> str:
     """Where a browser on this machine finds a server that listens on ``address``."""
-    return f"http://{local(address)}"
-
-
-def local(address: Address) -> Address:
-    """The address to talk to from this machine: that of a server on all interfaces is none."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - to be told from others
-    return Address(host, address.port)
+    return f"http://{address.local()}"
 
 
 def _numbered(texts: list[str]) -> list[tuple[bool, str]]:

@@ -10,7 +10,8 @@ from typing import Never
 import click
 import structlog
 
-from ops.banner import banner, local
+from ops.banner import banner
+from ops.ports import check_free
 from ops.watch import Watch, announce, revive
 from shared import log, masking
 from shared.accounts_file import load_accounts
@@ -55,9 +56,10 @@ def _on_own_redis(settings: Settings) -> int:
 
 def _run(settings: Settings, *, queue: str, env: dict[str, str], server: EmbeddedServer | None) -> int:
     logger = structlog.get_logger()
+    check_free(settings)
     text = banner(settings, load_accounts(settings), queue=queue)
     # Both of them: a stranger on one port must not be taken for ingest, which is about to say that the port is in use.
-    places = [(local(address).host, address.port) for address in (settings.listen, settings.admin_listen)]
+    places = [(address.local().host, address.port) for address in (settings.listen, settings.admin_listen)]
     with contextlib.ExitStack() as watches:
         watches.enter_context(Watch(announce(places, lambda: click.echo(text)), every=0.2))
         if server:

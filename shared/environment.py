@@ -15,6 +15,13 @@ _FILE: Final = "_FILE"
 _SHOWN: Final = 60
 _SUBJECT: Final = re.compile(r"^(Input|Value) ")
 
+#: pydantic's kind of mistake → the same for somebody who does not program.
+_WORDS: Final = {
+    "bool_parsing": "use 1 or 0",
+    "int_parsing": "use a whole number, without unit",
+    "float_parsing": "use a number, without unit",
+}
+
 
 def variable(field: str) -> str:
     """Name of the environment variable of a setting: ``ack_deadline`` is ``ACKFIRST_ACK_DEADLINE``."""
@@ -85,7 +92,7 @@ def what(problem: Any) -> str:
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, ValueError):
         return str(cause)
-    return _SUBJECT.sub("it ", str(problem["msg"]))
+    return _WORDS.get(problem.get("type", "")) or _SUBJECT.sub("it ", str(problem["msg"]))
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,9 @@ from shared import masking
 #: Fields that name a person. Masked unless the operator asks for them.
 _NUMBERS: Final = frozenset({"sender", "recipient", "from", "to", "msisdn", "number"})
 _TEXTS: Final = frozenset({"text", "body", "raw", "payload"})
-_PERSONAL: Final = _NUMBERS | _TEXTS
+_PERSONAL: Final = _NUMBERS | _TEXTS | {"exception"}
+#: What a line of JSON begins with, for the eye that looks through a file of them.
+_FIRST: Final = ("timestamp", "level", "event")
 #: Never shown. ``secret`` as a number says which secret matched: only its text would be one.
 _SECRETS: Final = frozenset(
     {"secret", "secrets", "signature_secret", "password", "token", "authorization", "url_token"}
@@ -56,6 +58,7 @@ def _common(*, personal: bool) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
+        structlog.processors.format_exc_info,  # before the masking: an exception's words may hold a number
         *([] if personal else [_mask_personal]),
     ]
 
@@ -103,6 +106,8 @@ def _mask_personal(_logger: Any, _name: str, event: EventDict) -> EventDict:
     for name in _NUMBERS & event.keys():
         if isinstance(event[name], str):
             event[name] = masking.number(event[name])
+    if "exception" in event:
+        event["exception"] = masking.numbers(event["exception"])
     for name in _TEXTS & event.keys():
         if event[name] is not None:
             event[name] = masking.text(str(event[name]))
@@ -110,19 +115,25 @@ def _mask_personal(_logger: Any, _name: str, event: EventDict) -> EventDict:
 
 
 def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    event = {**{name: event[name] for name in _FIRST if name in event}, **event}
     try:
         return orjson.dumps(event, default=repr).decode()
     except TypeError:  # lone surrogates, huge integers, keys that are no text: what a stranger's bytes may become
         return json.dumps({str(name): value for name, value in event.items()}, default=repr, skipkeys=True)
 
 
-_JSON: Final[list[Processor]] = [structlog.processors.format_exc_info, _json_line]
+_JSON: Final[list[Processor]] = [_json_line]
 
 
 def _console(*, colours: bool) -> list[Processor]:
     # The plain formatter: others print local variables, and with them secrets.
     renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
-    return [_printable, renderer]
+    return [_known, _printable, renderer]
+
+
+def _known(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Without the fields that have no value: a machine wants the same fields in each line, an eye does not."""
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def _printable(_logger: Any, _name: str, event: EventDict) -> EventDict:

@@ -7,6 +7,9 @@ _DOTS: Final = "•••"
 _LONG: Final = 10
 _SHORT: Final = 6
 
+# Long runs of digits that stand alone. Parts of a UUID have a dash or a letter beside them.
+_NUMBER: Final = re.compile(r"(?<![\w-])\d{7,15}(?![\w-])", re.ASCII)
+
 # Greedy up to the last "@": a password that should have been percent-encoded must not shine through.
 _USER: Final = re.compile(r"^([a-z+]+://).*@", re.DOTALL)
 _PASSWORD_PARAMETER: Final = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
@@ -17,6 +20,11 @@ def number(value: str) -> str:
     if len(value) >= _LONG:
         return f"{value[:3]}•••••{value[-3:]}"
     return "•••••" + (value[-2:] if len(value) >= _SHORT else "")
+
+
+def numbers(value: str) -> str:
+    """The same text, for example a traceback, with every phone number in it masked."""
+    return _NUMBER.sub(lambda found: number(found[0]), value)
 
 
 def text(value: str) -> str:

@@ -42,6 +42,11 @@ class Address:
             raise ValueError("the port after the last colon must be 0 to 65535")
         return cls(host or "0.0.0.0", int(port))  # noqa: S104 - what ":8080" means to everybody
 
+    def local(self) -> Self:
+        """Where to find it from this machine: a server on all interfaces has no address of that name."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - to be told from others
+        return type(self)(host, self.port)
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"

@@ -14,7 +14,7 @@ from yarl import URL
 
 from shared.accounts_file import load_accounts
 from shared.nexmo.sms_signature import SmsMethod
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 from simulator.account import SigningAccount, Wanted, signing_account
 from simulator.ledger import as_lines, entry
 from simulator.planned import Planned
@@ -24,7 +24,6 @@ from simulator.sender import Pace, Unreachable
 from simulator.tables import show
 from simulator.traffic import Shares
 
-DEFAULT_TARGET: Final = "http://127.0.0.1:8080"
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells count it."""
 
@@ -37,7 +36,7 @@ class _Target(click.ParamType[URL]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> URL:
         url = URL(value)
         if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
-            self.fail(f"{value!r} is not a base URL such as {DEFAULT_TARGET}", param, ctx)
+            self.fail(f"{value!r} is not a base URL such as http://127.0.0.1:8080", param, ctx)
         return url
 
 
@@ -49,7 +48,7 @@ def _shares(**options: float) -> Shares:
 
 
 @click.command()
-@click.argument("url", type=_Target(), default=DEFAULT_TARGET)
+@click.argument("url", type=_Target(), required=False)
 @click.option("--count", type=click.IntRange(1, 500_000), default=1000, show_default=True, help="Callbacks to send.")
 @click.option("--rate", type=click.FloatRange(0), default=200.0, show_default=True, help="Per second; 0: no limit.")
 @click.option("--concurrency", type=click.IntRange(1, 5000), default=100, show_default=True, help="Most in flight.")
@@ -66,8 +65,10 @@ def _shares(**options: float) -> Shares:
 @click.option("--application", "applications", multiple=True, help="Application id; may be given several times.")
 @click.option("--ledger", type=click.File("w", encoding="utf-8", lazy=False), help="Write a JSON line per callback.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def command(url: URL, *, ledger: TextIO | None, as_json: bool, **options: Any) -> None:
+def command(url: URL | None, *, ledger: TextIO | None, as_json: bool, **options: Any) -> None:
     """Send callbacks of every family to URL, signed as Nexmo signs them.
+
+    URL is the server's, without a path; when it is not given, ingest on this machine at ACKFIRST_LISTEN.
 
     Exits with 1 when an answer is not what that kind of callback should get, or when nobody answers.
     """
@@ -83,11 +84,12 @@ def command(url: URL, *, ledger: TextIO | None, as_json: bool, **options: Any) -
     sys.exit(_exit_code(result))
 
 
-def _plan(url: URL, options: Mapping[str, Any], environ: Mapping[str, str]) -> Plan:
+def _plan(url: URL | None, options: Mapping[str, Any], environ: Mapping[str, str]) -> Plan:
+    settings = load_settings(environ)
     shares = ("duplicates", "wrong_secret", "unsigned", "tampered", "disorder")
     return Plan(
-        target=url,
-        account=_account(options, environ),
+        target=url or URL(f"http://{settings.listen.local()}"),
+        account=_account(options, settings),
         count=options["count"],
         seed=secrets.randbelow(2**32) if options["seed"] is None else options["seed"],
         shares=_shares(**{name: options[name] for name in shares}),
@@ -95,9 +97,9 @@ def _plan(url: URL, options: Mapping[str, Any], environ: Mapping[str, str]) -> P
     )
 
 
-def _account(options: Mapping[str, Any], environ: Mapping[str, str]) -> SigningAccount:
+def _account(options: Mapping[str, Any], settings: Settings) -> SigningAccount:
     wanted = Wanted(**{name: options[name] for name in ("api_key", "secret", "sms_method", "applications")})
-    return signing_account(wanted, load_accounts(load_settings(environ)))
+    return signing_account(wanted, load_accounts(settings))
 
 
 def _run(plan: Plan, callbacks: list[Planned]) -> Result:

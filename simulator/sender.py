@@ -5,6 +5,7 @@ as latency instead of as a slower sender.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,9 @@ async def probe(session: aiohttp.ClientSession, target: URL) -> None:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):  # its own words repeat the address
+        number = error.os_error.errno or 0
+        return (os.strerror(number) if number > 0 else str(error.os_error.strerror)).lower()
     return str(error) or type(error).__name__
 
 

@@ -8,9 +8,10 @@ import structlog
 
 from shared import log
 from shared.accounts import is_lane_name
+from shared.parent_death import die_with_parent
 from shared.redis_client import reachable
 from shared.settings import Settings, load_settings
-from shared.supervisor import Child, Supervisor, die_with_parent, reexec
+from shared.supervisor import Child, Supervisor, reexec
 
 
 def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tuple[str, ...]) -> tuple[str, ...]:
@@ -21,11 +22,13 @@ def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tup
 
 
 @click.command(short_help="Run your handlers on the queued events.")
-@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="How many engines.")
+@click.option(
+    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes, one a core."
+)
 @click.option(
     "--lane", "lanes", multiple=True, callback=_checked_lanes, help="Serve this lane only; may be given several times."
 )
-@click.option("--burst", is_flag=True, help="End when the lanes are empty: one process, no janitor.")
+@click.option("--burst", is_flag=True, help="End when nothing waits; later retries are left to others.")
 @click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
 def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: bool) -> None:
     """Run the handlers of ACKFIRST_HANDLERS on the queued events, with retries, until SIGTERM."""
@@ -62,12 +65,17 @@ def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool) -> None:
     registry = load_handlers(settings)
     events = structlog.get_logger("workers")
     if not registry:
-        events.warning("worker.no-handlers", hint="set ACKFIRST_HANDLERS: until then events finish without any effect")
+        events.warning("worker.no-handlers", hint=_no_handlers(settings.handlers))
     events.info(
         "worker.started", pid=os.getpid(), handlers=[handler.name for handler in registry], lanes=lanes or "all"
     )
     jobs = work(settings, registry, pinned=lanes, burst=burst)
     events.info("worker.stopped", pid=os.getpid(), jobs=jobs)
+
+
+def _no_handlers(modules: tuple[str, ...]) -> str:
+    advice = f"decorate functions in {', '.join(modules)} with @on()" if modules else "set ACKFIRST_HANDLERS"
+    return f"{advice}: until then events finish without any effect"
 
 
 def _tidy(settings: Settings) -> None:

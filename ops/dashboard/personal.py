@@ -12,9 +12,6 @@ from shared import masking
 # before its parenthesis, a call has none.
 _CALL: Final = re.compile(r"[\w.<>]+(?=\()")
 
-# Long runs of digits that stand alone. Parts of a UUID have a dash or a letter beside them.
-_NUMBER: Final = re.compile(r"(?<![\w-])\d{7,15}(?![\w-])", re.ASCII)
-
 # Fields of a callback that hold a person's words even where these are a single one.
 _WRITTEN: Final = frozenset({"text", "caption", "title", "name", "keyword"})
 
@@ -25,12 +22,7 @@ _TOO_SHORT: Final = 3
 def without_arguments(description: str) -> str:
     """The description of a job; the arguments are left out where it is a call, phone numbers are masked."""
     call = _CALL.match(description)
-    return f"{call[0]}(…)" if call else without_numbers(description)
-
-
-def without_numbers(text: str) -> str:
-    """The same text with every phone number masked."""
-    return _NUMBER.sub(lambda found: masking.number(found[0]), text)
+    return f"{call[0]}(…)" if call else masking.numbers(description)
 
 
 def without_texts(text: str, arguments: Any) -> str:
@@ -77,13 +69,13 @@ def masked(value: Any) -> Any:
     """The same JSON value with every phone number masked, as text or as number, in keys too."""
     match value:
         case dict():
-            return {without_numbers(str(name)): masked(item) for name, item in value.items()}
+            return {masking.numbers(str(name)): masked(item) for name, item in value.items()}
         case list():
             return [masked(item) for item in value]
         case str():
-            return without_numbers(value)
+            return masking.numbers(value)
         case int() if not isinstance(value, bool):
-            text = without_numbers(str(value))
+            text = masking.numbers(str(value))
             return value if text == str(value) else text
         case _:
             return value

@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text, get_call_string
 
 from ops.dashboard import personal
+from shared import masking
 
 #: Flask setting: show arguments, texts and phone numbers. Upstream's own name for its half of it.
 SHOW_PERSONAL: Final = "RQ_DASHBOARD_SHOW_FULL_ARGS"
@@ -81,7 +82,7 @@ class ShownJob(Job):
             arguments = [*self.args, *self.kwargs.values()]
         except _UNUSABLE:
             arguments = []
-        return personal.without_numbers(personal.without_texts(traceback, arguments))
+        return masking.numbers(personal.without_texts(traceback, arguments))
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - RQ's signature
         """The job's metadata, masked; empty when it cannot be read."""

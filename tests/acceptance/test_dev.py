@@ -132,6 +132,20 @@ def test_a_queue_that_is_killed_comes_back_and_with_it_the_rest(folder: Path) ->
         assert dev.terminate(40) == 0
 
 
+def test_a_second_start_on_the_ports_of_the_first_does_not_take_it_for_itself(folder: Path, tmp_path: Path) -> None:
+    with Dev(folder, name="first") as first:
+        first.wait_until_ready()
+        places = {"LISTEN": first.port, "ADMIN_LISTEN": first.admin_port, "DASHBOARD_LISTEN": first.dashboard_port}
+        same = {setting: f"127.0.0.1:{port}" for setting, port in places.items()}
+        with Dev(folder, name="second", DATA_DIR=str(tmp_path / "second"), **same) as second:
+            assert second.wait(40) == 2
+            assert second.output == (
+                f"ackfirst: cannot listen on 127.0.0.1:{first.port}: address already in use, check ACKFIRST_LISTEN\n"
+            )
+
+        assert first.process.poll() is None
+
+
 @pytest.mark.parametrize("setting", ["LISTEN", "DASHBOARD_LISTEN"])
 def test_a_port_in_use_stops_everything_with_the_sentence_of_the_one_that_needs_it(folder: Path, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -173,3 +187,19 @@ def test_a_given_redis_that_is_not_there_is_said_once(folder: Path) -> None:
         assert dev.output.startswith("ackfirst: cannot reach Redis at ")
         assert dev.output.count("\n") == 1
         assert "tidal-Compass" not in dev.output
+
+
+def test_a_given_redis_that_could_lose_events_is_a_warning_or_a_refusal(folder: Path, redis_folder: Path) -> None:
+    server = RedisProcess(redis_folder, appendonly="no").start()
+    try:
+        with Dev(folder, name="warned", REDIS_URL=server.url) as dev:
+            dev.wait_until_ready()
+            assert [line["setting"] for line in dev.logged("redis.unsafe")] == ["appendonly"]
+            assert dev.terminate(40) == 0
+        with Dev(folder, name="refused", REDIS_URL=server.url, REQUIRE_SAFE_REDIS="1") as dev:
+            assert dev.wait(40) == 2
+            sentences = [line for line in dev.output.splitlines() if line.startswith("ackfirst: ")]
+            assert len(sentences) == 1
+            assert sentences[0].startswith("ackfirst: ACKFIRST_REQUIRE_SAFE_REDIS is set")
+    finally:
+        server.stop()

@@ -147,6 +147,13 @@ def test_without_handlers_the_worker_says_so_and_events_finish(
     assert status(redis_sync, envelope.id) == "finished"
 
 
+def test_a_module_without_handlers_is_named(redis_url: str, tmp_path: Path) -> None:
+    (tmp_path / "undecorated.py").write_text("def note(event): pass\n")
+    done = run_cli("worker", "--burst", cwd=tmp_path, env=_env(redis_url, handlers="undecorated"))
+    assert done.process.returncode == 0
+    assert "decorate functions in undecorated with @on()" in done.output
+
+
 def test_a_name_that_no_lane_can_have_is_refused(tmp_path: Path) -> None:
     done = run_cli("worker", "--lane", "two words", cwd=tmp_path)
     assert done.process.returncode == 2

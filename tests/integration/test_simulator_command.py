@@ -47,6 +47,15 @@ async def test_right_answers_end_with_0_and_a_table(honest_receiver: Receiver, t
     assert "seed 5" in cli.output
 
 
+async def test_without_a_url_it_goes_where_ingest_listens(honest_receiver: Receiver, tmp_path: Path) -> None:
+    env = {**KEYS, "ACKFIRST_LISTEN": f"0.0.0.0:{honest_receiver.url.port}"}
+    with Cli("simulate", "--count", "20", "--rate", "0", cwd=tmp_path, env=env) as cli:
+        await await_until(lambda: cli.process.poll() is not None, timeout=40)
+
+    assert cli.process.returncode == 0, cli.output
+    assert "20 of 20 callbacks" in cli.output
+
+
 async def test_json_is_one_object_and_the_ledger_a_line_for_each_callback(
     honest_receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -102,9 +111,10 @@ async def test_the_same_seed_sends_the_same_events(honest_receiver: Receiver, tm
 
 
 def test_a_target_where_nobody_answers_ends_with_1(tmp_path: Path) -> None:
-    cli = run_cli("simulate", f"http://127.0.0.1:{free_port()}", cwd=tmp_path, env=KEYS)
+    target = f"http://127.0.0.1:{free_port()}"
+    cli = run_cli("simulate", target, cwd=tmp_path, env=KEYS)
     assert cli.process.returncode == 1
-    assert "nobody answers at" in cli.output
+    assert f"nobody answers at {target}: connection refused; is ingest running there" in cli.output
     assert "Traceback" not in cli.output
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.banner import banner, local, url
+from ops.banner import banner, url
 from shared.accounts import Account, Accounts
 from shared.settings import Address, load_settings
 
@@ -61,6 +61,6 @@ def test_it_fits_a_terminal() -> None:
 
 
 def test_a_server_on_all_interfaces_is_found_at_the_loopback_address() -> None:
-    assert local(Address("0.0.0.0", 80)) == Address("127.0.0.1", 80)
+    assert Address("0.0.0.0", 80).local() == Address("127.0.0.1", 80)
     assert url(Address("::", 80)) == "http://[::1]:80"
     assert url(Address("10.0.0.7", 80)) == "http://10.0.0.7:80"

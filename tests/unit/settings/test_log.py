@@ -128,6 +128,34 @@ def test_a_traceback_is_in_the_line_without_local_variables() -> None:
         assert "orchid" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("format_", ["json", "console"])
+@pytest.mark.parametrize("personal", [False, True])
+def test_a_phone_number_in_a_traceback_is_masked_like_any_other(format_: str, *, personal: bool) -> None:
+    stream, logger = configured(format=format_, personal=personal)
+    failure = ValueError("no route to 447700900417")
+    logger.warning("handler.failed", exc_info=failure)
+    logging.getLogger("app").warning("failed", exc_info=failure)
+    assert stream.getvalue().count("447700900417") == (2 if personal else 0)
+    assert stream.getvalue().count("447•••••417") == (0 if personal else 2)
+
+
+def test_a_line_of_json_begins_with_when_how_bad_and_what() -> None:
+    stream, logger = configured()
+    logger.info("callback.received", account=None, verdict="probe")
+    logging.getLogger("x").warning("late")
+    for line in lines(stream):
+        assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert lines(stream)[0]["account"] is None
+
+
+def test_a_terminal_is_not_shown_what_is_not_known() -> None:
+    stream, logger = configured(format="console")
+    logger.info("callback.received", account=None, lag=0, verdict="probe")
+    assert "verdict=probe" in stream.getvalue()
+    assert "lag=0" in stream.getvalue()
+    assert "account" not in stream.getvalue()
+
+
 def test_a_log_that_cannot_be_written_does_not_stop_the_work() -> None:
     _, logger = configured(Full())
     logger.info("x")

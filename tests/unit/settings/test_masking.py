@@ -21,6 +21,17 @@ def test_a_number_keeps_its_ends_only(value: str, masked: str) -> None:
     assert masking.number(value) == masked
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("ValueError: no route to +447700900417.", "ValueError: no route to +447•••••417."),
+        ("job 59ccfabc-2321-4775-8007-123456789012, line 120", "job 59ccfabc-2321-4775-8007-123456789012, line 120"),
+    ],
+)
+def test_within_a_text_only_numbers_are_masked(text: str, masked: str) -> None:
+    assert masking.numbers(text) == masked
+
+
 def test_of_a_text_only_the_length_is_left() -> None:
     assert masking.text("Moor at berth 7?") == "•••(16)"
 

@@ -1,0 +1,34 @@
+"""Whether the ports of ``ackfirst dev`` are free, asked before anything listens on them.
+
+Otherwise another ackfirst on the same ports would be taken for the one that is starting.
+"""
+
+import os
+import socket
+from typing import Final
+
+from shared.errors import ConfigurationError
+from shared.setting_types import Address
+from shared.settings import Settings
+
+SETTINGS: Final = ("listen", "admin_listen", "dashboard_listen")
+
+
+def check_free(settings: Settings) -> None:
+    """Try each address once.
+
+    Raises:
+        ConfigurationError: One cannot be listened on, most often because another process does.
+    """
+    for setting in SETTINGS:
+        _try(setting, getattr(settings, setting))
+
+
+def _try(setting: str, address: Address) -> None:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        socket.create_server((address.host, address.port), family=family).close()
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None)
+        why = os.strerror(number).lower() if number and number > 0 else str(error)
+        raise ConfigurationError(f"cannot listen on {address}: {why}, check ACKFIRST_{setting.upper()}") from error
