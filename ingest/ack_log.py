@@ -72,6 +72,7 @@ class AckLog:
             verdict=ack.verdict.value,
             reason=ack.reason,
             **_account_fields(ack.verification),
+            secret=ack.verification and ack.verification.secret,
             http_status=ack.status,
             ack_ms=round(ack.seconds * 1000, 2),
             body_bytes=ack.body_bytes,
@@ -82,6 +83,9 @@ class AckLog:
     def _measure(self, ack: Acknowledgement, lag: float | None, skew: float | None) -> None:
         self._metrics.count(ack.verification.family if ack.verification else None, ack.verdict)
         self._metrics.ack_seconds.observe(ack.seconds)
+        found = ack.verification
+        if found is not None and found.account is not None and found.secret is not None:
+            self._metrics.confirm(found.account, found.secret)
         if lag is not None:
             self._metrics.provider_lag_seconds.observe(max(0.0, lag))
         if skew is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from ingest.arrival import Arrival
 from ingest.token_bucket import TokenBucket
@@ -9,6 +10,9 @@ from shared.errors import QueueUnavailable
 from shared.policy import Verdict
 from shared.quarantine import Quarantine, QuarantineRecord
 from shared.verification import Verification
+
+#: Bytes of bodies that may wait for Redis. Reached only while Redis hangs; beyond it the answer is 503 at once.
+UNWRITTEN_LIMIT: Final = 16 * 1024 * 1024
 
 
 class Parking:
@@ -26,18 +30,23 @@ class Parking:
         self._bucket = TokenBucket(rate)
         self._deadline = deadline
         self._clock = clock
-        self._writes: set[asyncio.Task[bool]] = set()
+        self._writes: dict[asyncio.Task[bool], int] = {}
+        self._unwritten = 0
 
     async def park(self, arrival: Arrival, verification: Verification, verdict: Verdict) -> bool:
         """Keep the callback; False when the quarantine is over its rate or its size.
 
         Raises:
-            QueueUnavailable: Redis did not confirm it within the deadline.
+            QueueUnavailable: Redis did not confirm it within the deadline, or has not confirmed too many others.
         """
+        size = len(arrival.callback.body)
+        if self._writes and self._unwritten + size > UNWRITTEN_LIMIT:
+            raise QueueUnavailable(f"{self._unwritten} bytes already wait for the quarantine")
         if not self._bucket.take(self._clock()):
             return False
         write = asyncio.create_task(self._quarantine.add(_record(arrival, verification, verdict)))
-        self._writes.add(write)
+        self._writes[write] = size
+        self._unwritten += size
         write.add_done_callback(self._forget)
         # Not cancelled when it is late: redis-py takes seconds to give up a connection that does not answer.
         await asyncio.wait((write,), timeout=self._deadline)
@@ -46,7 +55,7 @@ class Parking:
         return write.result()
 
     def _forget(self, write: asyncio.Task[bool]) -> None:
-        self._writes.discard(write)
+        self._unwritten -= self._writes.pop(write)
         if not write.cancelled():
             write.exception()  # marks it as seen: its sender may have been answered already
 

@@ -18,7 +18,6 @@ MAX_AGE: Final = 2.0
 #: Seconds to wait for Redis. Prometheus gives a scrape 10.
 TIMEOUT: Final = 1.0
 
-_RQ_WORKERS: Final = "rq:workers"
 _LANE_QUESTIONS: Final = 4
 
 
@@ -58,27 +57,32 @@ class Snapshots:
 
 
 async def take_snapshot(redis: Redis, *, now: float) -> QueueSnapshot:
-    """Ask everything in three round trips, however many lanes there are.
+    """Ask everything in four round trips, however many lanes there are.
 
     Raises:
         RedisError: Redis does not answer, or does not like a question.
     """
     async with redis.pipeline(transaction=False) as pipeline:
         pipeline.smembers(keys.LANES)
-        pipeline.scard(_RQ_WORKERS)
+        pipeline.smembers(keys.RQ_WORKERS)
         pipeline.xlen(keys.QUARANTINE)
         pipeline.get(keys.QUARANTINE_BYTES)
         pipeline.hgetall(keys.OUTCOMES)
         pipeline.hgetall(keys.HANDLER_TIMES)
         lanes, workers, records, held, outcomes, times = await pipeline.execute()
     return QueueSnapshot(
-        workers=workers,
+        workers=await _living(redis, workers),
         quarantine_records=records,
         quarantine_bytes=int(held or 0),
         lanes=await _lane_depths(redis, sorted(name.decode(errors="replace") for name in lanes), now),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},
         handlers=handler_times(times),
     )
+
+
+async def _living(redis: Redis, workers: set[bytes]) -> int:
+    """How many of RQ's workers still give signs of life: a killed one stays in the set until another tidies up."""
+    return await redis.exists(*workers) if workers else 0
 
 
 async def _lane_depths(redis: Redis, lanes: list[str], now: float) -> dict[str, LaneDepth]:

@@ -11,15 +11,20 @@
 --
 -- Returns 1 when it was queued, 0 when it was seen before.
 --
--- The id is remembered last: should a command before it fail, the event is at worst queued twice, never forgotten. A job
--- that still exists counts as seen, because a dead letter outlives the dedupe window.
+-- A job that still exists counts as seen, because a dead letter outlives the dedupe window. Redis does not undo what came
+-- before a command that fails (a key of another type, a command that an ACL forbids), so a hash whose id could not be
+-- pushed is taken back: otherwise the next attempt would take the event for one that is queued.
 if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
   return 0
 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 5))
 redis.call('SADD', KEYS[4], KEYS[3])
 redis.call('SADD', KEYS[5], ARGV[3])
-redis.call('RPUSH', KEYS[3], ARGV[2])
+redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+local pushed = redis.pcall('RPUSH', KEYS[3], ARGV[2])
+if type(pushed) == 'table' then
+  redis.call('DEL', KEYS[2])
+  return pushed
+end
 redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
 if redis.call('LLEN', KEYS[6]) < tonumber(ARGV[4]) then
   redis.call('RPUSH', KEYS[6], '1')

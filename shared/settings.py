@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         10_000,
         ge=1,
-        description="Most connections that one ingest process keeps open; further ones are closed at once.",
+        description="Most connections that one ingest process keeps open; for a further one the connection is closed "
+        "that has waited longest for its sender.",
     )
     max_age: Annotated[Seconds, Field(gt=0)] | None = Field(
         None,

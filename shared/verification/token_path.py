@@ -6,7 +6,7 @@ from typing import Final
 from shared.accounts import Account, Accounts
 from shared.nexmo.callback import Callback
 from shared.nexmo.classify import classify
-from shared.nexmo.reading import read
+from shared.nexmo.reading import read, read_unvouched
 from shared.nexmo.token import ISSUER, Claims, Token, TokenError, parse
 from shared.policy import Verdict
 from shared.verification.result import Verification
@@ -100,7 +100,7 @@ def _confirming_secret(token: Token, account: Account) -> int | None:
 
 
 def _unconfirmed(callback: Callback, claims: Claims, reason: str, *, account: str | None = None) -> Verification:
-    reading = read(callback)
+    reading = read_unvouched(callback)
     return Verification(
         verdict=Verdict.SUSPECT,
         reason=reason,

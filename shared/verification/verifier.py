@@ -6,7 +6,7 @@ from shared.accounts import Accounts
 from shared.errors import ConfigurationError
 from shared.nexmo.callback import Callback, Family
 from shared.nexmo.classify import classify
-from shared.nexmo.reading import read
+from shared.nexmo.reading import read_unvouched
 from shared.nexmo.token import SecretError, check_secret
 from shared.nexmo.values import given
 from shared.policy import Verdict
@@ -43,7 +43,7 @@ class Verifier:
         return self._by_parameters(callback)
 
     def _by_parameters(self, callback: Callback) -> Verification:
-        reading = read(callback)
+        reading = read_unvouched(callback)
         if reading is None:
             return self._unsigned_path.verify(callback, None, None, "no-token")
         if not callback.body and reading.fields.keys() <= {URL_TOKEN}:

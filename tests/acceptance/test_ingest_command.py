@@ -99,7 +99,7 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_2(
         cli = run_cli("ingest", "--processes", processes, cwd=tmp_path, env=env)
     assert cli.process.returncode == 2
     sentence = cli.output.splitlines()[-1]
-    assert sentence.startswith(f"ackfirst: cannot listen on 127.0.0.1:{port}: ")
+    assert sentence.startswith(f"ackfirst: cannot listen on 127.0.0.1:{port}: address already in use, check ")
     assert sentence.endswith(f"check {setting}")
     assert "Traceback" not in cli.output
 

@@ -42,6 +42,16 @@ async def test_the_same_event_is_queued_once_within_a_batch_and_across_batches(
     assert redis_sync.llen("rq:queue:ackfirst-orders") == 1
 
 
+async def test_events_wait_in_the_order_in_which_they_came(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelopes = [make_envelope(lane="orders") for _ in range(5)]
+    await enqueuer(redis_async).enqueue(envelopes[:3], now=NOW)
+    await enqueuer(redis_async).enqueue(envelopes[3:], now=NOW)
+    waiting = redis_sync.lrange(keys.queue("orders"), 0, -1)
+    assert waiting == [envelope.id.encode() for envelope in envelopes]
+
+
 async def test_many_writers_at_once_queue_an_event_once(
     redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
 ) -> None:
@@ -96,6 +106,22 @@ async def test_a_refused_event_is_told_apart_and_the_others_are_written(
     assert isinstance(results[0], QueueUnavailable)
     assert results[1] is True
     assert not redis_sync.exists(keys.dedupe(bad.id)), "an event that was not queued must not be remembered as seen"
+
+
+@pytest.mark.parametrize("command", ["hset", "sadd", "rpush"])
+async def test_an_event_whose_write_fails_midway_is_queued_once_by_a_later_attempt(
+    own_redis: RedisProcess, command: str
+) -> None:
+    envelope = make_envelope(lane="orders")
+    with own_redis.client() as client:
+        async with own_redis.async_client() as async_client:
+            writer = enqueuer(async_client)
+            client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+            attempts = [await writer.enqueue([envelope], now=NOW) for _ in range(2)]
+            client.execute_command("ACL", "SETUSER", "default", f"+{command}")
+            assert await writer.enqueue([envelope], now=NOW) == [True]
+        assert all(isinstance(attempt[0], QueueUnavailable) for attempt in attempts)
+        assert client.lrange(keys.queue("orders"), 0, -1) == [envelope.id.encode()]
 
 
 async def test_a_full_server_refuses_without_writing_a_part(own_redis: RedisProcess) -> None:

@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.exposition import forget_dead_processes
 from shared import keys
-from tests.support.factories import APPLICATION, inbound_message
+from shared.accounts import Account, Accounts
+from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message
 from tests.support.ingest import Ingest, running_ingest
 
 BODY = json.dumps(inbound_message()).encode()
@@ -44,10 +45,25 @@ async def test_callbacks_are_counted_by_family_and_verdict(redis_url: str) -> No
     assert found["process_resident_memory_bytes", ()] > 0
 
 
+async def test_it_is_counted_which_secret_of_an_account_confirmed_a_callback(redis_url: str) -> None:
+    secrets = (b"the-secret-of-this-year-0123456789", SECRET.encode())
+    async with running_ingest(redis_url, Accounts([Account(api_key=API_KEY, secrets=secrets)])) as ingest:
+        await ingest.post_signed(BODY)
+        await ingest.post_signed(BODY)
+        await ingest.post_signed(BODY, secret="nobody's")
+        found = await samples(ingest)
+        lines = ingest.log.of("callback.received")
+    confirmed = {labels: value for (name, labels), value in found.items() if name == "ackfirst_confirmations_total"}
+    assert confirmed == {(("account", API_KEY), ("secret", "1")): 2}
+    assert [line["secret"] for line in lines] == [1, 1, None]
+
+
 async def test_what_redis_holds_is_shown(redis_url: str, redis_sync: redis.Redis) -> None:
     redis_sync.hset(keys.OUTCOMES, mapping={"processed": 7, "dead": 1})
     redis_sync.hset(keys.HANDLER_TIMES, mapping={"app.callbacks:reply:seconds": "1.5", "app.callbacks:reply:runs": 3})
-    redis_sync.sadd("rq:workers", "rq:worker:a", "rq:worker:b")
+    redis_sync.sadd(keys.RQ_WORKERS, "rq:worker:a", "rq:worker:b", "rq:worker:killed-long-ago")
+    redis_sync.hset("rq:worker:a", "state", "busy")
+    redis_sync.hset("rq:worker:b", "state", "idle")
     redis_sync.zadd(keys.scheduled(APPLICATION), {"x": 1})
     redis_sync.zadd(keys.failed(APPLICATION), {"y": 1, "z": 2})
     async with running_ingest(redis_url) as ingest:

@@ -12,8 +12,9 @@ import pytest
 from ingest import connections, server
 from ingest.connections import room_for_connections
 from tests.support.factories import inbound_message
-from tests.support.ingest import running_ingest
-from tests.support.raw_http import RawConnection, raw_connection
+from tests.support.ingest import Ingest, running_ingest, signed_headers
+from tests.support.raw_http import RawConnection, head, raw_connection
+from tests.support.redis_process import RedisProcess
 from tests.support.waiting import await_until
 
 BODY = json.dumps(inbound_message()).encode()
@@ -49,15 +50,86 @@ async def test_two_thousand_idle_connections_do_not_disturb_a_callback(redis_url
             assert resident_bytes() - before < 150_000_000  # both ends of every connection are in this process
 
 
-async def test_connections_above_the_limit_are_closed_at_once_and_the_others_are_served(redis_url: str) -> None:
+async def test_above_the_limit_the_connections_that_waited_longest_are_closed(redis_url: str) -> None:
     async with running_ingest(redis_url, MAX_CONNECTIONS="5") as ingest:
         async with many_connections(ingest.port, 100, b"") as opened:
             closed = await asyncio.gather(*(is_closed(connection) for connection in opened))
-            assert closed.count(False) == 5
+            assert closed == [True] * 95 + [False] * 5
             survivor = opened[closed.index(False)]
             await survivor.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await survivor.status() == 200
         await await_until(lambda: answers(ingest.port), message="room again")
+
+
+IDLE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+SLOW_BODY = b"POST /webhooks/inbound-message HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx"
+
+
+@pytest.mark.parametrize("opening", [b"", b"POST /webhooks", IDLE, SLOW_BODY], ids=["silent", "head", "idle", "body"])
+async def test_those_who_hold_all_connections_do_not_keep_a_callback_out(redis_url: str, opening: bytes) -> None:
+    async with running_ingest(redis_url, MAX_CONNECTIONS="100") as ingest:
+        async with many_connections(ingest.port, 100, opening) as holders:
+            await asyncio.gather(*(holder.status() for holder in holders if opening == IDLE))
+            assert (await ingest.post_signed(BODY)).status == 200
+            metrics = (await ingest.admin("/metrics")).body
+        assert b'ackfirst_refused_requests_total{reason="gave-way"} 1.0' in metrics
+        assert b"ackfirst_connections 100.0" in metrics
+
+
+async def test_a_callback_that_is_being_answered_does_not_give_way(
+    own_redis: RedisProcess,
+) -> None:
+    async with running_ingest(own_redis.url, MAX_CONNECTIONS="3", ACK_DEADLINE="1") as ingest:
+        own_redis.pause()
+        try:
+            callbacks = [asyncio.create_task(ingest.post_signed(BODY)) for _ in range(3)]
+            await await_until(lambda: open_requests(ingest, 3), message="all connections are busy")
+            async with raw_connection(ingest.port) as another:
+                assert await is_closed(another)
+            assert [(await callback).status for callback in callbacks] == [503] * 3
+        finally:
+            own_redis.resume()
+        assert b'reason="connection-limit"} 1.0' in (await ingest.admin("/metrics")).body
+
+
+async def open_requests(ingest: Ingest, count: int) -> bool:
+    return ingest.server.edge is not None and ingest.server.edge.open_requests == count
+
+
+async def test_a_sender_that_ends_its_side_still_gets_its_answers(redis_url: str) -> None:
+    async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
+        await sender.send(signed_request(BODY) * 2)
+        sender.writer.write_eof()
+        assert (await sender.rest()).count(b"HTTP/1.1 200 OK") == 2
+        assert ingest.log.verdicts == ["verified", "duplicate"]
+
+
+async def test_a_sender_that_is_done_leaves_no_connection_behind(redis_url: str) -> None:
+    async with running_ingest(redis_url) as ingest:
+        for _ in range(20):
+            async with raw_connection(ingest.port) as sender:
+                await sender.send(IDLE)
+                await sender.status()
+        await await_until(lambda: has_connections(ingest, 0), message="no connection is open")
+
+
+async def has_connections(ingest: Ingest, count: int) -> bool:
+    return f"ackfirst_connections {count}.0".encode() in (await ingest.admin("/metrics")).body
+
+
+@pytest.mark.parametrize("opening", [b"", b"POST /webhooks", SLOW_BODY], ids=["silent", "head", "body"])
+async def test_a_sender_that_ends_in_the_middle_is_let_go(redis_url: str, opening: bytes) -> None:
+    async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
+        await sender.send(opening)
+        await asyncio.sleep(0.05)  # else the body has not begun to be read
+        sender.writer.write_eof()
+        async with asyncio.timeout(3):
+            assert b" 200 " not in await sender.rest()
+
+
+def signed_request(body: bytes) -> bytes:
+    lines = [f"{name}: {value}" for name, value in signed_headers(body).items()]
+    return head(f"Content-Length: {len(body)}", *lines) + body
 
 
 async def is_closed(connection: RawConnection) -> bool:

@@ -67,6 +67,12 @@ async def test_it_takes_no_more_bytes_than_its_limit(redis_async: redis.asyncio.
     assert await store.add(replace(RECORD, body=b"x" * 100))
 
 
+async def test_a_record_that_just_fits_is_taken(redis_async: redis.asyncio.Redis) -> None:
+    size = sum(len(name) + len(value) for name, value in RECORD.encode().items())
+    assert not await quarantine(redis_async, max_bytes=size - 1).add(RECORD)
+    assert await quarantine(redis_async, max_bytes=size).add(RECORD)
+
+
 async def test_the_byte_count_is_the_sum_over_the_records(redis_async: redis.asyncio.Redis) -> None:
     store = quarantine(redis_async)
     await asyncio.gather(*(store.add(replace(RECORD, body=b"x" * number)) for number in range(50)))

@@ -14,7 +14,7 @@ from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
 from shared.settings import load_settings
 from tests.support.factories import API_KEY, SECRET
-from tests.support.nexmo import token
+from tests.support.nexmo import signed_headers
 
 ACCOUNTS = Accounts([Account(api_key=API_KEY, secrets=(SECRET.encode(),))])
 
@@ -97,10 +97,6 @@ class Reply:
     status: int
     body: bytes
     headers: dict[str, str]
-
-
-def signed_headers(body: bytes, **claims: Any) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token(body, **claims)}", "Content-Type": "application/json"}
 
 
 @asynccontextmanager

@@ -36,3 +36,4 @@ def test_a_clock_that_jumps_back_gives_nothing_away() -> None:
     assert bucket.take(100.0)
     assert not bucket.take(50.0)
     assert not bucket.take(50.5)
+    assert bucket.take(51.0), "nor does it take anything away"

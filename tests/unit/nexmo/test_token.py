@@ -20,7 +20,8 @@ from shared.nexmo.token import (
     payload_hash,
     sign_token,
 )
-from tests.support.signing import claims_for, compose, segment, signed
+from tests.support.nexmo import compose, segment
+from tests.support.signing import claims_for, signed
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
 

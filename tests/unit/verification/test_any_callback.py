@@ -12,7 +12,8 @@ from shared.policy import Verdict
 from shared.verification import Verification
 from tests.support.callbacks import FORM, any_json, any_text, hostile_fields
 from tests.support.factories import API_KEY, NOW, SECRET
-from tests.support.signing import account, claims_for, compose, judge, verifier
+from tests.support.nexmo import compose
+from tests.support.signing import account, claims_for, judge, verifier
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
 OURS = {API_KEY, "b"}

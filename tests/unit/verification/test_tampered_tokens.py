@@ -10,7 +10,8 @@ from shared.accounts import Accounts
 from shared.policy import Verdict
 from shared.verification import Verifier
 from tests.support.factories import API_KEY, SECRET, inbound_message
-from tests.support.signing import BODY, account, claims_for, compose, judge, segment, signed, verifier, with_token
+from tests.support.nexmo import compose, segment
+from tests.support.signing import BODY, account, claims_for, judge, signed, verifier, with_token
 
 HS256: Final = {"alg": "HS256", "typ": "JWT"}
 FORGED, SUSPECT, UNSIGNED = Verdict.FORGED, Verdict.SUSPECT, Verdict.UNSIGNED

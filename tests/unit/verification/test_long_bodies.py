@@ -1,0 +1,29 @@
+"""A long body costs time to read: only one that somebody vouches for is read."""
+
+import json
+
+from shared.nexmo.reading import MAX_PARAMETERS_LENGTH
+from shared.policy import Verdict
+from tests.support.callbacks import json_callback
+from tests.support.factories import inbound_message
+from tests.support.nexmo import signed as with_sig
+from tests.support.signing import judge, signed, with_token
+
+LONG = json.dumps(inbound_message(text="x" * MAX_PARAMETERS_LENGTH)).encode()
+SMS = {"messageId": "0C1", "msisdn": "447700900417", "type": "text"}
+
+
+def test_a_long_body_that_the_token_covers_is_read() -> None:
+    found = judge(with_token(signed(LONG), LONG))
+    assert (found.verdict, found.reading is not None) == (Verdict.VERIFIED, True)
+
+
+def test_a_long_body_whose_token_nobody_confirms_is_not_read() -> None:
+    found = judge(with_token(signed(LONG, secret="a-stranger-who-can-hash"), LONG))
+    assert (found.verdict, found.reason, found.reading) == (Verdict.SUSPECT, "signature-mismatch", None)
+
+
+def test_json_with_a_sig_may_be_as_long_as_a_form() -> None:
+    fits, too_long = (json_callback(with_sig({**SMS, "text": "x" * length})) for length in (120_000, 140_000))
+    assert judge(fits).verdict is Verdict.VERIFIED
+    assert (judge(too_long).verdict, judge(too_long).reading) == (Verdict.UNSIGNED, None)
