@@ -6,15 +6,14 @@ The raw body survives every hop byte for byte: as text where it is UTF-8, as bas
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self, get_args
 
 import orjson
 
 from shared.errors import EnvelopeError
+from shared.nexmo.reading import Encoding
 
 VERSION: Final = 1
-
-Encoding = Literal["json", "form", "query"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +71,9 @@ class Envelope:
 
 _PLAIN_FIELDS: Final = tuple(name for name in Envelope.__slots__ if name != "body")
 
+#: Unix seconds of the year 10000, which Python cannot date.
+_END_OF_TIME: Final = 253_402_300_800
+
 # What each field of version 1 may hold: a queue that strangers can write to is input like any other.
 _TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
     "id": (str,),
@@ -98,7 +100,9 @@ def _fields_v1(fields: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, types):
             raise EnvelopeError(f"the envelope's {name!r} is {type(value).__name__}, not {types[0].__name__}")
         read[name] = value
-    if read["encoding"] not in ("json", "form", "query"):
+    if not 0 <= read["received_at"] < _END_OF_TIME:
+        raise EnvelopeError(f"the envelope's 'received_at' is no time: {read['received_at']}")
+    if read["encoding"] not in get_args(Encoding):
         raise EnvelopeError(f"the envelope's encoding {read['encoding']!r} is not known")
     read["body"] = _body_v1(fields)
     return read

@@ -12,6 +12,9 @@ LANE_PREFIX: Final = "ackfirst-"
 #: set of RQ queue keys, no expiry. RQ's own list of queues: the dashboard reads it.
 RQ_QUEUES: Final = "rq:queues"
 
+#: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker gives no sign of life.
+RQ_WORKERS: Final = "rq:workers"
+
 #: set of lane names (without prefix), no expiry. What a worker discovers; one member a lane.
 LANES: Final = "ackfirst:lanes"
 

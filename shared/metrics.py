@@ -1,6 +1,7 @@
 """What ingest counts itself, and what it reads from Redis when it is asked. All names begin with ``ackfirst_``.
 
-No label ever comes from unverified input: families and verdicts are enums, lanes and handlers are the operator's own.
+No label ever comes from unverified input: families and verdicts are enums; accounts, lanes and handlers are the
+operator's own.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,6 +45,9 @@ class IngestMetrics:
             "ackfirst_callbacks", "Callbacks by family and verdict", ["family", "verdict"], registry=registry
         )
         self._callbacks = cache(lambda family, verdict: callbacks.labels(family or NO_FAMILY, verdict))
+        secrets = "Callbacks by the account and the number of its secret, from 0, that confirmed their signature"
+        confirmations = Counter("ackfirst_confirmations", secrets, ["account", "secret"], registry=registry)
+        self._confirmations = cache(confirmations.labels)
         self._refused = Counter(
             "ackfirst_refused_requests",
             "Requests and connections that were refused before they were a callback",
@@ -78,6 +82,10 @@ class IngestMetrics:
     def count(self, family: Family | None, verdict: Verdict) -> None:
         """One callback was answered."""
         self._callbacks(family, verdict).inc()
+
+    def confirm(self, account: str, secret: int) -> None:
+        """The ``secret``-th secret of one of our accounts confirmed a callback."""
+        self._confirmations(account, secret).inc()
 
     def refuse(self, reason: str) -> None:
         """A request or a connection was refused; ``reason`` is one of a few fixed words."""

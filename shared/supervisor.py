@@ -13,10 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from shared.parent_death import SUPERVISOR_PID, die_with_parent
+from shared.parent_death import SUPERVISOR_PID
 from shared.signals import SignalInbox
-
-__all__ = ["Backoff", "Child", "Supervisor", "die_with_parent", "reexec"]
 
 #: Exit code of a command whose configuration is wrong: another start would end the same way. Not so where an earlier
 #: one went well: then the world has changed, perhaps a Redis is away for a minute, and the next start is worth its try.

@@ -13,10 +13,11 @@ from tests.support.processes import ROOT, clean_environment
 from tests.support.supervised import STUBBORN, Supervised, child, is_alive
 from tests.support.waiting import wait_until
 
-WITH_PARENT = "from shared.supervisor import die_with_parent; die_with_parent();"
+WITH_PARENT = "from shared.parent_death import die_with_parent; die_with_parent();"
 NESTED = """
 import json, logging
-from shared.supervisor import Child, Supervisor, die_with_parent
+from shared.parent_death import die_with_parent
+from shared.supervisor import Child, Supervisor
 die_with_parent()
 inner = Child(name='inner', argv=(sys.executable, '-c', os.environ['INNER']), env={'NAME': 'inner'})
 class Log:

@@ -14,14 +14,21 @@ from urllib.parse import urlencode
 from tests.support.factories import API_KEY, APPLICATION, SECRET
 
 
-def _segment(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
+def segment(part: Any) -> str:
+    """Base64url without padding, of bytes as they are or of anything else as JSON."""
+    data = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def compose(header: Any, claims: Any, *, secret: str = SECRET, digest: str = "sha256") -> str:
+    """A token put together by hand, signed whatever it says."""
+    signing_input = f"{segment(header)}.{segment(claims)}"
+    return f"{signing_input}.{segment(hmac.digest(secret.encode(), signing_input.encode(), digest))}"
 
 
 def token(body: bytes, *, secret: str = SECRET, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
     """A Messages API token over ``body``; a claim given as None is left out."""
-    head = header or {"alg": "HS256", "typ": "JWT"}
-    payload = {
+    said = {
         "iat": int(time.time()),
         "jti": str(uuid.uuid4()),
         "iss": "Vonage",
@@ -30,10 +37,13 @@ def token(body: bytes, *, secret: str = SECRET, header: Mapping[str, Any] | None
         "application_id": APPLICATION,
         **claims,
     }
-    payload = {name: value for name, value in payload.items() if value is not None}
-    signed = b".".join(_segment(json.dumps(part).encode()) for part in (head, payload))
-    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    return b".".join([signed, _segment(signature)]).decode()
+    said = {name: value for name, value in said.items() if value is not None}
+    return compose(header or {"alg": "HS256", "typ": "JWT"}, said, secret=secret)
+
+
+def signed_headers(body: bytes, **claims: Any) -> dict[str, str]:
+    """The headers of a signed Messages API callback."""
+    return {"Authorization": f"Bearer {token(body, **claims)}", "Content-Type": "application/json"}
 
 
 def sig(parameters: Mapping[str, str], *, secret: str = SECRET) -> str:
@@ -68,8 +78,7 @@ class Nexmo:
     def post_json(self, payload: Any, path: str = "/webhooks/inbound-message", **claims: Any) -> int:
         """A signed Messages API callback."""
         body = json.dumps(payload).encode()
-        headers = {"Authorization": f"Bearer {token(body, **claims)}", "Content-Type": "application/json"}
-        return self.request("POST", path, body, headers)
+        return self.request("POST", path, body, signed_headers(body, **claims))
 
     def get_sms(self, parameters: Mapping[str, str], path: str = "/webhooks/inbound-sms") -> int:
         """A signed SMS API callback in the query."""

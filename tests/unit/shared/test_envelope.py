@@ -13,11 +13,24 @@ from shared.errors import EnvelopeError
 from tests.support.factories import make_envelope
 
 GOLDEN = Path(__file__).parents[2] / "golden"
+PLAIN = st.text(alphabet=st.characters(codec="utf-8"), max_size=50)
 
 
-@given(body=st.binary(max_size=2000), query=st.text(alphabet=st.characters(codec="utf-8"), max_size=50))
+@given(body=st.binary(max_size=2000), query=PLAIN)
 def test_any_body_survives_the_hop_byte_for_byte(body: bytes, query: str) -> None:
     envelope = make_envelope(body=body, query=query)
+    assert Envelope.decode(envelope.encode()) == envelope
+
+
+@given(
+    texts=st.fixed_dictionaries(
+        {name: st.none() | PLAIN for name in ("account", "application_id", "message_id", "jti", "trace")}
+    ),
+    numbers=st.fixed_dictionaries({name: st.none() | st.integers(-(2**53), 2**53) for name in ("iat", "secret")}),
+    encoding=st.sampled_from(["json", "form", "query"]),
+)
+def test_every_field_survives_the_hop(texts: dict[str, str], numbers: dict[str, int], encoding: str) -> None:
+    envelope = make_envelope(**texts, **numbers, encoding=encoding)
     assert Envelope.decode(envelope.encode()) == envelope
 
 
@@ -53,6 +66,8 @@ def test_the_newest_version_has_a_golden_file() -> None:
         ('{"v": 1}', "'id' is NoneType"),
         (make_envelope().encode().replace('"encoding":"json"', '"encoding":"xml"'), "encoding 'xml'"),
         (make_envelope().encode().replace('"body":', '"bod":'), "no body"),
+        (make_envelope(received_at=1e300).encode(), "'received_at' is no time"),
+        (make_envelope(received_at=-1.0).encode(), "'received_at' is no time"),
         (make_envelope(body=b"\xff").encode().replace("/w==", "!!"), "not base64"),
         (make_envelope().encode().replace('"query":""', '"query":7'), "'query' is int"),
     ],
