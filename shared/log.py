@@ -31,6 +31,7 @@ def configure(
     level: str,
     personal: bool = False,
     stream: TextIO | None = None,
+    libraries: bool = True,
 ) -> None:
     """Send every log line of this process to ``stream``, one line an event.
 
@@ -39,6 +40,7 @@ def configure(
         level: The least severe level that is written: ``debug``, ``info``, ``warning`` or ``error``.
         personal: Show numbers and texts as they are.
         stream: Where to; standard error by default, so that a command's own output stays clean.
+        libraries: Send what libraries log there too; not where the process is another program's, which sees to that.
     """
     stream = stream or sys.stderr
     chosen = format or ("console" if stream.isatty() else "json")
@@ -49,7 +51,8 @@ def configure(
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
-    _adopt_logging(stream, level, [*_common(personal=personal)], [*lines])
+    if libraries:
+        _adopt_logging(stream, level, [*_common(personal=personal)], [*lines])
 
 
 def _common(*, personal: bool) -> list[Processor]:

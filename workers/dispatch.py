@@ -155,7 +155,7 @@ def _tell(log: "FilteringBoundLogger", mark: Mark, error: BaseException) -> None
         case Discard(reason=reason):
             log.info("handler.discarded", reason=reason)
         case RetryLater(reason=reason) if mark.state is State.RETRY:
-            log.info("handler.later", reason=reason, seconds=error.seconds)
+            log.info("handler.later", reason=reason or None, seconds=error.seconds)
         case _:
             tell = log.warning if mark.state is State.RETRY else log.error
             tell("handler.failed", state=mark.state.value, error=type(error).__name__, exc_info=error)

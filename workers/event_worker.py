@@ -86,6 +86,7 @@ class EventWorker(SteadyWorker):
         """Run one job, or wait for one: how many were run, None to end."""
         if self._stop_requested:
             return None
+        self.keep_listening()
         self._look_around()
         taken = None if self._suspended else self._take()
         if taken is None:

@@ -83,6 +83,7 @@ def on(
     note = _Note((made,), _checked_timeout(timeout), _checked_retries(retries))
 
     def decorate(function: Function) -> Function:
+        _refuse_method(function)
         _positional_count(function)
         setattr(function, _NOTE, _joined(note, getattr(function, _NOTE, None)))
         return function
@@ -128,10 +129,19 @@ def _checked_retries(retries: int | None) -> int | None:
     return retries
 
 
+def _refuse_method(function: Callable[..., Any]) -> None:
+    """Nobody would ever find it: handlers are looked for among a module's own names."""
+    around = getattr(function, "__qualname__", "").rpartition(".")[0]
+    if around and not around.endswith("<locals>"):
+        raise TypeError(f"{function.__qualname__} is a method of {around}: @on decorates functions of a module")
+
+
 def _positional_count(function: Callable[..., Any]) -> int:
     """How many positional arguments a handler is called with: 1 or 2."""
     if not inspect.isroutine(function):
         raise TypeError(f"@on decorates functions, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{function.__qualname__} has a yield in it: nobody would run it to its end")
     parameters = inspect.signature(function).parameters.values()
     plain = [one for one in parameters if one.kind in _POSITIONAL]
     required = [one for one in plain if one.default is one.empty]

@@ -1,7 +1,9 @@
 """Calls a handler, plain or async, within its timeout."""
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+import inspect
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -11,7 +13,7 @@ from workers.deadline import within
 from workers.handler import Handler
 from workers.verdicts import HandlerTimeout
 
-#: Seconds that an async handler has to end after its cancellation, before the alarm ends it where it stands.
+#: Seconds that an async handler, or what it left behind, has to end after its cancellation, before the alarm ends it.
 BACKSTOP: Final = 2.0
 
 
@@ -30,8 +32,9 @@ class Invoker:
         self.close()
 
     def close(self) -> None:
-        """Cancel what handlers left running and close the loop."""
-        self._runner.close()
+        """Cancel what handlers left running, as far as it lets itself be cancelled, and close the loop."""
+        with contextlib.suppress(HandlerTimeout):
+            within(BACKSTOP, self._runner.close)
 
     def __call__(self, handler: Handler, event: Event, context: Context) -> None:
         """Run one attempt.
@@ -42,12 +45,12 @@ class Invoker:
         """
         arguments = (event, context) if handler.takes_context else (event,)
         returned = within(handler.timeout, lambda: handler.function(*arguments))
-        if asyncio.iscoroutine(returned):
+        if inspect.isawaitable(returned):
             self._run(returned, handler.timeout)
 
-    def _run(self, coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
+    def _run(self, awaitable: Awaitable[Any], seconds: float) -> None:
         loop = self._runner.get_loop()
-        task = loop.create_task(_bounded(coroutine, seconds))
+        task = loop.create_task(_bounded(awaitable, seconds))
         try:
             within(seconds + BACKSTOP, lambda: loop.run_until_complete(task))
         finally:
@@ -57,12 +60,12 @@ class Invoker:
                 task.exception()  # read once, so that asyncio does not report it a second time
 
 
-async def _bounded(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
+async def _bounded(awaitable: Awaitable[Any], seconds: float) -> None:
     limit = asyncio.timeout(seconds)
     # A TimeoutError of the handler's own stays what it is; only ours becomes a HandlerTimeout.
     try:
         async with limit:
-            await coroutine
+            await awaitable
     except TimeoutError:
         if limit.expired():
             raise HandlerTimeout(seconds) from None

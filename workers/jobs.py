@@ -8,6 +8,7 @@ import os
 
 from rq import get_current_job
 
+from shared import log
 from shared.redis_client import sync_redis
 from shared.settings import load_settings
 from workers.invoke import Invoker
@@ -32,5 +33,7 @@ def process(envelope_text: str) -> str:
 def _processor() -> Processor:
     """One per process, from the environment: a stock worker has no other way to hand it over."""
     settings = load_settings(os.environ)
+    # Unasked, structlog would print a handler's local variables: a person's number and text.
+    log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal, libraries=False)
     redis = sync_redis(settings.redis_url.get_secret_value())
     return build_processor(settings, load_handlers(settings), redis, invoke=Invoker(), steadily=at_once)

@@ -1,9 +1,9 @@
 """Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 from redis import Redis
@@ -56,37 +56,35 @@ def decode(encoded: bytes | str) -> Mark | None:
         return None
 
 
-class Marks(Protocol):
-    """The marks of one event."""
-
-    def read(self) -> Mapping[str, Mark]:
-        """Handler name → mark."""
-
-    def write(self, handler: str, mark: Mark) -> None:
-        """Remember it durably before returning."""
+#: Seconds for which marks outlive the latest retry that they speak of, at the least: that long a job may wait in its
+#: lane. They go with the end of their job.
+HORIZON: Final = 30 * 86_400
 
 
 class RedisMarks:
     """The marks of one event in the hash ``keys.marks``.
 
-    ``keep`` is the time in seconds for which they outlive the latest write, besides the wait for a retry;
-    ``now`` gives Unix seconds.
+    ``keep`` is the time in seconds for which a dead letter is kept; ``now`` gives Unix seconds.
     """
 
     def __init__(self, redis: Redis, event_id: str, *, keep: int, now: Callable[[], float]) -> None:
         self._redis = redis
         self._key = keys.marks(event_id)
-        self._keep = keep
+        self._keep = max(keep, HORIZON)
         self._now = now
+        self._latest = 0.0
 
     def read(self) -> dict[str, Mark]:
         """Handler name → mark; what cannot be read is left out."""
         found = {text(name): decode(value) for name, value in self._redis.hgetall(self._key).items()}
-        return {name: mark for name, mark in found.items() if mark is not None}
+        marks = {name: mark for name, mark in found.items() if mark is not None}
+        self._latest = max((mark.not_before for mark in marks.values()), default=0.0)
+        return marks
 
     def write(self, handler: str, mark: Mark) -> None:
         """One round trip."""
-        wait = max(0, int(mark.not_before - self._now())) if mark.not_before else 0
+        self._latest = max(self._latest, mark.not_before)
+        wait = max(0, int(self._latest - self._now()))
         with self._redis.pipeline() as pipeline:
             pipeline.hset(self._key, handler, mark.encode())
             pipeline.expire(self._key, self._keep + wait)

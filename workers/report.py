@@ -1,11 +1,13 @@
 """What came of one pass of an event over its handlers."""
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from workers.marks import Mark, State
+from workers.replies import printable
 
 
 class Outcome(StrEnum):
@@ -19,6 +21,8 @@ class Outcome(StrEnum):
 
 #: What a handler without a mark is called in the log: its turn has not come.
 WAITING: Final = "waiting"
+#: Characters that an error may add to the message that RQ shows; its traceback says the rest.
+LONGEST: Final = 500
 
 
 class HandlersFailed(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
@@ -68,9 +72,10 @@ class Report:
 
     def failure(self) -> HandlersFailed:
         """The exception to end the job with, chained to the first handler's own."""
-        failed = [f"{name}: {type(error).__name__}: {error}" for name, error in self.errors.items() if self._ails(name)]
+        ailing = {name: error for name, error in self.errors.items() if self._ails(name)}
+        failed = [f"{name}: {_said(error)}" for name, error in ailing.items()]
         failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(self.unsettled)}")
-        failure.__cause__ = next((error for name, error in self.errors.items() if self._ails(name)), None)
+        failure.__cause__ = next(map(_storable, ailing.values()), None)
         return failure
 
     def _ails(self, name: str) -> bool:
@@ -81,3 +86,20 @@ class Report:
 
     def _unfinished(self) -> list[Mark | None]:
         return [mark for mark in self.marks.values() if mark is None or mark.state is State.RETRY]
+
+
+def _said(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it is the user's method
+        text = "<no text>"
+    return printable(f"{type(error).__name__}: {text}")[:LONGEST]
+
+
+def _storable(error: BaseException) -> BaseException:
+    """The error, or its traceback in words: RQ ends its worker at a traceback that UTF-8 cannot hold (rq/results.py).
+
+    That may be a text of the event, which is a stranger's.
+    """
+    text = "".join(traceback.format_exception(error))
+    return error if printable(text) == text else HandlersFailed(printable(text))

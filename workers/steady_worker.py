@@ -3,6 +3,7 @@
 Everything here replaces a method of RQ 3.0 (``rq/worker/base.py``) by one that waits for Redis, or does less.
 """
 
+import itertools
 import signal
 import time
 from types import FrameType
@@ -11,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from redis import Redis
 from redis.client import PubSub, PubSubWorkerThread
+from redis.exceptions import ConnectionError  # noqa: A004 - redis-py's name for it
 from rq.executions import Execution
 from rq.job import Job
 from rq.queue import Queue
 from rq.registry import StartedJobRegistry
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
-from rq.worker import SimpleWorker
+from rq.worker import SimpleWorker, WorkerStatus
 
 from workers.event_job import EventJob
 from workers.patience import OUTAGES, Patience
+from workers.replies import printable
 from workers.report import HandlersFailed
 from workers.verdicts import ForcedStop
 
@@ -33,6 +36,10 @@ WORKER_TTL: Final = 30
 MAINTENANCE_INTERVAL: Final = 30
 #: Characters of an error that are logged: a job that is not ours may quote itself at any length.
 LONGEST_ERROR: Final = 500
+#: Characters of a traceback that RQ keeps with a dead letter.
+LONGEST_TRACEBACK: Final = 50_000
+#: How often a job's failure is written to a Redis that answers, but does not take it.
+TRIES: Final = 3
 #: Seconds within which a second stop signal is the same one: Ctrl-C reaches a process by two roads.
 SAME_SIGNAL: Final = 1.0
 #: Seconds between two attempts to listen for RQ's commands again.
@@ -71,13 +78,31 @@ class SteadyWorker(SimpleWorker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run ``job`` in this process."""
-        execution = self._patience(lambda: self.prepare_execution(job))
+        execution = self._patience(lambda: self._begin(job, queue))
         self.perform_job(job, queue, execution)
 
-    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002 - RQ's signature
-        """Mark the job as started and take it off the intermediate list, however many lanes there are."""
-        prepare = super().prepare_job_execution
-        self._patience(lambda: prepare(job, remove_from_intermediate_queue=True))
+    def _begin(self, job: Job, queue: Queue) -> Execution:
+        """Write that the job is running here, in one transaction where RQ has two.
+
+        A job is thus in the intermediate list or in RQ's registry of running jobs at every moment.
+        """
+        seconds = self.get_heartbeat_ttl(job)
+        with self.connection.pipeline() as pipeline:
+            for unanswered in self.executions.values():  # of an earlier try, which may have been written
+                unanswered.delete(job, pipeline)
+            execution = Execution.create(job, seconds, pipeline=pipeline, worker_name=self.name)
+            self.executions[execution.id] = execution
+            self.set_state(WorkerStatus.BUSY, pipeline)
+            self.heartbeat(seconds, pipeline)
+            job.prepare_for_execution(self.name, pipeline)
+            pipeline.persist(job.key)
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipeline.execute()
+        self.executions = {execution.id: execution}
+        return execution
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - RQ's signature
+        """Do nothing: ``_begin`` has done it."""
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:  # noqa: ARG002 - RQ's signature
         """Note the time; the job's end follows at once, so it needs no heartbeat."""
@@ -99,9 +124,22 @@ class SteadyWorker(SimpleWorker):
         execution: Execution | None = None,
     ) -> None:
         """Write the retry or the dead letter of a job that raised."""
-        # RQ only logs when it cannot write this: so be sure of Redis first.
-        self._patience(self.connection.ping)
-        super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+        write = super().handle_job_failure
+        before = job.retries_left, job.get_status(refresh=False), self._stopped_job_id
+        tries = itertools.count(1)
+
+        def settle() -> None:
+            # RQ only logs when it cannot write this: so be sure of Redis first, and look afterwards.
+            self.connection.ping()
+            job.retries_left, job._status, self._stopped_job_id = before  # noqa: SLF001 - RQ has no other way back
+            write(job, queue, started_job_registry, _storable(exc_string), execution)
+            if execution and self._is_registered(job, execution) and next(tries) < TRIES:
+                raise ConnectionError("the end of a job was not written")
+
+        self._patience(settle)
+
+    def _is_registered(self, job: Job, execution: Execution) -> bool:
+        return self.connection.zscore(job.started_job_registry.key, execution.composite_key) is not None
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """Log what RQ would log, without the job's arguments: they are a person's number and text."""
@@ -109,16 +147,22 @@ class SteadyWorker(SimpleWorker):
         if not isinstance(error, HandlersFailed):  # of which ``event.processed`` has told
             self._events.error("job.failed", job_id=job.id, queue=job.origin, error=repr(error)[:LONGEST_ERROR])
 
-    def _pubsub_exception_handler(self, exc: Exception, pubsub: PubSub, pubsub_thread: PubSubWorkerThread) -> None:
-        """Keep listening for RQ's commands through an outage; the main thread says that there is one."""
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: PubSub, pubsub_thread: PubSubWorkerThread) -> None:  # noqa: ARG002 - RQ's signature
+        """Keep listening for RQ's commands, through an outage and after a command that is none."""
         if not isinstance(exc, OUTAGES):
-            super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
+            self._events.warning("command.unreadable", error=repr(exc)[:LONGEST_ERROR])
         time.sleep(LISTEN_PAUSE)
 
     def listen_to_signals(self) -> None:
         """Let SIGTERM and SIGINT ask this worker to stop."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.request_stop)
+
+    def keep_listening(self) -> None:
+        """Take the signals back where a handler, or a library that it uses, has set other functions for them."""
+        ours = all(signal.getsignal(signum) == self.request_stop for signum in (signal.SIGTERM, signal.SIGINT))
+        if not ours and not self._stop_requested:
+            self.listen_to_signals()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
         """Only note it: an exception here could strike between taking a job and starting it, or get lost in logging."""
@@ -139,3 +183,11 @@ class SteadyWorker(SimpleWorker):
         for again in (signal.SIGTERM, signal.SIGINT):
             signal.signal(again, signal.SIG_IGN)
         raise ForcedStop(1)
+
+
+def _storable(traceback: str) -> str:
+    """The traceback as RQ can write it, without the middle of a very long one: every dead letter keeps its own."""
+    half = LONGEST_TRACEBACK // 2
+    if len(traceback) > LONGEST_TRACEBACK:
+        traceback = f"{traceback[:half]}\n… {len(traceback) - 2 * half} characters left out …\n{traceback[-half:]}"
+    return printable(traceback)

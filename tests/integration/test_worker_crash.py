@@ -48,13 +48,18 @@ def test_sigterm_under_load_strands_nothing(redis_sync: redis.Redis, redis_url: 
     assert finished == int(redis_sync.get("runs") or 0)
 
 
-def test_a_stop_lets_the_running_handler_finish(redis_sync: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signals", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM)], ids=["once", "by two roads"])
+def test_a_stop_lets_the_running_handler_finish(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, signals: tuple[signal.Signals, ...]
+) -> None:
     write_handlers(tmp_path, "@on()\ndef slow(event):\n    note('in')\n    time.sleep(1.5)\n    note('out')\n")
     first, second = make_envelope(), make_envelope()
     enqueue(redis_sync, first, second)
     with engine(tmp_path, redis_url) as one:
         wait_until(lambda: calls(redis_sync) == ["in"])
-        assert one.terminate() == 0
+        for signum in signals:
+            one.process.send_signal(signum)
+        assert one.wait() == 0
     assert calls(redis_sync) == ["in", "out"]
     assert (status(redis_sync, first.id), status(redis_sync, second.id)) == ("finished", "queued")
 

@@ -117,8 +117,9 @@ def test_what_does_not_fit_into_the_time_of_the_job_waits_for_its_next_run(
 def test_a_job_of_another_shape_fails_and_its_function_is_not_imported(
     redis_sync: redis.Redis, redis_url: str, strangers: Queue, function: str, arguments: list[Any]
 ) -> None:
-    job = strangers.enqueue_call(function, args=arguments, on_failure=Callback("antigravity.fly"))
-    assert burst(redis_url) == 1
+    callback = Callback("antigravity.fly")
+    job = strangers.enqueue_call(function, args=arguments, on_failure=callback, retry=Retry(max=3))
+    assert burst(redis_url) == 1, "and it is not retried"
     assert status(redis_sync, job.id) == "failed"
     assert "ForeignJob" in _failure(redis_sync, job.id)
     assert not {"this", "antigravity"} & sys.modules.keys()
@@ -161,3 +162,13 @@ def test_the_log_line_of_an_event_names_no_person(redis_sync: redis.Redis, redis
     assert line["lane"] == envelope.lane
     assert set(line["handlers"].values()) == {"done"}
     assert not any(text in repr(logged) for text in ("447700900417", "Moor at berth"))
+
+
+def test_an_entry_that_rqs_maintenance_cannot_read_ends_no_worker(redis_sync: redis.Redis, redis_url: str) -> None:
+    envelope = make_envelope(lane=LANE)
+    enqueue(redis_sync, envelope)
+    redis_sync.zadd(f"rq:wip:{keys.queue_name(LANE)}", {b"\xff:\xff": 1})
+    logged: list[Any] = []
+    assert burst(redis_url, logged=logged) == 1
+    assert [line["log_level"] for line in logged if line["event"] == "maintenance.failed"] == ["error"]
+    assert status(redis_sync, envelope.id) == "finished"

@@ -3,12 +3,21 @@
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 import pytest
 
 from workers.deadline import within
 from workers.verdicts import HandlerTimeout
+
+
+@pytest.fixture(autouse=True)
+def no_other_alarm() -> Iterator[None]:
+    """The time limit of the test run is an alarm too; it goes on afterwards."""
+    left, again = signal.setitimer(signal.ITIMER_REAL, 0)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, left, again)
 
 
 def test_what_ends_in_time_returns_its_value_and_leaves_no_alarm() -> None:

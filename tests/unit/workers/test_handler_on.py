@@ -3,7 +3,7 @@
 import functools
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -83,13 +83,28 @@ def _three(a: Any, b: Any, c: Any) -> None: ...
 def _keyword(event: Any, *, needed: Any) -> None: ...
 
 
+def _yields(event: Any) -> Iterator[None]:
+    yield
+
+
+async def _yields_async(event: Any) -> AsyncIterator[None]:
+    yield
+
+
 class _Class:
     """Not a function."""
 
+    def method(self, event: Any) -> None: ...
 
-@pytest.mark.parametrize("wrong", [_nothing, _three, _keyword, _Class])
+
+def test_a_method_is_refused_because_nobody_would_find_it() -> None:
+    with pytest.raises(TypeError, match=r"_Class\.method is a method of _Class"):
+        on()(_Class.method)
+
+
+@pytest.mark.parametrize("wrong", [_nothing, _three, _keyword, _yields, _yields_async, _Class])
 def test_a_function_that_cannot_be_called_with_an_event_fails_at_import(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"must take \(event\)|decorates functions"):
+    with pytest.raises(TypeError, match=r"must take \(event\)|decorates functions|yield"):
         on()(wrong)
 
 

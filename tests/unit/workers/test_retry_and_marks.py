@@ -44,7 +44,7 @@ def test_what_is_no_mark_is_none(text: bytes) -> None:
     assert decode(text) is None
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 1e9])
 def test_retry_later_refuses_a_time_that_never_comes(seconds: float) -> None:
     with pytest.raises(ValueError, match="RetryLater wants"):
         RetryLater(seconds)
