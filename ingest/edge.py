@@ -12,18 +12,11 @@ from aiohttp import web
 
 from ingest.arrival import Answer, Arrival
 from ingest.body import BodyBroken, BodyBudgetSpent, BodyReader, BodyTimeout, BodyTooLarge
-from shared.nexmo.callback import Callback
+from shared.nexmo.callback import WEBHOOKS, Callback
 from shared.policy import Verdict
 
 #: Every path takes every family, by GET, HEAD and POST: an account changes what it sends, and how, overnight.
-WEBHOOK_PATHS: Final = frozenset(
-    {
-        "/webhooks/inbound-message",
-        "/webhooks/message-status",
-        "/webhooks/inbound-sms",
-        "/webhooks/delivery-receipt",
-    }
-)
+WEBHOOK_PATHS: Final = frozenset(WEBHOOKS.values())
 HEALTH_PATH: Final = "/healthz"
 
 _WEBHOOK_METHODS: Final = frozenset({"GET", "HEAD", "POST"})

@@ -4,17 +4,17 @@ import os
 from pathlib import Path
 
 from shared.accounts import Accounts
+from shared.nexmo.callback import WEBHOOKS
 from shared.policy import Policy
 from shared.settings import Address, Settings
 
-_WEBHOOKS = ("inbound-message", "message-status", "inbound-sms", "delivery-receipt")
 _LABEL = 11
 
 
 def banner(settings: Settings, accounts: Accounts, *, queue: str) -> str:
     """The text, several lines. ``queue`` says in words where the events wait."""
     rows = [
-        ("webhooks", [f"{url(settings.listen)}/webhooks/{name}" for name in _WEBHOOKS]),
+        ("webhooks", [url(settings.listen) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
         ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings)]),
         ("queue", [queue]),

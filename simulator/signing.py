@@ -8,20 +8,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from shared.nexmo.callback import Family
+from shared.nexmo.callback import WEBHOOKS, Family
 from shared.nexmo.sms_signature import sign_parameters
 from shared.nexmo.token import sign_token
 from simulator.account import SigningAccount
 from simulator.planned import Kind, Planned, Tampering
 
-PATHS: Final = {
-    Family.INBOUND_MESSAGE: "/webhooks/inbound-message",
-    Family.MESSAGE_STATUS: "/webhooks/message-status",
-    Family.INBOUND_SMS: "/webhooks/inbound-sms",
-    Family.DELIVERY_RECEIPT: "/webhooks/delivery-receipt",
-    # Dispatch and Verify use the application's status URL.
-    Family.OTHER: "/webhooks/message-status",
-}
+#: Dispatch and Verify use the application's status URL.
+PATHS: Final = {**WEBHOOKS, Family.OTHER: WEBHOOKS[Family.MESSAGE_STATUS]}
 
 _NO_SIGNATURE_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
 

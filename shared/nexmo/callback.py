@@ -1,7 +1,10 @@
 """The HTTP request as it arrived, and the four families it may belong to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 
 class Family(StrEnum):
@@ -23,6 +26,11 @@ class Family(StrEnum):
         """One character that begins the event ids of this family."""
         return _LETTERS[self]
 
+
+#: Where each family is best sent. Ingest takes any family on any of them.
+WEBHOOKS: Final[Mapping[Family, str]] = MappingProxyType(
+    {family: f"/webhooks/{family.value}" for family in Family if family is not Family.OTHER}
+)
 
 _LETTERS = {
     Family.INBOUND_MESSAGE: "m",
