@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from ingest.envelopes import plain_text
 from shared.envelope import Envelope
 from shared.metrics import IngestMetrics
 from shared.nexmo.callback import Callback
 from shared.nexmo.values import instant
 from shared.policy import Verdict
+from shared.sealing import plain_text
 from shared.verification import Verification
 
 #: Verdicts that an operator must hear of: something genuine may be waiting for a change of ours.

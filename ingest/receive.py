@@ -5,13 +5,13 @@ from typing import Protocol
 
 from ingest.ack_log import AckLog, Acknowledgement
 from ingest.arrival import Answer, Arrival, answer
-from ingest.envelopes import build_envelope
 from ingest.unsigned_memory import UnsignedMemory
 from shared.accounts import Accounts
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
 from shared.nexmo.callback import Callback
 from shared.policy import Fate, Policy, Verdict, ruling
+from shared.sealing import build_envelope
 from shared.verification import Verification
 
 

@@ -1,4 +1,4 @@
-"""From a verified callback to the envelope that is queued. Whatever was on the wire, the envelope can be encoded."""
+"""Sealing: from a verified callback to the envelope that is queued. Whatever was on the wire, it can be encoded."""
 
 from string import printable
 from typing import Final
