@@ -1,5 +1,6 @@
 """The operator's HTTP side: is it alive, can it do its work, what has it counted."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -21,13 +22,23 @@ class Admin:
         exposition: The metrics.
         policy: Shown by ``/readyz``.
         accounts: How many accounts are configured.
+        suspects: Accounts whose callbacks are all unconfirmed.
     """
 
-    def __init__(self, snapshots: Snapshots, exposition: Exposition, *, policy: Policy, accounts: int) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        exposition: Exposition,
+        *,
+        policy: Policy,
+        accounts: int,
+        suspects: Callable[[], list[dict[str, Any]]],
+    ) -> None:
         self._snapshots = snapshots
         self._exposition = exposition
         self._policy = policy
         self._accounts = accounts
+        self._suspects = suspects
 
     def app(self) -> web.Application:
         """The aiohttp application."""
@@ -52,6 +63,7 @@ class Admin:
             "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2)},
             "policy": self._policy.value,
             "accounts": self._accounts,
+            "suspect_accounts": self._suspects(),
             **({} if snapshot is None else _depths(snapshot)),
         }
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ingest.ack_log import AckLog, Log
 from ingest.admin import Admin
+from ingest.alarm import Alarm
 from ingest.batcher import FLUSH_LIMIT, Batcher
 from ingest.body import BodyReader
 from ingest.connections import HEAD_TIMEOUT, ConnectionGuard, GuardedServer, room_for_connections
@@ -79,9 +80,16 @@ class IngestServer:
     async def _start(self) -> None:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
-        self.edge = edge = self._edge(exposition)
+        alarm = self._alarm(exposition)
+        self.edge = edge = self._edge(exposition, alarm)
         guard = self._guard(exposition)
-        admin = Admin(snapshots, exposition, policy=self._settings.policy, accounts=len(self._accounts))
+        admin = Admin(
+            snapshots,
+            exposition,
+            policy=self._settings.policy,
+            accounts=len(self._accounts),
+            suspects=alarm.shown,
+        )
         await self._listen_admin(admin)
         await self._listen_public(edge, GuardedServer(edge.handle, guard))
 
@@ -106,11 +114,16 @@ class IngestServer:
             limit=limit, head_timeout=HEAD_TIMEOUT, on_change=metrics.connections.set, on_refuse=metrics.refuse
         )
 
-    def _edge(self, exposition: Exposition) -> Edge:
+    def _alarm(self, exposition: Exposition) -> Alarm:
+        verifier = Verifier(self._accounts, max_age=self._settings.max_age)
+        ours = (account.api_key for account in self._accounts)
+        return Alarm(verifier, ours, log=self._log, metrics=exposition.metrics)
+
+    def _edge(self, exposition: Exposition, alarm: Alarm) -> Edge:
         settings, metrics = self._settings, exposition.metrics
         receiver = Receiver(
             accounts=self._accounts,
-            verifier=Verifier(self._accounts, max_age=settings.max_age),
+            verifier=alarm,
             sink=self._batcher(exposition),
             siding=self._parking(),
             policy=settings.policy,

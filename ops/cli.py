@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
         "dashboard": Entry("ops.dashboard.command:command", "Show queues, workers and dead letters in a browser."),
         "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
+        "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }
 )

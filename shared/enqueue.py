@@ -49,6 +49,17 @@ class Enqueuer:
             raise QueueUnavailable(f"Redis did not confirm the write: {error}") from error
         return [_written(result) for result in results]
 
+    async def prepare(self) -> None:
+        """Make the script known to Redis: a first batch that finds it missing half way would be written out of order.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        try:
+            await self._redis.script_load(_SCRIPT)
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"Redis did not take the script: {error}") from error
+
     def _call(self, envelope: Envelope, now: float) -> tuple[Any, ...]:
         queue = keys.queue(envelope.lane)
         pairs = [part for pair in job_fields(envelope, self._options, now=now).items() for part in pair]

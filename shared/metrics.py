@@ -79,6 +79,24 @@ class IngestMetrics:
             "ackfirst_connections", "Open connections", registry=registry, multiprocess_mode="livesum"
         )
 
+        self._unconfirmed = Gauge(
+            "ackfirst_account_unconfirmed",
+            "1 while no callback of a configured account can be confirmed; none: of those that name no account",
+            ["account"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.unknown_accounts = Gauge(
+            "ackfirst_unknown_accounts",
+            "Accounts that callbacks claim and that are not configured, at most 16",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def unconfirmed(self, account: str, *, is_well: bool) -> None:
+        """All callbacks of ``account``, one of ours, are unconfirmed from now on; or one was confirmed again."""
+        self._unconfirmed.labels(account).set(int(not is_well))
+
     def count(self, family: Family | None, verdict: Verdict) -> None:
         """One callback was answered."""
         self._callbacks(family, verdict).inc()

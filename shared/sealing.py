@@ -63,7 +63,13 @@ def _without_url_token(query: str) -> str:
 
 def _ascii_query(query: str) -> str:
     """Percent-encode raw bytes: a reader decodes them to the same bytes."""
-    return query if query.isascii() else quote(query.encode("utf-8", "surrogateescape"), safe=printable)
+    if query.isascii():
+        return query
+    try:
+        raw = query.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # no HTTP server hands over such a surrogate
+        raw = query.encode("utf-8", "surrogatepass")
+    return quote(raw, safe=printable)
 
 
 def _json_int(number: int | None) -> int | None:

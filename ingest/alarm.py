@@ -1,0 +1,55 @@
+"""The alarm for suspect accounts: one line and one metric when it begins and when it is over, nothing in between."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.ack_log import Log
+from ingest.receive import CallbackVerifier
+from ingest.suspects import Change, Suspect, Suspects
+from shared.metrics import IngestMetrics
+from shared.nexmo.callback import Callback
+from shared.verification import Verification
+
+
+class Alarm:
+    """A verifier that listens to another one: logs and counts what changes, and says who is suspect now."""
+
+    def __init__(self, verifier: CallbackVerifier, ours: Iterable[str], *, log: Log, metrics: IngestMetrics) -> None:
+        self._verifier = verifier
+        self._suspects = Suspects(frozenset(ours))
+        self._log = log
+        self._metrics = metrics
+
+    def verify(self, callback: Callback, *, now: float) -> Verification:
+        """The verdict at Unix time ``now``."""
+        verification = self._verifier.verify(callback, now=now)
+        for change in self._suspects.observe(verification, now):
+            self._say(change)
+        return verification
+
+    def shown(self) -> list[dict[str, Any]]:
+        """For ``/readyz``: accounts whose callbacks are all unconfirmed, and since when."""
+        return [_fields(suspect) for suspect in self._suspects.all()]
+
+    def _say(self, change: Change) -> None:
+        suspect = change.suspect
+        if suspect.ours:
+            self._metrics.unconfirmed(suspect.account, is_well=change.is_well)
+        if change.is_well:
+            self._log.info("account.confirmed-again", **_fields(suspect), then="ackfirst quarantine recheck")
+        else:
+            check = "its secrets" if suspect.ours else "whether it is missing from the accounts"
+            self._log.warning("account.unconfirmed", **_fields(suspect), check=check)
+        unknown = sum(not one.ours for one in self._suspects.all())
+        self._metrics.unknown_accounts.set(unknown)
+
+
+def _fields(suspect: Suspect) -> dict[str, Any]:
+    return {
+        "account": suspect.account if suspect.ours else None,
+        **({} if suspect.ours else {"claimed_account": suspect.account}),
+        "since": datetime.fromtimestamp(suspect.since, UTC).isoformat(timespec="seconds"),
+        "callbacks": suspect.callbacks,
+        "reason": suspect.reason,
+    }

@@ -1,0 +1,103 @@
+"""A stranger's fields, made fit to show: what is not known to be harmless is masked, and secrets always are."""
+
+import re
+from typing import Any, Final
+
+from shared import masking
+
+#: Levels of nesting that are shown. Nexmo's deepest documented callback has five.
+DEPTH: Final = 12
+
+#: Characters of one value that reach the terminal without --personal.
+LENGTH: Final = 128
+
+# Fields of Nexmo's callbacks whose values say nothing of a person.
+_HARMLESS: Final = frozenset((
+    "api-key", "api_key", "channel", "code", "concat", "concat-part", "concat-ref", "concat-total", "count_total",
+    "currency", "direction", "encoding", "err-code", "iat", "iss", "message-id", "message-timestamp", "messageId",
+    "message_id", "message_type", "message_uuid", "network-code", "network_code", "num_messages", "payload_hash",
+    "price", "scts", "status", "timestamp", "type",
+))  # fmt: skip
+
+_NUMBERS: Final = frozenset((
+    "from", "id", "msisdn", "number", "recipient", "sender", "to",
+))  # fmt: skip
+
+# Further names that Nexmo uses. Any other name may be a person's words: a body that is no form is read as one.
+_NAMES: Final = frozenset((
+    "_self", "address", "audio", "body", "button", "caption", "cards", "client-ref", "client_ref", "contacts",
+    "content", "context", "data", "description", "destination", "detail", "email", "emoji", "error", "file", "href",
+    "image", "instance", "keyword", "lat", "latitude", "location", "long", "longitude", "message", "messenger", "mms",
+    "name", "nonce", "order", "origin", "payload", "price", "product_items", "profile", "rcs", "reaction", "referral",
+    "reply", "sig", "sms", "sticker", "template", "text", "title", "token", "udh", "unsupported", "url", "usage",
+    "user", "vcard", "video", "viber_service", "whatsapp", "workflow",
+))  # fmt: skip
+_KNOWN: Final = _HARMLESS | _NUMBERS | _NAMES
+
+_SECRET: Final = re.compile(r"token|secret|passw|authori[sz]ation|^sig$|signature|jwt", re.IGNORECASE)
+_PLAIN: Final = re.compile(r"[\w.:+ -]{0,128}", re.ASCII)
+# Long runs of digits that stand alone. Parts of a UUID have a dash or a letter beside them.
+_PHONE: Final = re.compile(r"(?<![\w-])\+?\d{7,15}(?![\w-])", re.ASCII)
+
+
+def fields(value: Any, *, personal: bool) -> Any:
+    """The same JSON value, masked; with ``personal`` only secrets are. Text is printable in either case."""
+    return _personal(value, "", DEPTH) if personal else _masked(value, "", DEPTH)
+
+
+def line(text: str) -> str:
+    """A header or a name as it was sent: printable, not too long, phone numbers masked."""
+    return _PHONE.sub(lambda found: masking.number(found[0]), printable(text[:LENGTH]))
+
+
+def printable(text: str) -> str:
+    """The text with control characters and lone surrogates as escapes: it must not steer a terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _personal(value: Any, name: str, depth: int) -> Any:
+    if _SECRET.search(name):
+        return _hidden(value)
+    match value:
+        case dict() | list() if not depth:
+            return "…"
+        case dict():
+            return {printable(str(key)): _personal(item, str(key), depth - 1) for key, item in value.items()}
+        case list():
+            return [_personal(item, name, depth - 1) for item in value]
+        case str():
+            return printable(value)
+        case _:
+            return value
+
+
+def _masked(value: Any, name: str, depth: int) -> Any:
+    if _SECRET.search(name):
+        return _hidden(value)
+    match value:
+        case dict() | list() if not depth:
+            return "…"
+        case dict():
+            return {_name(str(key)): _masked(item, str(key), depth - 1) for key, item in value.items()}
+        case list():
+            return [_masked(item, name, depth - 1) for item in value]
+        case None | bool():
+            return value
+        case _:
+            return _scalar(value, name)
+
+
+def _scalar(value: Any, name: str) -> Any:
+    text = str(value)
+    if name in _HARMLESS and _PLAIN.fullmatch(text) and not _PHONE.search(text):
+        return value
+    return masking.number(printable(text)) if name in _NUMBERS else masking.text(text)
+
+
+def _name(key: str) -> str:
+    return key if key in _KNOWN else masking.text(key)
+
+
+def _hidden(value: Any) -> str:
+    """Of a secret only its length, which tells a ``sig`` of MD5 from one of SHA-256."""
+    return masking.text(value) if isinstance(value, str) else "•••"

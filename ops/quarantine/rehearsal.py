@@ -1,0 +1,45 @@
+"""``recheck --dry-run``: the same road without a write."""
+
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared import keys
+from shared.envelope import Envelope
+from shared.errors import QueueUnavailable
+
+
+class RehearsedQueue:
+    """Says what the queue would answer."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._taken: set[str] = set()
+
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool]:  # noqa: ARG002 - the queue's signature
+        """True for each event that would be new.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for envelope in envelopes:
+                    pipeline.exists(keys.dedupe(envelope.id), keys.job(envelope.id))
+                known = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"Redis did not say which events it knows: {error}") from error
+        return [not seen and self._take(envelope.id) for seen, envelope in zip(known, envelopes, strict=True)]
+
+    def _take(self, event_id: str) -> bool:
+        new = event_id not in self._taken
+        self._taken.add(event_id)
+        return new
+
+
+class KeptRecords:
+    """Removes nothing."""
+
+    async def remove(self, entry_ids: Sequence[str]) -> None:
+        """Leave them all."""
