@@ -66,7 +66,10 @@ def list_(*, selection: Selection, limit: int, as_json: bool) -> None:
 @click.option("--personal", is_flag=True, help="Show numbers and texts. Tokens and secrets never are.")
 @as_json
 def show(*, entry_id: str, personal: bool, as_json: bool) -> None:
-    """Show everything of one record, and what verification says of it today."""
+    """Show everything of one record.
+
+    With what verification says of it today; the command changes nothing.
+    """
     settings = load_settings(os.environ)
     verifier = _verifier(settings, load_accounts(settings))
     entry = _run(settings, lambda redis: QuarantineReview(redis).get(entry_id))
@@ -86,10 +89,10 @@ def show(*, entry_id: str, personal: bool, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen and write nothing.")
 @as_json
 def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
-    """Verify again, as of the time of receipt, with today's configuration; queue what passes, oldest first.
+    """Verify again and queue what passes, oldest first.
 
-    May be stopped and run again at any time, also twice at once: each event is queued once. What still is
-    doubtful stays.
+    Each callback is verified as of the time at which it came, with today's configuration. What still is doubtful
+    stays. May be stopped and run again at any time, also twice at once: each event is queued once.
     """
     settings = load_settings(os.environ)
     accounts = load_accounts(settings)
@@ -114,7 +117,10 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, yes: bool, as_json: bool) -> None:
-    """Throw records away for good: those named, or those that the options choose."""
+    """Throw records away for good.
+
+    Those that are named, or those that the options choose.
+    """
     if [bool(entry_ids), not selection.is_everything, everything].count(True) != 1:
         raise click.UsageError("name records, or choose them by --account, --verdict and --since, or say --all")
     settings = load_settings(os.environ)
@@ -218,4 +224,4 @@ def _say(fields: dict[str, Any]) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    return Console(highlight=False, width=tables.WIDTH)

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.console import Console
@@ -12,6 +12,12 @@ from rich.text import Text
 
 from ops.quarantine.recheck import Finding, Outcome
 from shared.quarantine import QuarantineDepth
+
+#: Columns of a console that shows every value in full: who cannot read the whole id cannot ask for the record.
+WIDTH: Final = 200
+
+#: Characters of an account in a list: Nexmo's have 8, a stranger's claim may have any number.
+_ACCOUNT_WIDTH: Final = 24
 
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 
@@ -22,7 +28,8 @@ def show_list(rows: Iterable[dict[str, Any]], depth: QuarantineDepth, console: C
     if shown:
         table = _table("id", "age", "account", "verdict", "reason", "family", "bytes")
         for row in shown:
-            names = (row["id"], age(row["age_seconds"]), row.get("account"), row["verdict"], row["reason"])
+            claimed = (row.get("account") or "")[:_ACCOUNT_WIDTH]
+            names = (row["id"], age(row["age_seconds"]), claimed, row["verdict"], row["reason"])
             table.add_row(*(Text(str(cell or "-")) for cell in (*names, row.get("family"), row.get("bytes"))))
         console.print(table)
     console.print(f"{len(shown):,} shown of {depth.records:,} in quarantine, {depth.bytes:,} bytes", highlight=False)

@@ -123,3 +123,23 @@ def test_gauges_of_killed_processes_leave_the_sum(tmp_path: Path, pid: int, kept
     counter.touch()
     forget_dead_processes(tmp_path)
     assert (gauge.exists(), counter.exists()) == (kept, True)
+
+
+async def test_an_account_that_nobody_can_confirm_is_named_until_it_is_well(redis_url: str) -> None:
+    async with running_ingest(redis_url) as ingest:
+        for _ in range(3):
+            await ingest.post_signed(BODY, secret="an-old-secret-nobody-remembers-now")
+            await ingest.post_signed(BODY, api_key="ffffffff")
+        before, suspect = await samples(ingest), json.loads((await ingest.admin("/readyz")).body)
+        await ingest.post_signed(BODY)
+        after, well = await samples(ingest), json.loads((await ingest.admin("/readyz")).body)
+    [ours, unknown] = suspect["suspect_accounts"]
+    assert (ours["account"], ours["callbacks"], ours["reason"]) == (API_KEY, 3, "signature-mismatch")
+    assert (unknown["account"], unknown["claimed_account"]) == (None, "ffffffff")
+    assert suspect["ready"] is True
+    assert well["suspect_accounts"] == [unknown]
+    label = ("ackfirst_account_unconfirmed", (("account", API_KEY),))
+    assert (before[label], after[label]) == (1, 0)
+    assert before["ackfirst_unknown_accounts", ()] == 1
+    assert "ffffffff" not in str(before)
+    assert [len(ingest.log.of(f"account.{name}")) for name in ("unconfirmed", "confirmed-again")] == [2, 1]

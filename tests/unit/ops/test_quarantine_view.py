@@ -98,8 +98,10 @@ def test_every_line_of_a_header_is_printable(text: str) -> None:
 def test_a_list_names_what_a_row_cannot_say() -> None:
     rows = [view.row(entry(message()), now=NOW + 3700), view.row(entry(None, 5), now=NOW)]
     out = StringIO()
-    tables.show_list(rows, QuarantineDepth(7, 4321), Console(file=out, width=140))
+    tables.show_list(rows, QuarantineDepth(7, 4321), Console(file=out, width=tables.WIDTH))
     text = out.getvalue()
+    assert entry(message()).id in text
+    assert "suspect signature-mismatch inbound-message 700" in " ".join(text.split())
     assert "1 h 1 m" in text
     assert "unknown-version" in text
     assert "2 shown of 7 in quarantine, 4,321 bytes" in text
