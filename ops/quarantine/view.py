@@ -89,8 +89,9 @@ def _authorization(header: str) -> Any:
         claims = parse(text).claims
     except TokenError as error:
         return str(error)
-    named = {name: getattr(claims, name) for name in ("api_key", "application_id", "iat", "jti", "iss")}
-    return {name: masked.line(value) if isinstance(value, str) else value for name, value in named.items()}
+    named = {name: getattr(claims, name) for name in ("application_id", "iat", "jti", "iss")}
+    shown = {name: masked.line(value) if isinstance(value, str) else value for name, value in named.items()}
+    return {"api_key": claims.api_key and masked.printable(claims.api_key[: masked.LENGTH]), **shown}
 
 
 def _body(record: QuarantineRecord, *, personal: bool) -> Any:
