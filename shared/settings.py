@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     quarantine_max_records: int = Field(10_000, ge=1, description="Most callbacks that the quarantine holds.")
     quarantine_max_bytes: int = Field(67_108_864, ge=1, description="Most bytes that the quarantine holds.")
     quarantine_rate: float = Field(
-        50.0,
+        200.0,
         gt=0,
         description="Most callbacks that one ingest process puts into quarantine; above it the answer is 429.",
     )
