@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ingest.exposition import Exposition
 from ingest.snapshot import Snapshots
+from ingest.spool.keeper import Spool
 from shared.metrics import QueueSnapshot
 from shared.policy import Policy
 
@@ -23,6 +24,7 @@ class Admin:
         policy: Shown by ``/readyz``.
         accounts: How many accounts are configured.
         suspects: Accounts whose callbacks are all unconfirmed.
+        spool: Shown by ``/readyz``; with it, ingest does its work also without Redis.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Admin:
         policy: Policy,
         accounts: int,
         suspects: Callable[[], list[dict[str, Any]]],
+        spool: Spool,
     ) -> None:
         self._snapshots = snapshots
         self._exposition = exposition
         self._policy = policy
         self._accounts = accounts
         self._suspects = suspects
+        self._spool = spool
 
     def app(self) -> web.Application:
         """The aiohttp application."""
@@ -53,14 +57,17 @@ class Admin:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         snapshot = await self._snapshots.refresh()
-        body = orjson.dumps(self._readiness(snapshot), option=orjson.OPT_APPEND_NEWLINE)
-        return web.Response(status=503 if snapshot is None else 200, body=body, content_type="application/json")
+        readiness = self._readiness(snapshot)
+        body = orjson.dumps(readiness, option=orjson.OPT_APPEND_NEWLINE)
+        return web.Response(status=200 if readiness["ready"] else 503, body=body, content_type="application/json")
 
     def _readiness(self, snapshot: QueueSnapshot | None) -> dict[str, Any]:
         latency = self._snapshots.latency
+        spool = self._spool.state()
         return {
-            "ready": snapshot is not None,
+            "ready": snapshot is not None or spool["ok"],
             "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2)},
+            "spool": spool,
             "policy": self._policy.value,
             "accounts": self._accounts,
             "suspect_accounts": self._suspects(),

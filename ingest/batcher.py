@@ -88,11 +88,12 @@ class Batcher:
         done: _Done = loop.create_future()
         self._waiting[done] = envelope, loop.time()
         self._schedule()
-        if self._is_stuck():
+        if self.is_stuck():
             self._watchdog.watch(loop.time())
         return await done
 
-    def _is_stuck(self) -> bool:
+    def is_stuck(self) -> bool:
+        """Whether a batch is still under way that was given up: what is put now may wait behind it."""
         return any(flush.given_up for flush in self._flushes.values())
 
     def _give_up(self, limit: float) -> float | None:
@@ -101,7 +102,7 @@ class Batcher:
             if flush.sent <= limit and not flush.given_up:
                 flush.given_up = True
                 _settle_all(flush.members, QueueUnavailable(self._overdue))
-        if self._is_stuck():
+        if self.is_stuck():
             late = [done for done, (_, since) in self._waiting.items() if since <= limit]
             for done in late:
                 del self._waiting[done]  # not on its way yet, and it will be sent again
@@ -110,7 +111,7 @@ class Batcher:
 
     def _next_beginning(self) -> float | None:
         beginnings = [flush.sent for flush in self._flushes.values() if not flush.given_up]
-        if self._is_stuck():
+        if self.is_stuck():
             beginnings += [since for _, since in islice(self._waiting.values(), 1)]
         return min(beginnings, default=None)
 

@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ingest.spool.meters import SpoolMeters
 from shared.metrics import IngestMetrics, QueueSnapshot, SnapshotCollector
 
 #: prometheus-client's own variable. It decides when it is imported where values live: set it before the process starts.
@@ -25,6 +26,7 @@ class Exposition:
     def __init__(self, latest: Callable[[], QueueSnapshot | None], *, shared_folder: Path | None = None) -> None:
         own = CollectorRegistry()
         self.metrics = IngestMetrics(own)
+        self.spool = SpoolMeters(own)
         self._shown = own if shared_folder is None else CollectorRegistry()
         self._shared_folder = shared_folder
         if shared_folder is None:

@@ -25,8 +25,8 @@ class CallbackVerifier(Protocol):
 class EventSink(Protocol):
     """Where verified events go."""
 
-    async def put(self, envelope: Envelope) -> bool:
-        """Make an event durable: True when it is new, False when it was seen before.
+    async def put(self, envelope: Envelope) -> bool | None:
+        """Make an event durable: True when it is new, False when it was seen before, None when that is not known yet.
 
         Raises:
             QueueUnavailable: It may not be durable.
@@ -121,4 +121,6 @@ class Receiver:
     async def _queue(self, arrival: Arrival, verification: Verification, ack: Acknowledgement) -> Verdict:
         ack.envelope = build_envelope(arrival.callback, verification, accounts=self._accounts, trace=arrival.trace)
         new = await self._sink.put(ack.envelope)
-        return Verdict.VERIFIED if new else Verdict.DUPLICATE
+        if new is None:
+            ack.reason = "spooled"
+        return Verdict.DUPLICATE if new is False else Verdict.VERIFIED

@@ -12,18 +12,16 @@ from aiohttp import web
 from ingest.ack_log import AckLog, Log
 from ingest.admin import Admin
 from ingest.alarm import Alarm
-from ingest.batcher import FLUSH_LIMIT, Batcher
 from ingest.body import BodyReader
 from ingest.connections import HEAD_TIMEOUT, ConnectionGuard, GuardedServer, room_for_connections
+from ingest.durable import Durability
 from ingest.edge import Edge
 from ingest.exposition import Exposition
 from ingest.parking import Parking
 from ingest.receive import Receiver
 from ingest.snapshot import Snapshots
 from shared.accounts import Accounts
-from shared.enqueue import Enqueuer
 from shared.errors import ConfigurationError
-from shared.job import JobOptions
 from shared.quarantine import Quarantine
 from shared.redis_client import async_redis
 from shared.settings import Address, Settings
@@ -80,8 +78,8 @@ class IngestServer:
     async def _start(self) -> None:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
-        alarm = self._alarm(exposition)
-        self.edge = edge = self._edge(exposition, alarm)
+        alarm, durability = self._alarm(exposition), self._durability(exposition)
+        self.edge = edge = self._edge(exposition, alarm, durability)
         guard = self._guard(exposition)
         admin = Admin(
             snapshots,
@@ -89,6 +87,7 @@ class IngestServer:
             policy=self._settings.policy,
             accounts=len(self._accounts),
             suspects=alarm.shown,
+            spool=durability.spool,
         )
         await self._listen_admin(admin)
         await self._listen_public(edge, GuardedServer(edge.handle, guard))
@@ -97,10 +96,9 @@ class IngestServer:
         """Stop listening, answer what was read, flush, close. Takes at most about ``stop_grace`` seconds."""
         await self._cleanup.aclose()
 
-    def _redis(self, connections: int) -> Any:
-        client = async_redis(
-            self._settings.redis_url.get_secret_value(), timeout=REDIS_TIMEOUT, max_connections=connections
-        )
+    def _redis(self, connections: int, **options: Any) -> Any:
+        url = self._settings.redis_url.get_secret_value()
+        client = async_redis(url, timeout=REDIS_TIMEOUT, max_connections=connections, **options)
         self._cleanup.push_async_callback(client.aclose)
         return client
 
@@ -119,12 +117,18 @@ class IngestServer:
         ours = (account.api_key for account in self._accounts)
         return Alarm(verifier, ours, log=self._log, metrics=exposition.metrics)
 
-    def _edge(self, exposition: Exposition, alarm: Alarm) -> Edge:
+    def _durability(self, exposition: Exposition) -> Durability:
+        durability = Durability(self._settings, self._redis, exposition, self._log)
+        durability.start()
+        self._cleanup.push_async_callback(durability.close)
+        return durability
+
+    def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
         settings, metrics = self._settings, exposition.metrics
         receiver = Receiver(
             accounts=self._accounts,
             verifier=alarm,
-            sink=self._batcher(exposition),
+            sink=durability.sink,
             siding=self._parking(),
             policy=settings.policy,
             ack_log=AckLog(self._log, metrics),
@@ -132,24 +136,6 @@ class IngestServer:
         )
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
         return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
-
-    def _batcher(self, exposition: Exposition) -> Batcher:
-        settings = self._settings
-        options = JobOptions(
-            timeout=settings.job_timeout,
-            result_ttl=settings.result_ttl,
-            failure_ttl=settings.failure_ttl,
-            retry_intervals=settings.retry_schedule,
-        )
-        enqueuer = Enqueuer(self._redis(FLUSH_LIMIT), options, dedupe_seconds=settings.dedupe_seconds)
-        batcher = Batcher(
-            enqueuer,
-            deadline=settings.ack_deadline,
-            clock=time.time,
-            on_flush=exposition.metrics.flush_size.observe,
-        )
-        self._cleanup.push_async_callback(_within, settings.stop_grace, batcher.close)
-        return batcher
 
     def _parking(self) -> Parking:
         settings = self._settings

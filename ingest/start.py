@@ -13,7 +13,7 @@ from shared.settings import Settings
 def check_redis(settings: Settings, log: Log, *, may_be_away: bool) -> None:
     """Warn of a Redis that could lose events, and refuse one that does not answer unless it ``may_be_away``.
 
-    A supervisor restarts ingest also while Redis is away: then it answers 503 until Redis is back.
+    A supervisor restarts ingest also while Redis is away: then events go to the spool until Redis is back.
 
     Raises:
         ConfigurationError: Redis does not answer, or it is not safe and ``ACKFIRST_REQUIRE_SAFE_REDIS`` is set.

@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "dashboard": Entry("ops.dashboard.command:command", "Show queues, workers and dead letters in a browser."),
         "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
+        "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }
 )

@@ -34,6 +34,9 @@ OUTCOMES: Final = "ackfirst:outcomes"
 #: hash ``<handler>:seconds`` / ``<handler>:runs``, no expiry. Two fields a registered handler.
 HANDLER_TIMES: Final = "ackfirst:handler-times"
 
+#: string ``1``, expires after a minute. Ingest writes it while Redis fails, to see whether it takes writes again.
+PROBE: Final = "ackfirst:probe"
+
 #: string with the lease holder's token, expires after the lease. One janitor works at a time.
 JANITOR_LEASE: Final = "ackfirst:janitor"
 

@@ -81,7 +81,7 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
             "used_memory",
             f"{used / limit:.0%} of maxmemory",
             f"less than {HEADROOM:.0%}",
-            "a full server refuses new events, and callbacks are answered 503",
+            "above ACKFIRST_REDIS_HIGH_WATER new events wait on the disk of ingest",
         )
 
 

@@ -47,13 +47,13 @@ def sync_redis(url: str, *, timeout: float = 5.0, **options: Any) -> redis.Redis
     return client
 
 
-def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10) -> redis.asyncio.Redis:
+def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10, **options: Any) -> redis.asyncio.Redis:
     """The same for asyncio; with a plain URL, a call waits while ``max_connections`` are in use.
 
     Raises:
         ConfigurationError: The URL cannot be understood.
     """
-    arguments = {**_arguments(url, timeout), "max_connections": max_connections}
+    arguments = {**_arguments(url, timeout), "max_connections": max_connections, **options}
     with _understood(url):
         if url.startswith(sentinel_url.SCHEME):
             parsed = sentinel_url.parse(url)

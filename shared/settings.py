@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         description="How to answer what cannot be verified: `never-stall` or `strict`; `ackfirst policy` shows both.",
     )
     ack_deadline: Seconds = Field(
-        0.25, gt=0, le=60, description="Longest wait for Redis before a callback is answered; then the answer is 503."
+        0.25, gt=0, le=60, description="Longest wait for Redis; then a verified event goes to the spool on disk."
     )
     log_format: LogFormat | None = Field(
         None, description="`json` or `console`; not set: `console` on a terminal, `json` elsewhere."
@@ -113,6 +113,24 @@ class Settings(BaseSettings):
         200.0,
         gt=0,
         description="Most callbacks that one ingest process puts into quarantine; above it the answer is 429.",
+    )
+    spool_max_bytes: int = Field(
+        1_073_741_824,
+        ge=1,
+        description="Most bytes that one ingest process keeps on disk, in `spool` in the data folder, while Redis "
+        "cannot take events; above it the answer is 503.",
+    )
+    spool_max_age: Seconds = Field(
+        86_400.0,
+        gt=0,
+        description="Longest time that an event should wait on disk. Above it there is an alarm; the event is kept.",
+    )
+    redis_high_water: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Share of Redis' `maxmemory` above which new events go to disk, so that workers, which need "
+        "memory too, can empty the queue.",
     )
     handler_timeout: Seconds = Field(
         30.0, gt=0, description="Longest run of a handler that names no `timeout` of its own."

@@ -1,4 +1,4 @@
-"""What the provider hears while Redis is frozen, dead, full or read-only, and that all is well again afterwards."""
+"""What the provider hears while Redis is frozen, dead, full or read-only, and that every event is queued afterwards."""
 
 import asyncio
 import json
@@ -38,10 +38,10 @@ async def works_again(ingest: Ingest) -> bool:
     return (await ingest.post_signed(body(999))).status == 200
 
 
-@pytest.mark.parametrize("claims", [{}, {"api_key": "ffffffff"}], ids=["queue", "quarantine"])
-async def test_a_frozen_redis_is_answered_503_within_the_deadline_and_works_again(
-    ingest: Ingest, own_redis: RedisProcess, claims: dict[str, str]
+async def test_what_cannot_be_parked_in_a_frozen_redis_is_answered_503_within_the_deadline(
+    ingest: Ingest, own_redis: RedisProcess
 ) -> None:
+    claims = {"api_key": "ffffffff"}
     assert (await ingest.post_signed(body(0), **claims)).status == 200
     own_redis.pause()
     try:
@@ -54,48 +54,62 @@ async def test_a_frozen_redis_is_answered_503_within_the_deadline_and_works_agai
     await await_until(lambda: works_again(ingest))
 
 
-async def test_what_was_answered_503_is_queued_once_when_it_comes_again(
+async def test_a_frozen_redis_costs_the_deadline_once_and_every_event_is_queued_once(
     ingest: Ingest, own_redis: RedisProcess
 ) -> None:
     own_redis.pause()
     try:
-        assert {reply.status for reply in await post_all(ingest, 100)} == {503}
+        replies = await asyncio.gather(*(timed(ingest, number) for number in range(100)))
+        later = [await timed(ingest, number) for number in range(100, 120)]
     finally:
         own_redis.resume()
-    await await_until(lambda: works_again(ingest))
-    assert {reply.status for reply in await post_all(ingest, 100)} == {200}
-    assert queued(own_redis) == 101
+    assert {reply.status for reply, _ in replies + later} == {200}
+    assert max(seconds for _, seconds in later) < 0.2, "the circuit is open: nobody waits for the deadline"
+    await await_until(lambda: queued(own_redis) == 120)
+    assert {reply.status for reply in await post_all(ingest, 120)} == {200}
+    await await_until(lambda: nothing_spooled(ingest))
+    assert queued(own_redis) == 120
 
 
 async def post_all(ingest: Ingest, count: int) -> list[Reply]:
     return await asyncio.gather(*(ingest.post_signed(body(number)) for number in range(count)))
 
 
-async def test_a_killed_redis_is_answered_503_and_nothing_acknowledged_is_lost(
+async def nothing_spooled(ingest: Ingest) -> bool:
+    spool = json.loads((await ingest.admin("/readyz")).body)["spool"]
+    return (spool["records"], spool["circuit"]) == (0, "closed")
+
+
+async def test_a_killed_redis_is_not_waited_for_and_every_event_is_queued_when_it_is_back(
     ingest: Ingest, own_redis: RedisProcess
 ) -> None:
-    acknowledged = sum(reply.status == 200 for reply in await post_all(ingest, 50))
+    assert {reply.status for reply in await post_all(ingest, 50)} == {200}
     own_redis.kill()
     reply, seconds = await timed(ingest, 100)
-    assert (reply.status, seconds < 2) == (503, True)
+    assert (reply.status, seconds < 0.2) == (200, True)
+    assert ingest.log.of("callback.received")[-1]["reason"] == "spooled"
+    assert ingest.log.verdicts[-1] == "verified"
     own_redis.start()
-    await await_until(lambda: works_again(ingest))
-    assert queued(own_redis) >= acknowledged + 1
+    await await_until(lambda: queued(own_redis) == 51)
+    assert [line["level"] for line in ingest.log.of("circuit.opened")] == ["warning"]
 
 
 @pytest.mark.parametrize(("setting", "value", "back"), [("maxmemory", "1", "0"), ("min-replicas-to-write", "3", "0")])
-async def test_a_redis_that_refuses_writes_is_answered_503(
+async def test_a_redis_that_refuses_writes_is_waited_for(
     ingest: Ingest, own_redis: RedisProcess, setting: str, value: str, back: str
 ) -> None:
     with own_redis.client() as client:
         client.config_set(setting, value)
-        assert (await ingest.post_signed(body(1))).status == 503
+        assert (await ingest.post_signed(body(1))).status == 200
+        assert queued(own_redis) == 0
         assert (await ingest.post_signed(body(1), api_key="ffffffff")).status == 503
         client.config_set(setting, back)
+    await await_until(lambda: queued(own_redis) == 1)
     assert (await ingest.post_signed(body(1))).status == 200
+    assert queued(own_redis) == 1
 
 
-async def test_readiness_follows_redis(
+async def test_ingest_is_ready_without_redis_as_long_as_the_spool_has_room(
     ingest: Ingest, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.snapshot.MAX_AGE", 0.0)
@@ -103,7 +117,7 @@ async def test_readiness_follows_redis(
     own_redis.pause()
     try:
         reply = await ingest.admin("/readyz")
-        assert (reply.status, json.loads(reply.body)["redis"]) == (503, {"ok": False, "latency_ms": None})
+        assert (reply.status, json.loads(reply.body)["redis"]) == (200, {"ok": False, "latency_ms": None})
         assert b"ackfirst_redis_up 0.0" in (await ingest.admin("/metrics")).body
         assert (await ingest.send("GET", "/healthz")).status == 200
     finally:

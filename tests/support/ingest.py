@@ -1,5 +1,7 @@
 """An ingest server inside the test's own event loop, and the doubles around its core."""
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -104,7 +106,9 @@ async def running_ingest(
     redis_url: str, accounts: Accounts = ACCOUNTS, *, log: Any = None, **settings: str
 ) -> AsyncIterator[Ingest]:
     """A server on free ports; ``settings`` are ``ACKFIRST_*`` names without the prefix."""
-    environ = {"REDIS_URL": redis_url, "LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", **settings}
+    folder = tempfile.mkdtemp(prefix="ackfirst-data-")
+    listen = {"LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0"}
+    environ = {"REDIS_URL": redis_url, "DATA_DIR": folder, **listen, **settings}
     log = log or RecordingLog()
     loaded = load_settings({f"ACKFIRST_{name}": value for name, value in environ.items()})
     server = IngestServer(loaded, accounts, log=log)
@@ -116,3 +120,4 @@ async def running_ingest(
             yield Ingest(server, http, log)
     finally:
         await server.stop()
+        shutil.rmtree(folder)

@@ -1,0 +1,104 @@
+"""Where verified events become durable: the way to Redis, the way to the disk, and what chooses between them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from ingest.ack_log import Log
+from ingest.batcher import FLUSH_LIMIT, Batcher
+from ingest.exposition import Exposition
+from ingest.spool.circuit import Circuit
+from ingest.spool.drain import Drain
+from ingest.spool.health import Health
+from ingest.spool.keeper import Spool
+from ingest.spool.sink import FallbackSink
+from shared.enqueue import Enqueuer
+from shared.job import JobOptions
+from shared.settings import Settings
+from shared.spool_folder import spool_folder
+
+#: Seconds that a cancelled task has before it is cancelled once more.
+_HEARING: Final = 0.1
+
+
+class Durability:
+    """The parts, put together.
+
+    Args:
+        settings: Limits.
+        redis: Makes a client of so many connections; further arguments go to redis-py.
+        exposition: The metrics.
+        log: A structlog logger.
+    """
+
+    def __init__(self, settings: Settings, redis: Callable[..., Any], exposition: Exposition, log: Log) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._circuit = circuit = Circuit(high_water=settings.redis_high_water, log=log)
+        self._batcher = Batcher(
+            self._enqueuer(FLUSH_LIMIT),
+            deadline=settings.ack_deadline,
+            clock=time.time,
+            on_flush=exposition.metrics.flush_size.observe,
+        )
+        self.spool = Spool(
+            spool_folder(settings.data_dir),
+            max_bytes=settings.spool_max_bytes,
+            max_age=settings.spool_max_age,
+            circuit=circuit,
+            drain=Drain(
+                self._enqueuer(1),
+                clock=time.time,
+                arrivals=lambda: self.sink.arrivals,
+                on_step=exposition.spool.step,
+                log=log,
+            ),
+            meters=exposition.spool,
+            clock=time.time,
+            log=log,
+        )
+        self.sink = FallbackSink(self._batcher, self.spool, circuit)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Watch Redis, and empty the spool."""
+        health = Health(
+            self._redis(1, retry=Retry(NoBackoff(), 0)),
+            self._circuit,
+            deadline=self._settings.ack_deadline,
+            is_stuck=self._batcher.is_stuck,
+        )
+        self._tasks = [asyncio.create_task(work) for work in (health.run(), self.spool.run())]
+
+    async def close(self) -> None:
+        """Write what waits, in Redis or on disk; what is on disk stays there for the next process."""
+        await _end(self._tasks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.stop_grace):
+                await self._batcher.close()
+        await self.spool.close()
+
+    def _enqueuer(self, connections: int) -> Enqueuer:
+        """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
+        settings = self._settings
+        options = JobOptions(
+            timeout=settings.job_timeout,
+            result_ttl=settings.result_ttl,
+            failure_ttl=settings.failure_ttl,
+            retry_intervals=settings.retry_schedule,
+        )
+        client = self._redis(connections, retry=Retry(NoBackoff(), 1))
+        return Enqueuer(client, options, dedupe_seconds=settings.dedupe_seconds)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until it is heard: a driver may take a cancellation for the end of a connection attempt of its own."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_HEARING)

@@ -1,0 +1,120 @@
+"""From a spool file to Redis: oldest first, in small batches, and only what Redis confirmed is forgotten here."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from ingest.ack_log import Log
+from ingest.batcher import EventQueue, Written
+from ingest.spool.circuit import is_about_one_event
+from ingest.spool.writer import SpoolWriter
+from shared.envelope import Envelope
+from shared.errors import EnvelopeError, QueueUnavailable
+from shared.spool_file import Record
+
+#: Records in one read and one removal: one sync of the disk.
+PAGE_LIMIT: Final = 1024
+
+#: Records in one round trip: about 4 ms of the event loop's time, for which callbacks wait.
+SLICE_LIMIT: Final = 64
+
+
+class _Letter(NamedTuple):
+    record: int
+    envelope: Envelope
+
+
+class Drain:
+    """Empties files.
+
+    Args:
+        queue: Where events go; writing one again is harmless there.
+        clock: Unix seconds.
+        arrivals: How many callbacks came so far: while they come, draining takes half of the time.
+        on_step: Is told ``drained`` or ``set-aside`` and how many.
+        log: Is told what is set aside.
+    """
+
+    def __init__(
+        self,
+        queue: EventQueue,
+        *,
+        clock: Callable[[], float],
+        arrivals: Callable[[], int],
+        on_step: Callable[[str, int], None],
+        log: Log,
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._arrivals = arrivals
+        self._on_step = on_step
+        self._log = log
+
+    async def page(self, spool: SpoolWriter, allowed: Callable[[], bool]) -> bool:
+        """Move the oldest records of one file; False when there is nothing to move.
+
+        Raises:
+            QueueUnavailable: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent once
+                more, which the queue recognises.
+        """
+        records = await spool.call(lambda file: file.oldest(PAGE_LIMIT))
+        confirmed: list[int] = []
+        try:
+            for first in range(0, len(records), SLICE_LIMIT):
+                if not allowed():
+                    break
+                confirmed += await self._slice(spool, records[first : first + SLICE_LIMIT])
+        finally:
+            if confirmed:
+                await spool.call(lambda file: file.remove(confirmed))
+                self._on_step("drained", len(confirmed))
+        return bool(records)
+
+    async def _slice(self, spool: SpoolWriter, records: Sequence[Record]) -> list[int]:
+        loop = asyncio.get_running_loop()
+        started, arrived = loop.time(), self._arrivals()
+        letters = [letter for record in records if (letter := await self._read(spool, record))]
+        confirmed = await self._send(spool, letters) if letters else []
+        await asyncio.sleep(loop.time() - started if self._arrivals() != arrived else 0)
+        return confirmed
+
+    async def _read(self, spool: SpoolWriter, record: Record) -> _Letter | None:
+        if record.frame is None:
+            await self._set_aside(spool, record.id, "damaged on the disk: its checksum does not match")
+            return None
+        try:
+            return _Letter(record.id, Envelope.decode(record.frame.text.decode()))
+        except (EnvelopeError, UnicodeDecodeError) as error:
+            await self._set_aside(spool, record.id, str(error))
+            return None
+
+    async def _send(self, spool: SpoolWriter, letters: Sequence[_Letter]) -> list[int]:
+        try:
+            results = await self._queue.enqueue([letter.envelope for letter in letters], now=self._clock())
+        except QueueUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up the rest
+            if len(letters) == 1:
+                await self._set_aside(spool, letters[0].record, f"cannot be written: {error}")
+                return []
+            return [record for letter in letters for record in await self._send(spool, [letter])]
+        return await self._sort(spool, letters, results)
+
+    async def _sort(self, spool: SpoolWriter, letters: Sequence[_Letter], results: Sequence[Written]) -> list[int]:
+        confirmed = []
+        failure = None
+        for letter, result in zip(letters, results, strict=True):
+            if isinstance(result, bool):
+                confirmed.append(letter.record)
+            elif is_about_one_event(result):
+                await self._set_aside(spool, letter.record, str(result))
+            else:
+                failure = result
+        if failure is not None and not confirmed:
+            raise failure
+        return confirmed
+
+    async def _set_aside(self, spool: SpoolWriter, record: int, reason: str) -> None:
+        await spool.call(lambda file: file.set_aside(record, reason))
+        self._on_step("set-aside", 1)
+        self._log.warning("spool.set-aside", record=record, reason=reason, check="ackfirst spool")

@@ -1,0 +1,76 @@
+"""Asks Redis whether it takes writes, how fast, and how full it is; tells the circuit."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, RedisError
+
+from ingest.spool.circuit import Circuit
+from shared import keys
+
+#: Seconds between two questions while the circuit is open, and while it is closed.
+URGENT: Final = 0.25
+CALM: Final = 1.0
+
+#: Seconds to wait for an answer.
+TIMEOUT: Final = 2.0
+
+_PROBE_SECONDS: Final = 60
+
+
+class Health:
+    """Keeps asking.
+
+    Args:
+        redis: A client of its own, which does not try again by itself.
+        circuit: Is told.
+        deadline: Seconds; a slower answer is too late for callbacks.
+        is_stuck: Whether writes are still under way that were given up: new ones would wait behind them.
+    """
+
+    def __init__(self, redis: Redis, circuit: Circuit, *, deadline: float, is_stuck: Callable[[], bool]) -> None:
+        self._redis = redis
+        self._circuit = circuit
+        self._deadline = deadline
+        self._is_stuck = is_stuck
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            await self.ask()
+            await asyncio.sleep(CALM if self._circuit.closed else URGENT)
+
+    async def ask(self) -> None:
+        """Ask once, and tell the circuit."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                memory = await self._question()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._circuit.fail(f"Redis: {str(error) or 'no answer'}")
+            return
+        if loop.time() - started > self._deadline or self._is_stuck():
+            self._circuit.late()
+        else:
+            self._circuit.well(memory)
+
+    async def _question(self) -> float | None:
+        """A write while the circuit is open (it finds READONLY, OOM, LOADING and the like), and the memory."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            if not self._circuit.closed:
+                pipeline.set(keys.PROBE, "1", ex=_PROBE_SECONDS)
+            pipeline.info("memory")
+            *_, memory = await pipeline.execute(raise_on_error=False)
+        failures = [answer for answer in (*_, memory) if isinstance(answer, Exception)]
+        for failure in failures:
+            if not isinstance(failure, NoPermissionError):
+                raise failure
+        return None if failures else _share(memory)
+
+
+def _share(memory: Any) -> float | None:
+    limit = int(memory.get("maxmemory", 0))
+    return int(memory.get("used_memory", 0)) / limit if limit else None

@@ -1,0 +1,35 @@
+"""What is counted of the spool."""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from shared.spool_file import Depth
+
+
+class SpoolMeters:
+    """The spool's metrics of one process; in a group of processes they add up."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, mode: str = "livesum") -> Gauge:
+            return Gauge(f"ackfirst_{name}", text, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+        self._records = gauge("spool_records", "Events on disk that wait for Redis")
+        self._bytes = gauge("spool_bytes", "Bytes that the spool holds")
+        self._oldest = gauge("spool_oldest_seconds", "How long the oldest event waits on disk", "livemax")
+        self._set_aside = gauge("spool_set_aside", "Records on disk that cannot be queued")
+        self.circuit_open = gauge("circuit_open", "Processes whose events go to the spool at once")
+        self._events = Counter("ackfirst_spool_events", "Events by what the spool did", ["step"], registry=registry)
+        for step in ("spooled", "drained", "set-aside"):
+            self._events.labels(step)
+
+    def step(self, step: str, count: int = 1) -> None:
+        """``spooled``, ``drained`` or ``set-aside``."""
+        self._events.labels(step).inc(count)
+
+    def show(self, depths: Sequence[Depth], now: float) -> None:
+        """The files that this process holds, at Unix time ``now``."""
+        self._records.set(sum(depth.records for depth in depths))
+        self._bytes.set(sum(depth.bytes for depth in depths))
+        self._set_aside.set(sum(depth.set_aside for depth in depths))
+        self._oldest.set(max((now - depth.oldest for depth in depths if depth.oldest is not None), default=0.0))

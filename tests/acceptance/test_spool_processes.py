@@ -1,0 +1,158 @@
+"""Real processes that are really killed while Redis is away: what the client read as 200 is in the queue afterwards."""
+
+import itertools
+import json
+import os
+import random
+import resource
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from shared import keys
+from tests.support.factories import APPLICATION, inbound_message
+from tests.support.nexmo import Nexmo
+from tests.support.processes import Cli, free_port
+from tests.support.redis_process import RedisProcess
+from tests.support.stack import settings
+from tests.support.waiting import wait_until
+
+#: Rounds of the loop of kills; each takes about two seconds.
+KILLS = int(os.environ.get("TEST_KILLS", "4"))
+
+
+class Edge:
+    """``ackfirst ingest`` on free ports."""
+
+    def __init__(self, folder: Path, redis: RedisProcess, *args: str, name: str = "ingest", **more: str) -> None:
+        port = free_port()
+        listen = {"ACKFIRST_LISTEN": f"127.0.0.1:{port}", "ACKFIRST_ADMIN_LISTEN": f"127.0.0.1:{free_port()}"}
+        self.cli = Cli("ingest", *args, cwd=folder, env={**settings(redis.url, folder, **more), **listen}, name=name)
+        self.nexmo = Nexmo(port)
+
+    def __enter__(self) -> Self:
+        self.cli.__enter__()
+        self.cli.wait_for_output("ingest.listening")
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self.cli.__exit__(None, None, None)
+
+
+class Sender:
+    """Sends without a pause and notes what was acknowledged."""
+
+    def __init__(self, nexmo: Nexmo, numbers: "itertools.count[int]", *, pause: float = 0.0) -> None:
+        self.acknowledged: list[str] = []
+        self.refused: list[int] = []
+        self.slowest = 0.0
+        self._nexmo, self._numbers, self._pause = nexmo, numbers, pause
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(3)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._pause):
+            name, began = f"uuid-{next(self._numbers)}", time.monotonic()
+            try:
+                status = self._nexmo.post_json(inbound_message(message_uuid=name))
+            except OSError:
+                return
+            self.slowest = max(self.slowest, time.monotonic() - began)
+            self.acknowledged.append(name) if status == 200 else self.refused.append(status)
+
+
+def delivered(redis: RedisProcess) -> list[str]:
+    """The message of every waiting job, in order."""
+    with redis.client() as client:
+        ids = [job.decode() for job in client.lrange(keys.queue(APPLICATION), 0, -1)]
+        pipeline = client.pipeline()
+        for job in ids:
+            pipeline.hget(keys.job(job), "data")
+        return [json.loads(json.loads(data)[2][0])["message_id"] for data in pipeline.execute()]
+
+
+def test_kill_9_at_any_moment_while_redis_is_away_loses_nothing_acknowledged(
+    own_redis: RedisProcess, tmp_path: Path
+) -> None:
+    numbers, acknowledged, moments = itertools.count(), set[str](), random.Random(3)
+    for _ in range(KILLS):
+        with Edge(tmp_path, own_redis) as edge:
+            own_redis.kill()
+            with Sender(edge.nexmo, numbers) as sender:
+                enough = moments.randrange(1, 60)
+                wait_until(lambda: len(sender.acknowledged) >= enough)  # noqa: B023 - called in this round
+                edge.cli.process.kill()
+            acknowledged |= set(sender.acknowledged)
+        own_redis.start()
+    with Edge(tmp_path, own_redis):
+        wait_until(lambda: acknowledged <= set(delivered(own_redis)), message="every 200 is in the queue")
+    found = delivered(own_redis)
+    assert len(found) == len(set(found))
+
+
+def test_a_redis_that_restarts_under_load_costs_no_answer_and_queues_every_event_once(
+    own_redis: RedisProcess, tmp_path: Path
+) -> None:
+    with Edge(tmp_path, own_redis) as edge, Sender(edge.nexmo, itertools.count(), pause=0.01) as sender:
+        for _ in range(2):
+            wait_for_more(sender, 100)
+            own_redis.kill()
+            wait_for_more(sender, 100)
+            own_redis.start()
+        wait_for_more(sender, 100)
+        sender.__exit__()
+        wait_until(lambda: set(sender.acknowledged) <= set(delivered(own_redis)))
+    assert sender.refused == []
+    assert sorted(delivered(own_redis)) == sorted(sender.acknowledged)
+
+
+def wait_for_more(sender: Sender, count: int) -> None:
+    before = len(sender.acknowledged)
+    wait_until(lambda: len(sender.acknowledged) >= before + count or sender.refused)
+
+
+def test_the_survivor_empties_the_file_of_a_killed_process(own_redis: RedisProcess, tmp_path: Path) -> None:
+    with Edge(tmp_path, own_redis, name="one") as victim, Edge(tmp_path, own_redis, name="two") as survivor:
+        own_redis.kill()
+        assert {victim.nexmo.post_json(inbound_message(message_uuid=f"v-{n}")) for n in range(20)} == {200}
+        victim.cli.process.send_signal(signal.SIGKILL)
+        victim.cli.wait()
+        assert survivor.nexmo.post_json(inbound_message(message_uuid="s")) == 200
+        own_redis.start()
+        expected = {"s", *(f"v-{n}" for n in range(20))}
+        wait_until(lambda: set(delivered(own_redis)) == expected, timeout=15)
+        survivor.cli.wait_for_output("spool.adopted")
+    assert len(delivered(own_redis)) == 21
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets a test fill another process's disk")
+def test_a_full_disk_is_503_and_accepts_again_when_there_is_space(own_redis: RedisProcess, tmp_path: Path) -> None:
+    def send(number: int) -> int:
+        return edge.nexmo.post_json(inbound_message(message_uuid=f"u-{number}", text="x" * 30_000))
+
+    with Edge(tmp_path, own_redis) as edge:
+        own_redis.kill()
+        pid = edge.cli.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+        statuses = [send(number) for number in range(30)]
+        accepted = statuses.count(200)
+        assert set(statuses) == {200, 503}
+        assert statuses[-1] == 503
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        wait_until(lambda: send(99) == 200)
+        own_redis.start()
+        wait_until(lambda: len(set(delivered(own_redis))) == accepted + 1)
