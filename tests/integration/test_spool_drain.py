@@ -53,10 +53,13 @@ async def test_files_of_dead_processes_are_emptied_oldest_first(
     async with running_ingest(redis_url, DATA_DIR=str(tmp_path)) as ingest:
         await await_until(lambda: len(queued(redis_sync)) == 3000 and len(queued(redis_sync, "other")) == 100)
         assert queued(redis_sync) == list(range(3000))
-        metrics = (await ingest.admin("/metrics")).body
-    assert b'ackfirst_spool_events_total{step="drained"} 3100.0' in metrics
+        await await_until(lambda: has_drained(ingest, 3100))
     async with running_ingest(redis_url, DATA_DIR=str(tmp_path)) as ingest:
         assert (await spool(ingest))["records"] == 0
+
+
+async def has_drained(ingest: Ingest, count: int) -> bool:
+    return f'ackfirst_spool_events_total{{step="drained"}} {count}.0'.encode() in (await ingest.admin("/metrics")).body
 
 
 async def test_what_cannot_be_queued_is_set_aside_with_its_reason_and_holds_up_nobody(
