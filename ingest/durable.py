@@ -18,7 +18,6 @@ from ingest.spool.health import Health
 from ingest.spool.keeper import Spool
 from ingest.spool.sink import FallbackSink
 from shared.enqueue import Enqueuer
-from shared.job import JobOptions
 from shared.settings import Settings
 from shared.spool_folder import spool_folder
 
@@ -85,19 +84,12 @@ class Durability:
 
     def _enqueuer(self, connections: int) -> Enqueuer:
         """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
-        settings = self._settings
-        options = JobOptions(
-            timeout=settings.job_timeout,
-            result_ttl=settings.result_ttl,
-            failure_ttl=settings.failure_ttl,
-            retry_intervals=settings.retry_schedule,
-        )
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
-        return Enqueuer(client, options, dedupe_seconds=settings.dedupe_seconds)
+        return Enqueuer(client, self._settings.job_options, dedupe_seconds=self._settings.dedupe_seconds)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until it is heard: a driver may take a cancellation for the end of a connection attempt of its own."""
+    """Cancel until it is heard: in a driver that is connecting at this moment, one cancellation may get lost."""
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()

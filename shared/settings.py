@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared import environment
 from shared.errors import ConfigurationError
+from shared.job import JobOptions
 from shared.nexmo.sms_signature import SmsMethod
 from shared.policy import Policy
 from shared.setting_types import (
@@ -155,6 +156,16 @@ class Settings(BaseSettings):
         description="Password that the dashboard asks for. Not set: one is made at the first start and kept in "
         "`dashboard-password` in the data folder.",
     )
+
+    @property
+    def job_options(self) -> JobOptions:
+        """What every job is given."""
+        return JobOptions(
+            timeout=self.job_timeout,
+            result_ttl=self.result_ttl,
+            failure_ttl=self.failure_ttl,
+            retry_intervals=self.retry_schedule,
+        )
 
     @property
     def redis_url_given(self) -> bool:

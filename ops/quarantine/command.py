@@ -24,7 +24,6 @@ from shared.accounts import Accounts
 from shared.accounts_file import load_accounts
 from shared.enqueue import Enqueuer
 from shared.errors import QueueUnavailable
-from shared.job import JobOptions
 from shared.quarantine import QuarantineDepth
 from shared.quarantine_review import Entry, QuarantineReview
 from shared.settings import Settings, load_settings
@@ -184,13 +183,7 @@ def _verifier(settings: Settings, accounts: Accounts) -> Verifier:
 
 
 async def _enqueuer(redis: Redis, settings: Settings) -> Enqueuer:
-    options = JobOptions(
-        timeout=settings.job_timeout,
-        result_ttl=settings.result_ttl,
-        failure_ttl=settings.failure_ttl,
-        retry_intervals=settings.retry_schedule,
-    )
-    enqueuer = Enqueuer(redis, options, dedupe_seconds=settings.dedupe_seconds)
+    enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=settings.dedupe_seconds)
     await enqueuer.prepare()
     return enqueuer
 
