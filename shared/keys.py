@@ -40,6 +40,20 @@ PROBE: Final = "ackfirst:probe"
 #: string with the lease holder's token, expires after the lease. One janitor works at a time.
 JANITOR_LEASE: Final = "ackfirst:janitor"
 
+#: integer, grows with every round of a janitor, no expiry. A Redis that refuses it refuses the engines' beats too.
+ROUNDS: Final = "ackfirst:rounds"
+
+#: hash engine -> its beat, a number that grows every second while the engine lives, or the cause of its death; no
+#: expiry. One field for every engine that has not ended in order and was not yet buried.
+ENGINES: Final = "ackfirst:engines"
+
+#: hash engine -> ``["<lane>","<job id>"]``, the job that it has taken and not settled, no expiry. At most one field an
+#: engine.
+HANDS: Final = "ackfirst:hands"
+
+#: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
+KILLS: Final = "ackfirst_kills"
+
 
 def dedupe(event_id: str) -> str:
     """String ``1``, expires after the dedupe window (72 h): this event was queued before. 132 bytes each."""
@@ -69,6 +83,21 @@ def intermediate(lane: str) -> str:
 def scheduled(lane: str) -> str:
     """Sorted set job id → unix second at which its retry is due (RQ's own key), no expiry."""
     return f"rq:scheduled:{LANE_PREFIX}{lane}"
+
+
+def running(lane: str) -> str:
+    """Sorted set ``<job id>:<execution id>`` → unix second at which it is overdue (RQ's own key), no expiry."""
+    return f"rq:wip:{LANE_PREFIX}{lane}"
+
+
+def finished(lane: str) -> str:
+    """Sorted set job id → unix second at which the finished job expires (RQ's own key), no expiry."""
+    return f"rq:finished:{LANE_PREFIX}{lane}"
+
+
+def maintenance_lock(lane: str) -> str:
+    """String that keeps RQ workers from sweeping a lane (RQ's own key), expires."""
+    return f"rq:clean_registries:{LANE_PREFIX}{lane}"
 
 
 def failed(lane: str) -> str:

@@ -62,16 +62,35 @@ class Log(Protocol):
         """Something that was not."""
 
 
+class Watcher(Protocol):
+    """Hears of every process of a child. Must not block and not raise."""
+
+    def started(self, pid: int) -> None:
+        """A process runs."""
+
+    def ended(self, pid: int, cause: str) -> None:
+        """It does not any more; ``cause`` is its signal or its exit code, in words."""
+
+
 class Supervisor:
     """Runs ``children`` until a stop signal, or until one of them says at its start that its configuration is wrong.
 
     ``grace`` is the time in seconds that each stage has to end after SIGTERM; what is left then is killed.
     """
 
-    def __init__(self, children: Sequence[Child], *, grace: float, log: Log, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        *,
+        grace: float,
+        log: Log,
+        backoff: Backoff | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
         self._lives = [_Life(child, backoff or Backoff()) for child in children]
         self._grace = grace
         self._log = log
+        self._watcher = watcher
 
     def run(self) -> int:
         """Block until all children are gone. 0 after SIGTERM, SIGINT or SIGHUP; 2 when a child ended with 2.
@@ -99,6 +118,7 @@ class Supervisor:
         """Start the child when its time has come; the exit code when it has just ended."""
         code = life.ended(now)
         if code is not None:
+            self._tell_end(life, code)
             self._log.warning("child.ended", child=life.name, **_cause(code), **life.prospect(now))
         elif life.due <= now:
             self._start(life, now)
@@ -110,7 +130,15 @@ class Supervisor:
         except OSError as error:
             self._log.warning("child.not-started", child=life.name, error=str(error), **life.prospect(now))
         else:
+            if self._watcher:
+                self._watcher.started(pid)
             self._log.info("child.started", child=life.name, pid=pid)
+
+    def _tell_end(self, life: "_Life", code: int) -> None:
+        if self._watcher:
+            self._watcher.ended(
+                life.pid, " ".join(f"{what.replace('_', ' ')} {value}" for what, value in _cause(code).items())
+            )
 
     def _stop(self, inbox: SignalInbox) -> None:
         heard = inbox.stop_requests
@@ -122,6 +150,7 @@ class Supervisor:
             for life in lives:
                 code = life.ended(time.monotonic())
                 if code is not None:
+                    self._tell_end(life, code)
                     self._log.info("child.stopped", child=life.name, **_cause(code))
             self._kill(self._lives if inbox.stop_requests > heard else lives)
 
@@ -143,12 +172,14 @@ class Supervisor:
 class _Life:
     """One child through all its processes.
 
-    ``due``: monotonic second of the next start, infinite while it runs. ``was_steady``: a process of it has lived long.
+    ``pid``: of the latest process. ``due``: monotonic second of the next start, infinite while it runs.
+    ``was_steady``: a process of it has lived long.
     """
 
     def __init__(self, child: Child, backoff: Backoff) -> None:
         self.child = child
         self.name = child.name
+        self.pid = 0
         self.due = 0.0
         self.was_steady = False
         self._backoff = backoff
@@ -171,7 +202,8 @@ class _Life:
             self._wait_for_next_start(now)
             raise
         self.due = float("inf")
-        return self._process.pid
+        self.pid = self._process.pid
+        return self.pid
 
     def ended(self, now: float) -> int | None:
         """The exit code, once, after the process has ended."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import Final
 
 import click
 import structlog
@@ -12,6 +13,9 @@ from shared.parent_death import die_with_parent
 from shared.redis_client import reachable
 from shared.settings import Settings, load_settings
 from shared.supervisor import Child, Supervisor, reexec
+
+#: Environment variable by which a supervisor tells its engines their pool. Not a setting, hence without its prefix.
+POOL: Final = "_ACKFIRST_POOL"
 
 
 def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tuple[str, ...]) -> tuple[str, ...]:
@@ -35,6 +39,7 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     if burst and processes > 1:
         raise click.UsageError("--burst works in one process: leave --processes out.")
     supervised = die_with_parent()
+    pool = os.environ.pop(POOL, "") if supervised else ""
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     if not supervised:  # restarted while Redis is away, it waits until Redis is back
@@ -44,20 +49,26 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     if role == "janitor":
         _tidy(settings)
     elif role == "engine" or burst:
-        _work(settings, lanes, burst=burst)
+        _work(settings, lanes, burst=burst, pool=pool)
     else:
         raise SystemExit(_supervise(settings, processes, lanes))
 
 
 def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...]) -> int:
+    # Only here: an engine that has a supervisor needs no vigil of its own.
+    from workers.vigil import vigil  # noqa: PLC0415 - see above
+
     pinned = [part for lane in lanes for part in ("--lane", lane)]
     engine = reexec("worker", "--role", "engine", *pinned)
-    children = [Child(name=f"engine-{number}", argv=engine) for number in range(1, processes + 1)]
-    children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))
-    return Supervisor(children, grace=settings.stop_grace, log=structlog.get_logger("worker")).run()
+    with vigil(settings) as watcher:
+        env = {POOL: watcher.pool}
+        children = [Child(name=f"engine-{number}", argv=engine, env=env) for number in range(1, processes + 1)]
+        children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))
+        log = structlog.get_logger("worker")
+        return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
 
 
-def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool) -> None:
+def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
     from workers.engine import work  # noqa: PLC0415 - see above
     from workers.runtime import load_handlers  # noqa: PLC0415 - see above
@@ -69,7 +80,7 @@ def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool) -> None:
     events.info(
         "worker.started", pid=os.getpid(), handlers=[handler.name for handler in registry], lanes=lanes or "all"
     )
-    jobs = work(settings, registry, pinned=lanes, burst=burst)
+    jobs = work(settings, registry, pinned=lanes, burst=burst, pool=pool)
     events.info("worker.stopped", pid=os.getpid(), jobs=jobs)
 
 

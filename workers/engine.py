@@ -22,18 +22,32 @@ from workers.lease import Lease
 from workers.patience import Patience
 from workers.promoter import Promoter
 from workers.registry import Registry
+from workers.rescuer import Rescuer
 from workers.runtime import build_processor
+from workers.sweeper import Sweeper
+from workers.vigil import engine_name, vigil
 
 
-def work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool) -> int:
-    """Be an engine: run jobs until a stop signal, or with ``burst`` until the lanes are empty; how many were run."""
+def work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str = "") -> int:
+    """Be an engine: run jobs until a stop signal, or with ``burst`` until the lanes are empty; how many were run.
+
+    ``pool`` is the supervisor's that beats for this process; an engine without one beats for itself.
+    """
+    if not pool:
+        with vigil(settings) as own:
+            own.started(os.getpid())
+            return _work(settings, registry, pinned=pinned, burst=burst, pool=own.pool)
+    return _work(settings, registry, pinned=pinned, burst=burst, pool=pool)
+
+
+def _work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str) -> int:
     redis = _connect(settings)
     patience = Patience(log=structlog.get_logger("workers"))
     if burst:
         patience(lambda: Promoter(redis, log=structlog.get_logger("workers")).promote(time.time()))
     with Invoker() as invoke:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience)
-        lanes = Lanes(redis, pinned=pinned)
+        lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), pinned=pinned)
         # RQ's constructor asks the server for our address.
         worker = patience(lambda: EventWorker(redis, processor.process, lanes=lanes, patience=patience))
         return worker.run(burst=burst)
@@ -44,9 +58,13 @@ def tidy(settings: Settings) -> None:
     redis = _connect(settings)
     log = structlog.get_logger("workers.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
+    rescuer = Rescuer(redis, keep=settings.failure_ttl, log=log)
     janitor = Janitor(
+        redis,
         Lease(redis, keys.JANITOR_LEASE, token=token, seconds=LEASE),
         Promoter(redis, log=log),
+        rescuer,
+        Sweeper(redis, rescuer),
         patience=Patience(log=log),
         wall=time.time,
     )

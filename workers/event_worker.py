@@ -34,7 +34,7 @@ class EventWorker(SteadyWorker):
     """An RQ worker in every respect that others can see: registration, heartbeats, states, registries, commands.
 
     ``run`` takes the place of ``work``: RQ's loop ends at the first error of Redis, and serves several queues without
-    the intermediate list that saves a job from a crash.
+    the intermediate list that saves a job from a crash. RQ's maintenance is the janitor's: it would charge a retry.
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class EventWorker(SteadyWorker):
         idle: int = IDLE,
     ) -> None:
         self._idle_seconds = idle  # before RQ asks for ``dequeue_timeout``
-        super().__init__([keys.queue_name(lane) for lane in lanes.names], connection, patience=patience)
+        super().__init__(
+            [keys.queue_name(lane) for lane in lanes.names], connection, name=lanes.engine, patience=patience
+        )
         self._process = process
         self._lanes = lanes
         self._clock = clock
@@ -121,8 +123,6 @@ class EventWorker(SteadyWorker):
         self._suspended = bool(is_suspended(self.connection))
         self._meet_lanes()
         self.heartbeat()
-        if self.should_run_maintenance_tasks:
-            self._maintain()
 
     def _meet_lanes(self) -> bool:
         changed = self._lanes.discover()
@@ -130,16 +130,6 @@ class EventWorker(SteadyWorker):
             self.queues = [self._queue(lane) for lane in self._lanes.names]
             self._announce()
         return changed
-
-    def _maintain(self) -> None:
-        try:
-            self.run_maintenance_tasks()  # type: ignore[no-untyped-call]  # RQ's
-        except OUTAGES:
-            raise
-        except Exception:  # noqa: BLE001 - see below
-            # One entry that RQ cannot read must not end every worker that comes across it.
-            self._events.exception("maintenance.failed")
-            self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ annotates only the first value
 
     def _queue(self, lane: str) -> Queue:
         name = keys.queue_name(lane)
@@ -176,10 +166,13 @@ class EventWorker(SteadyWorker):
             super().heartbeat(None, pipeline)
             pipeline.hset(self.key, mapping={**self.serialize(), "state": self.get_state()})
             worker_registration.register(self, pipeline)
+            pipeline.hsetnx(keys.ENGINES, self.name, 0)
             pipeline.execute()
 
     def _leave(self) -> None:
         try:
+            if not self.connection.hexists(keys.HANDS, self.name):  # else the janitor is to find the job
+                self.connection.hdel(keys.ENGINES, self.name)
             self.teardown()  # type: ignore[no-untyped-call]  # RQ's
         except OUTAGES as error:
             self._events.warning("redis.unavailable", error=repr(error))

@@ -3,38 +3,62 @@
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+import structlog
+from redis import Redis
 from redis.exceptions import RedisError
 
+from shared import keys
 from workers.lease import Lease
-from workers.patience import Patience
+from workers.patience import OUTAGES, Patience
 from workers.promoter import Promoter
+from workers.replies import text
+from workers.rescuer import Rescuer
+from workers.sweeper import Sweeper
+from workers.watch import Death, Watch
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 #: Seconds between two rounds.
 ROUND: Final = 0.5
-#: Seconds for which the lease holds: that long retries wait when a janitor was killed.
-LEASE: Final = 10.0
+#: Seconds for which the lease holds: that long retries and rescues wait when a janitor was killed.
+LEASE: Final = 5.0
 
 
 class Janitor:
-    """Promotes due retries, round after round, through every outage of Redis. ``wall`` gives Unix seconds."""
+    """Rescues the jobs of dead engines, promotes due retries and sweeps, round after round, through every outage.
+
+    ``wall`` gives Unix seconds, ``clock`` monotonic ones.
+    """
 
     def __init__(
         self,
+        redis: Redis,
         lease: Lease,
         promoter: Promoter,
+        rescuer: Rescuer,
+        sweeper: Sweeper,
         *,
         patience: Patience,
         wall: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._redis = redis
         self._lease = lease
         self._promoter = promoter
+        self._rescuer = rescuer
+        self._sweeper = sweeper
+        self._watch = Watch()
         self._patience = patience
         self._wall = wall
+        self._clock = clock
         self._sleep = sleep
         self._stop_requested = False
+        self._log: FilteringBoundLogger = structlog.get_logger("workers.janitor")
 
     def stop(self) -> None:
         """End after this round; may be called by a signal handler."""
@@ -50,9 +74,30 @@ class Janitor:
             self._release()
 
     def round(self) -> None:
-        """One round, if it is our turn."""
-        if not self._stop_requested and self._lease.hold():
-            self._promoter.promote(self._wall())
+        """Watch the engines; if it is our turn, do what there is to do."""
+        if self._stop_requested:
+            return
+        deaths = self._deaths()
+        if self._lease.hold():
+            now = self._wall()
+            for death in deaths:
+                self._try(partial(self._rescuer.see_to, death, now))
+            self._promoter.promote(now)
+            self._try(partial(self._sweeper.sweep, now))
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take a step; what a stranger wrote into Redis may spoil it, but not the others."""
+        try:
+            step()
+        except OUTAGES:
+            raise
+        except Exception:  # noqa: BLE001 - see above
+            self._log.exception("janitor.failed")
+
+    def _deaths(self) -> list[Death]:
+        self._redis.incr(keys.ROUNDS)  # a full or read-only Redis ends the round here: silence is not death then
+        beats = {text(engine): text(beat) for engine, beat in self._redis.hgetall(keys.ENGINES).items()}
+        return self._watch.look(beats, self._clock())
 
     def _release(self) -> None:
         # Without Redis it simply runs out.

@@ -26,11 +26,12 @@ class Lanes:
     """Takes jobs from many lanes in turns: after one job, the next lane comes first.
 
     A lane with a million waiting jobs thus delays a lane with one by a single job. ``pinned`` lanes are served alone;
-    without them, all that ever had a job are.
+    without them, all that ever had a job are. What is taken is noted as being in the hands of ``engine``.
     """
 
-    def __init__(self, redis: Redis, *, pinned: tuple[str, ...] = ()) -> None:
+    def __init__(self, redis: Redis, *, engine: str, pinned: tuple[str, ...] = ()) -> None:
         self._redis = redis
+        self.engine = engine
         self._take = script(redis, "take")
         self._turn = 0
         self.is_pinned = bool(pinned)
@@ -53,8 +54,8 @@ class Lanes:
         start = self._turn % len(self.names)
         order = self.names[start:] + self.names[:start]
         reply = self._take(
-            keys=[*map(keys.queue, order), *map(keys.intermediate, order)],
-            args=[JOB_PREFIX],
+            keys=[*map(keys.queue, order), *map(keys.intermediate, order), keys.HANDS],
+            args=[JOB_PREFIX, self.engine, *order],
         )
         if not reply:
             return None
@@ -64,8 +65,11 @@ class Lanes:
         return Taken(order[position - 1], text(job_id), fields)
 
     def drop(self, taken: Taken) -> None:
-        """Strike a job that cannot be run off the intermediate list, where it would stop RQ's maintenance."""
-        self._redis.lrem(keys.intermediate(taken.lane), 1, taken.job_id)
+        """Strike a job that cannot be run off the intermediate list, where it would stop others' maintenance."""
+        with self._redis.pipeline() as pipeline:
+            pipeline.lrem(keys.intermediate(taken.lane), 1, taken.job_id)
+            pipeline.hdel(keys.HANDS, self.engine)
+            pipeline.execute()
 
     def wait(self, seconds: int) -> bool:
         """Return when a job may have come, at the latest after ``seconds``; whether the bell rang."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from redis import Redis
-from redis.client import PubSub, PubSubWorkerThread
+from redis.client import Pipeline, PubSub, PubSubWorkerThread
 from redis.exceptions import ConnectionError  # noqa: A004 - redis-py's name for it
 from rq.executions import Execution
 from rq.job import Job
@@ -21,6 +21,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
 from rq.worker import SimpleWorker, WorkerStatus
 
+from shared import keys
 from workers.event_job import EventJob
 from workers.patience import OUTAGES, Patience
 from workers.replies import printable
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Seconds after which a silent worker counts as dead in ``rq info``, less the 60 that RQ adds.
 WORKER_TTL: Final = 30
-#: Seconds between RQ's own sweeps for jobs of dead workers.
-MAINTENANCE_INTERVAL: Final = 30
 #: Characters of an error that are logged: a job that is not ours may quote itself at any length.
 LONGEST_ERROR: Final = 500
 #: Characters of a traceback that RQ keeps with a dead letter.
@@ -63,13 +62,13 @@ class SteadyWorker(SimpleWorker):
     job_class = EventJob
     log_result_lifespan = False
 
-    def __init__(self, queues: list[str], connection: Redis, *, patience: Patience) -> None:
+    def __init__(self, queues: list[str], connection: Redis, *, name: str, patience: Patience) -> None:
         super().__init__(
             queues,
+            name=name,
             connection=connection,
             serializer="json",
             worker_ttl=WORKER_TTL,
-            maintenance_interval=MAINTENANCE_INTERVAL,
             log_job_description=False,
         )
         self._patience = patience
@@ -140,6 +139,12 @@ class SteadyWorker(SimpleWorker):
 
     def _is_registered(self, job: Job, execution: Execution) -> bool:
         return self.connection.zscore(job.started_job_registry.key, execution.composite_key) is not None
+
+    def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Execution | None = None) -> None:
+        """Let go of the job in the transaction that settles it: it has not killed this worker."""
+        super().cleanup_execution(job, pipeline, execution)
+        pipeline.hdel(keys.HANDS, self.name)
+        pipeline.hdel(job.key, keys.KILLS)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """Log what RQ would log, without the job's arguments: they are a person's number and text."""

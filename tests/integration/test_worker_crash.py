@@ -106,36 +106,12 @@ def test_after_a_kill_only_the_unfinished_handler_runs_again(
     with engine(tmp_path, redis_url) as one:
         assert one.wait() == -signal.SIGKILL
     assert calls(redis_sync) == ["first", "second"]
-    # RQ's maintenance would bring the job back a minute after its time limit; the test does not wait for that.
+    # The janitor would bring the job back; here is none.
     redis_sync.hset(keys.job(envelope.id), "status", "queued")
     redis_sync.rpush(keys.queue(envelope.lane), envelope.id)
     with engine(tmp_path, redis_url, burst=True) as two:
         assert two.wait() == 0
     assert calls(redis_sync) == ["first", "second", "second"]
-    assert status(redis_sync, envelope.id) == "finished"
-
-
-def test_rqs_maintenance_brings_back_the_job_of_a_killed_worker(
-    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
-) -> None:
-    write_handlers(
-        tmp_path,
-        "@on()\ndef die(event):\n    note('run')\n    notes.incr('n') == 1 and os.kill(os.getpid(), signal.SIGKILL)\n",
-    )
-    envelope = make_envelope()
-    enqueue(redis_sync, envelope)
-    with engine(tmp_path, redis_url) as one:
-        one.wait()
-    wip = f"rq:wip:{keys.queue_name(envelope.lane)}"
-    [entry] = redis_sync.zrange(wip, 0, -1)
-    redis_sync.zadd(wip, {entry: 1})  # as if the time of the job, and RQ's minute, were over
-    with engine(tmp_path, redis_url, burst=True, name="sweeper") as two:
-        two.wait()
-    assert status(redis_sync, envelope.id) == "scheduled"
-    redis_sync.zadd(keys.scheduled(envelope.lane), {envelope.id: 1})
-    with engine(tmp_path, redis_url, burst=True, name="last") as three:
-        three.wait()
-    assert calls(redis_sync) == ["run", "run"]
     assert status(redis_sync, envelope.id) == "finished"
 
 

@@ -55,7 +55,7 @@ def test_jobs_of_one_lane_run_in_order(redis_sync: redis.Redis, redis_url: str) 
 
 
 def test_a_script_that_the_server_forgot_is_loaded_again(redis_sync: redis.Redis) -> None:
-    lanes = Lanes(redis_sync, pinned=("a",))
+    lanes = Lanes(redis_sync, engine="e", pinned=("a",))
     assert lanes.take() is None
     redis_sync.script_flush()
     enqueue(redis_sync, make_envelope(lane="a"))
@@ -78,7 +78,7 @@ def start(redis_sync: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         worker = EventWorker(
             redis_sync,
             lambda _text, _job: "processed",
-            lanes=Lanes(redis_sync),
+            lanes=Lanes(redis_sync, engine="e"),
             patience=Patience(log=structlog.get_logger()),
             idle=IDLE,
         )

@@ -162,13 +162,3 @@ def test_the_log_line_of_an_event_names_no_person(redis_sync: redis.Redis, redis
     assert line["lane"] == envelope.lane
     assert set(line["handlers"].values()) == {"done"}
     assert not any(text in repr(logged) for text in ("447700900417", "Moor at berth"))
-
-
-def test_an_entry_that_rqs_maintenance_cannot_read_ends_no_worker(redis_sync: redis.Redis, redis_url: str) -> None:
-    envelope = make_envelope(lane=LANE)
-    enqueue(redis_sync, envelope)
-    redis_sync.zadd(f"rq:wip:{keys.queue_name(LANE)}", {b"\xff:\xff": 1})
-    logged: list[Any] = []
-    assert burst(redis_url, logged=logged) == 1
-    assert [line["log_level"] for line in logged if line["event"] == "maintenance.failed"] == ["error"]
-    assert status(redis_sync, envelope.id) == "finished"

@@ -1,0 +1,145 @@
+"""The rescue of one job, step by step: only what nobody has any more is run again."""
+
+import time
+
+import pytest
+import redis
+import structlog
+
+from shared import keys
+from tests.support.factories import make_envelope
+from tests.support.jobs import enqueue, status
+from workers.lanes import Lanes
+from workers.rescuer import Rescuer
+from workers.sweeper import STRANDED, Sweeper
+from workers.watch import Death
+
+LANE = "l"
+NOW = time.time()
+
+
+def _rescuer(client: redis.Redis) -> Rescuer:
+    return Rescuer(client, keep=60, log=structlog.get_logger())
+
+
+def _taken(client: redis.Redis, engine: str = "e") -> str:
+    """A job in the hands of an engine that has not started it."""
+    envelope = make_envelope(lane=LANE)
+    enqueue(client, envelope)
+    client.hset(keys.ENGINES, engine, 5)
+    taken = Lanes(client, engine=engine, pinned=(LANE,)).take()
+    assert taken is not None
+    assert taken.job_id == envelope.id
+    return envelope.id
+
+
+def _started(client: redis.Redis, engine: str = "e") -> str:
+    job_id = _taken(client, engine)
+    client.lrem(keys.intermediate(LANE), 1, job_id)
+    client.hset(keys.job(job_id), "status", "started")
+    client.zadd(keys.running(LANE), {f"{job_id}:x": NOW + 240})
+    client.zadd(f"rq:executions:{job_id}", {"x": NOW + 300})
+    client.hset(f"rq:execution:{job_id}:x", "worker_name", engine)
+    return job_id
+
+
+DEATH = Death("e", "5", "signal SIGKILL")
+
+
+@pytest.mark.parametrize("bring", [_taken, _started])
+def test_a_dead_engines_job_goes_to_the_front_of_its_lane(redis_sync: redis.Redis, bring: object) -> None:
+    assert callable(bring)
+    job_id = bring(redis_sync)
+    enqueue(redis_sync, make_envelope(lane=LANE))
+    for _ in range(2):  # the second time nothing is left to do
+        _rescuer(redis_sync).see_to(DEATH, NOW)
+        assert redis_sync.lpos(keys.queue(LANE), job_id) == 0
+        assert redis_sync.llen(keys.queue(LANE)) == 2
+        assert status(redis_sync, job_id) == "queued"
+        left = [keys.running(LANE), keys.intermediate(LANE), f"rq:execution:{job_id}:x", keys.HANDS, keys.ENGINES]
+        assert not redis_sync.exists(*left)
+
+
+def test_an_engine_that_beats_after_all_keeps_its_job(redis_sync: redis.Redis) -> None:
+    job_id = _started(redis_sync)
+    redis_sync.hincrby(keys.ENGINES, "e", 1)
+    _rescuer(redis_sync).see_to(DEATH, NOW)
+    assert status(redis_sync, job_id) == "started"
+    assert redis_sync.hget(keys.ENGINES, "e") == b"6"
+    assert redis_sync.hexists(keys.HANDS, "e")
+
+
+@pytest.mark.parametrize("end", ["finished", "failed", "scheduled", "queued"])
+def test_a_job_that_came_to_an_end_meanwhile_is_not_run_again(redis_sync: redis.Redis, end: str) -> None:
+    job_id = _started(redis_sync)
+    redis_sync.hset(keys.job(job_id), "status", end)
+    _rescuer(redis_sync).see_to(DEATH, NOW)
+    assert status(redis_sync, job_id) == end
+    assert not redis_sync.exists(keys.queue(LANE), keys.ENGINES)
+
+
+def test_a_job_that_another_engine_has_by_now_stays_there(redis_sync: redis.Redis) -> None:
+    job_id = _taken(redis_sync)
+    redis_sync.hset(keys.job(job_id), "worker_name", "another")
+    _rescuer(redis_sync).see_to(DEATH, NOW)
+    assert redis_sync.lrange(keys.intermediate(LANE), 0, -1) == [job_id.encode()]
+    assert not redis_sync.exists(keys.queue(LANE))
+
+
+def test_a_job_without_a_hash_ends_its_engines_burial_not(redis_sync: redis.Redis) -> None:
+    redis_sync.delete(keys.job(_taken(redis_sync)))
+    _rescuer(redis_sync).see_to(DEATH, NOW)
+    assert not redis_sync.exists(keys.intermediate(LANE), keys.queue(LANE), keys.HANDS, keys.ENGINES)
+
+
+def test_a_take_whose_reply_was_lost_brings_the_same_job_again(redis_sync: redis.Redis) -> None:
+    job_id = _taken(redis_sync)
+    enqueue(redis_sync, make_envelope(lane=LANE))
+    again = Lanes(redis_sync, engine="e", pinned=(LANE,)).take()
+    assert again is not None
+    assert again.job_id == job_id
+    assert redis_sync.llen(keys.queue(LANE)) == 1
+
+
+def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Redis) -> None:
+    job_id = _started(redis_sync)
+    redis_sync.delete(keys.HANDS, keys.ENGINES)  # a stock worker has neither
+    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), clock=lambda: 100.0)
+    sweeper.sweep(NOW)
+    assert status(redis_sync, job_id) == "started"
+    Sweeper(redis_sync, _rescuer(redis_sync)).sweep(NOW + 241)
+    assert status(redis_sync, job_id) == "queued"
+    assert redis_sync.hget(keys.job(job_id), "retries_left") == b"2"
+    assert not redis_sync.exists(keys.running(LANE))
+
+
+def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis) -> None:
+    job_id = _started(redis_sync)
+    redis_sync.zadd(keys.running(LANE), {b"\xff:\xff": 1, "no colon": 1})
+    redis_sync.rpush(keys.intermediate(LANE), b"\xff", "a.b:c")
+    Sweeper(redis_sync, _rescuer(redis_sync)).sweep(NOW + 241)
+    assert status(redis_sync, job_id) == "queued"
+
+
+def test_a_job_that_a_stranger_took_and_never_started_runs_again(redis_sync: redis.Redis) -> None:
+    job_id = _taken(redis_sync)
+    redis_sync.delete(keys.HANDS, keys.ENGINES)
+    now = [100.0]
+    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), clock=lambda: now[0])
+    sweeper.sweep(NOW)
+    assert not redis_sync.exists(keys.queue(LANE))
+    now[0] += STRANDED
+    sweeper.sweep(NOW)
+    assert redis_sync.lrange(keys.queue(LANE), 0, -1) == [job_id.encode()]
+    assert not redis_sync.exists(keys.intermediate(LANE))
+
+
+def test_what_has_expired_goes_and_stock_workers_do_not_sweep(redis_sync: redis.Redis) -> None:
+    redis_sync.sadd(keys.LANES, LANE)
+    for registry in (keys.finished(LANE), keys.failed(LANE)):
+        redis_sync.zadd(registry, {"old": NOW - 1, "new": NOW + 60})
+    redis_sync.sadd(keys.RQ_WORKERS, "rq:worker:gone")
+    Sweeper(redis_sync, _rescuer(redis_sync)).sweep(NOW)
+    assert redis_sync.zrange(keys.finished(LANE), 0, -1) == redis_sync.zrange(keys.failed(LANE), 0, -1) == [b"new"]
+    assert redis_sync.ttl(f"rq:clean_registries:{keys.queue_name(LANE)}") > 60
+    assert not redis_sync.exists(keys.RQ_WORKERS)

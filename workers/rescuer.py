@@ -1,0 +1,119 @@
+"""Lets the jobs of dead workers run again; a job that keeps killing its workers becomes a dead letter."""
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import orjson
+from redis import Redis
+from rq.results import Result
+
+from shared import keys
+from workers.lanes import JOB_PREFIX
+from workers.promoter import rq_time
+from workers.replies import printable, text
+from workers.scripts import script
+from workers.watch import Death
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+#: How many workers in a row a job may kill.
+MOST_KILLS: Final = 3
+#: Characters that are kept of one cause of death.
+LONGEST_CAUSE: Final = 200
+
+Why = Literal["held", "overdue", "stranded"]
+
+
+class Rescuer:
+    """Every step is one script that looks again at what it was told: to repeat it, or to die in between, does no harm.
+
+    ``keep`` is the time in seconds for which a dead letter stays when its job does not say.
+    """
+
+    def __init__(self, redis: Redis, *, keep: int, log: "FilteringBoundLogger") -> None:
+        self._redis = redis
+        self._keep = keep
+        self._log = log
+        self._rescue = script(redis, "rescue")
+        self._bury = script(redis, "bury")
+
+    def see_to(self, death: Death, now: float) -> None:
+        """Rescue what the engine had in its hands at its death, and forget the engine. ``now`` in Unix seconds."""
+        held = self._redis.hget(keys.HANDS, death.engine)
+        if held:
+            lane, job_id = _job_in(held)
+            if self._rescue_from(death, lane, job_id, now) == "changed":
+                return
+        self._bury(keys=[keys.ENGINES, keys.HANDS], args=[death.engine, death.beat, held or b""])
+
+    def _rescue_from(self, death: Death, lane: str, job_id: str, now: float) -> str:
+        return self.rescue(lane, job_id, "held", owner=death.engine, cause=death.cause, now=now, beat=death.beat)
+
+    def rescue(self, lane: str, job_id: str, why: Why, *, owner: str, cause: str, now: float, beat: str = "") -> str:
+        """Try to rescue one job; what came of it, in the words of ``rescue.lua``, which also explains the arguments."""
+        before, failure_ttl, status = self._redis.hmget(keys.job(job_id), keys.KILLS, "failure_ttl", "status")
+        killed_it = why != "stranded" and status == b"started"
+        kills = [*_kills(before), *([printable(cause)[:LONGEST_CAUSE]] if killed_it else [])]
+        dead = len(kills) >= MOST_KILLS
+        keep = _seconds(failure_ttl, self._keep) if dead else 0
+        came = text(
+            self._rescue(
+                keys=_keys(lane, job_id),
+                args=[
+                    *(job_id, why, owner, beat),
+                    *(keys.KILLS, before or b"", orjson.dumps(kills)),
+                    *(now, rq_time(now), keys.BELL_LIMIT, f"rq:execution:{job_id}:", keep),
+                    *(_result(job_id, owner, kills, self._redis) if dead else ()),
+                ],
+            )
+        )
+        self._tell(came, lane, job_id, cause, kills)
+        return came
+
+    def _tell(self, came: str, lane: str, job_id: str, cause: str, kills: list[str]) -> None:
+        if came == "queued":
+            self._log.warning("job.rescued", job_id=job_id, lane=lane, cause=cause, kills=len(kills))
+        elif came == "dead":
+            self._log.error("job.killed-its-workers", job_id=job_id, lane=lane, causes=kills)
+        elif came == "vanished":
+            self._log.warning("job.vanished", job_id=job_id, lane=lane, cause=cause)
+
+
+def _keys(lane: str, job_id: str) -> list[str]:
+    return [
+        JOB_PREFIX + job_id,
+        keys.queue(lane),
+        keys.intermediate(lane),
+        keys.running(lane),
+        f"rq:executions:{job_id}",
+        keys.ENGINES,
+        keys.BELL,
+        keys.failed(lane),
+        f"rq:results:{job_id}",
+        keys.OUTCOMES,
+    ]
+
+
+def _result(job_id: str, worker: str, kills: list[str], redis: Redis) -> list[Any]:
+    """The dead letter's error as RQ writes it, flat."""
+    error = f"WorkerKilled: {len(kills)} workers in a row died while they ran this job: {'; '.join(kills)}"
+    result = Result(job_id, Result.Type.FAILED, redis, exc_string=error, worker_name=worker)
+    return [part for pair in result.serialize().items() for part in pair]
+
+
+def _job_in(held: bytes | str) -> tuple[str, str]:
+    lane, job_id = orjson.loads(text(held))
+    return lane, job_id
+
+
+def _kills(encoded: bytes | str | None) -> list[str]:
+    """What killed the job's workers so far; nothing where a stranger wrote there."""
+    try:
+        found = orjson.loads(encoded or b"[]")
+    except ValueError:
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def _seconds(written: bytes | str | None, default: int) -> int:
+    return int(written) if written and written.isdigit() and int(written) else default
