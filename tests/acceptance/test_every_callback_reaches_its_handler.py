@@ -163,7 +163,7 @@ def answers(folder: Path, redis_server: Any) -> list[int]:
     """Every case sent to any URL (classified by content), then worked off; the statuses of the answers."""
     with redis_server.client() as client:
         client.flushall()
-    env = settings(redis_server.url, folder, ACKFIRST_HANDLERS="myapp.callbacks")
+    env = settings(redis_server.url, folder, ACKFIRST_HANDLERS="myapp.callbacks", ACKFIRST_ACK_DEADLINE="5")
     with ingest(folder, env) as nexmo:
         statuses = [send(nexmo, case) for case in ALL]
     work_until_empty(folder, env)

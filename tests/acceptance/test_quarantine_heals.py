@@ -32,7 +32,7 @@ def numbered(number: int) -> dict[str, object]:
 def env(redis_url: str, tmp_path: Path) -> dict[str, str]:
     """The right configuration, with a handler that notes texts."""
     handlers = write_handlers(tmp_path, "@on()\ndef run(event):\n    note(event.text)\n")
-    return settings(redis_url, tmp_path, ACKFIRST_HANDLERS=handlers)
+    return settings(redis_url, tmp_path, ACKFIRST_HANDLERS=handlers, ACKFIRST_ACK_DEADLINE="5")
 
 
 def send_all(nexmo: Nexmo, numbers: range) -> None:

@@ -45,7 +45,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(redis_url: str, folder: Path) -> dict[str, str]:
-    return settings(redis_url, folder, ACKFIRST_HANDLERS="handlers", ACKFIRST_RETRY_SCHEDULE="1s")
+    return settings(
+        redis_url, folder, ACKFIRST_HANDLERS="handlers", ACKFIRST_RETRY_SCHEDULE="1s", ACKFIRST_ACK_DEADLINE="5"
+    )
 
 
 @pytest.fixture

@@ -58,6 +58,11 @@ async def test_files_of_dead_processes_are_emptied_oldest_first(
         assert (await spool(ingest))["records"] == 0
 
 
+async def has_set_aside(ingest: Ingest, count: int) -> bool:
+    state = await spool(ingest)
+    return (state["records"], state["set_aside"]) == (0, count)
+
+
 async def has_drained(ingest: Ingest, count: int) -> bool:
     return f'ackfirst_spool_events_total{{step="drained"}} {count}.0'.encode() in (await ingest.admin("/metrics")).body
 
@@ -70,8 +75,7 @@ async def test_what_cannot_be_queued_is_set_aside_with_its_reason_and_holds_up_n
     left_behind(tmp_path, [frame(0), *strange, frame(1)])
     async with running_ingest(redis_url, DATA_DIR=str(tmp_path)) as ingest:
         await await_until(lambda: queued(redis_sync) == [0, 1])
-        state = await spool(ingest)
-        assert (state["records"], state["set_aside"]) == (0, 3)
+        await await_until(lambda: has_set_aside(ingest, 3))
         shown = CliRunner().invoke(command, ["--json"], env={"ACKFIRST_DATA_DIR": str(tmp_path)})
         text = CliRunner().invoke(command, [], env={"ACKFIRST_DATA_DIR": str(tmp_path), "COLUMNS": "100"})
     (row,) = map(json.loads, shown.stdout.splitlines())
