@@ -1,6 +1,8 @@
 """Real ``ackfirst`` processes, started and ended by a test."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,10 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody uses, below those that the system gives to outgoing connections of other tests."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
