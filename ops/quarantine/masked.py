@@ -1,6 +1,7 @@
 """A stranger's fields, made fit to show: what is not known to be harmless is masked, and secrets always are."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from shared import masking
@@ -56,35 +57,30 @@ def printable(text: str) -> str:
 
 
 def _personal(value: Any, name: str, depth: int) -> Any:
-    if _SECRET.search(name):
-        return _hidden(value)
-    match value:
-        case dict() | list() if not depth:
-            return "…"
-        case dict():
-            return {printable(str(key)): _personal(item, str(key), depth - 1) for key, item in value.items()}
-        case list():
-            return [_personal(item, name, depth - 1) for item in value]
-        case str():
-            return printable(value)
-        case _:
-            return value
+    return _walk(value, name, depth, key=printable, leaf=lambda one, _: printable(one) if isinstance(one, str) else one)
 
 
 def _masked(value: Any, name: str, depth: int) -> Any:
+    return _walk(value, name, depth, key=_name, leaf=_masked_leaf)
+
+
+def _masked_leaf(value: Any, name: str) -> Any:
+    return value if value is None or isinstance(value, bool) else _scalar(value, name)
+
+
+def _walk(value: Any, name: str, depth: int, *, key: Callable[[str], str], leaf: Callable[[Any, str], Any]) -> Any:
+    """The value with its keys and leaves made fit; a secret is hidden whatever it is, what is too deep is left out."""
     if _SECRET.search(name):
         return _hidden(value)
     match value:
         case dict() | list() if not depth:
             return "…"
         case dict():
-            return {_name(str(key)): _masked(item, str(key), depth - 1) for key, item in value.items()}
+            return {key(str(of)): _walk(item, str(of), depth - 1, key=key, leaf=leaf) for of, item in value.items()}
         case list():
-            return [_masked(item, name, depth - 1) for item in value]
-        case None | bool():
-            return value
+            return [_walk(item, name, depth - 1, key=key, leaf=leaf) for item in value]
         case _:
-            return _scalar(value, name)
+            return leaf(value, name)
 
 
 def _scalar(value: Any, name: str) -> Any:
