@@ -41,6 +41,8 @@ class Attempt:
     """From the moment at which it was due until the whole answer was there."""
     error: str | None = None
     """Why there was no answer."""
+    at: float = 0.0
+    """When the answer was there, by ``time.perf_counter``."""
 
     @property
     def asks_for_another(self) -> bool:

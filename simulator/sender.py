@@ -145,8 +145,8 @@ class Sender:
     async def _attempt(self, delivery: Delivery, due: float, *, signed: bool) -> None:
         request = self._signer.request(delivery.planned, signed=signed, now=self._now())
         status, error = await self._exchange(request)
-        seconds = time.perf_counter() - due
-        delivery.attempts.append(Attempt(signed=signed, status=status, seconds=seconds, error=error))
+        at = time.perf_counter()
+        delivery.attempts.append(Attempt(signed=signed, status=status, seconds=at - due, error=error, at=at))
 
     async def _exchange(self, request: Request) -> tuple[int | None, str | None]:
         try:

@@ -1,0 +1,74 @@
+"""``python -m tests.chaos``: every fault under every load, each with its ledger."""
+
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from tests.chaos.ledger import Ledger
+from tests.chaos.load import QUICK, SHAPES, Kind
+from tests.chaos.matrix import FAULTS
+from tests.chaos.page import page
+from tests.chaos.play import play
+from tests.chaos.table import plain
+
+
+@click.command()
+@click.option("--list", "listed", is_flag=True, help="Name every fault and end.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this fault; may be given several times.")
+@click.option("--load", type=click.Choice([kind.value for kind in Kind]), help="Only this load; else steady and burst.")
+@click.option("--quick", is_flag=True, help="Only the half that runs with the tests, with less traffic.")
+@click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs of the whole.")
+@click.option("--seed", type=int, help="Of the traffic; random if not given. Each row prints the same traffic again.")
+@click.option("--json", "as_json", is_flag=True, help="One object a row.")
+@click.option("--page", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the page of the last run.")
+@click.option("--keep", is_flag=True, help="Keep each row's logs and data; a row that fails keeps them anyway.")
+def main(
+    only: tuple[str, ...],
+    load: str | None,
+    repeat: int,
+    seed: int | None,
+    file: Path | None,
+    *,
+    listed: bool,
+    quick: bool,
+    as_json: bool,
+    keep: bool,
+) -> None:
+    """Bring about every fault under steady load and in a burst, and prove that nothing acknowledged was lost.
+
+    Exits with 1 when a row does not hold.
+    """
+    if unknown := set(only) - {fault.name for fault in FAULTS}:
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: no such fault; --list names them", param_hint="--only")
+    faults = [fault for fault in FAULTS if (not only or fault.name in only) and (fault.quick or not quick)]
+    if listed:
+        for fault in faults:
+            click.echo(f"{fault.name:<26} {fault.about}")
+        return
+    seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    kinds = [Kind(load)] if load else list(Kind)
+    good = True
+    for _ in range(repeat):
+        began = time.monotonic()
+        rows: list[Ledger] = []
+        for fault in faults:
+            for kind in kinds:
+                row = play(fault, kind, (QUICK if quick else SHAPES)[kind], seed=seed, keep=keep)
+                rows.append(row)
+                click.echo(json.dumps(row.as_dict()) if as_json else plain(row))
+        seconds = time.monotonic() - began
+        bad = sum(not row.holds for row in rows)
+        good = good and not bad
+        summary = f"{len(rows)} rows, {bad} do not hold, {sum(len(row.missing) for row in rows)} missing"
+        click.echo(f"{summary}, {seconds:.0f} s, seed {seed}", err=as_json)
+        if file:
+            file.write_text(page(rows, seconds=seconds, seed=seed), encoding="utf-8")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

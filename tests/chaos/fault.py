@@ -1,0 +1,53 @@
+"""What a fault is: how it is brought about, and what it may cost at the most."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.chaos.load import Load
+    from tests.chaos.world import World
+
+#: Of a genuine callback: no answer at all, because the process that had it was killed or nobody listened.
+NO_ANSWER = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One row of the matrix.
+
+    ``strike`` is called once the load runs, and returns when the fault is over: the clock of the recovery starts there.
+    """
+
+    name: str
+    about: str
+    """One line for ``--list`` and for the page."""
+    strike: "Callable[[World, Load], None]"
+    lasts: float = 0.0
+    """Seconds that ``strike`` takes, so that a steady load goes on beyond it."""
+    handlers: str = "note"
+    """Which handlers of ``tests/chaos/handlers.py`` run."""
+    ingest: tuple[str, ...] = ()
+    """Options of ``ackfirst ingest``."""
+    worker: tuple[str, ...] = ()
+    """Options of ``ackfirst worker``."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Settings of both."""
+    proxied: bool = False
+    """Whether ingest reaches Redis through a proxy that can misbehave."""
+    clock: bool = False
+    """Whether all processes live by a clock that can be set."""
+    duplicates: float = 0.02
+    """Share of the traffic that is sent twice."""
+    refusals: frozenset[int | None] = frozenset()
+    """Answers other than 200 that a genuine callback may get; the provider then comes again."""
+    ack_p99: float | None = None
+    """Most milliseconds in which 99 % of the answers are there."""
+    recovery: float = 15.0
+    """Most seconds until everything acknowledged before the end of the fault is handled."""
+    again: int | None = 0
+    """Most events that handlers finish more than once; None for any number."""
+    dead: int = 0
+    """Dead letters that are right."""
+    quick: bool = False
+    """Whether it is in the half that runs with the tests."""

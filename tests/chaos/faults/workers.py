@@ -1,0 +1,84 @@
+"""Faults of the processes that run handlers."""
+
+import time
+
+from tests.chaos.children import kill
+from tests.chaos.fault import Fault
+from tests.chaos.load import Load
+from tests.chaos.world import World
+from tests.support.waiting import wait_until
+
+
+def _kill_engine(world: World, load: Load) -> None:
+    for share in (0.25, 0.45, 0.65):
+        load.wait_for(share)
+        engines = wait_until(world.engines, timeout=30)
+        kill(*engines)
+        wait_until(lambda gone=engines: set(world.engines()) - set(gone), timeout=30)
+
+
+def _kill_pool(world: World, load: Load) -> None:
+    load.wait_for(0.4)
+    kill(world.worker.process.pid, *world.engines())
+    world.worker.wait()
+    world.start_worker()
+    world.wait_for_engines()
+
+
+def _deploy(world: World, load: Load) -> None:
+    for share in (0.3, 0.6):
+        load.wait_for(share)
+        assert world.worker.terminate() == 0, world.worker.output[-2000:]
+        world.start_worker()
+        world.wait_for_engines()
+
+
+def _let_them_die(world: World, load: Load) -> None:
+    load.wait_for(1.0)
+    time.sleep(1.0)
+    wait_until(lambda: world.engines(), timeout=30)
+
+
+#: Events of one engine that may run again when it is killed: those that it had in hand.
+_IN_HAND = 3
+
+FAULTS = (
+    Fault(
+        name="worker-kill-9-before",
+        about="kill -9 of the engine, three times, handlers take no time: mostly before or after one",
+        strike=_kill_engine,
+        again=_IN_HAND,
+        quick=True,
+    ),
+    Fault(
+        name="worker-kill-9-in-handler",
+        about="kill -9 of the engine, three times, while it is in a handler",
+        strike=_kill_engine,
+        handlers="slow",
+        again=_IN_HAND,
+        recovery=30.0,
+    ),
+    Fault(
+        name="worker-kill-9-after",
+        about="kill -9 of the engine 0 to 4 ms after a handler's end, again and again",
+        strike=_let_them_die,
+        handlers="dies_after",
+        again=None,
+        recovery=60.0,
+    ),
+    Fault(
+        name="worker-pool-kill-9",
+        about="kill -9 of supervisor and engine, started again at once",
+        strike=_kill_pool,
+        again=1,
+        quick=True,
+    ),
+    Fault(
+        name="worker-sigterm",
+        about="SIGTERM to the pool under load, twice, started again at once",
+        strike=_deploy,
+        handlers="slow",
+        recovery=30.0,
+        quick=True,
+    ),
+)

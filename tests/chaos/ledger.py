@@ -1,0 +1,168 @@
+"""Everything that was acknowledged against everything that became of it. Pure but for ``stock``, which asks Redis."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import redis
+
+from shared import keys
+from shared.nexmo.callback import Callback
+from shared.nexmo.classify import classify
+from shared.nexmo.identity import event_id
+from shared.nexmo.reading import read_unvouched
+from shared.quarantine import QuarantineRecord
+from simulator.delivery import OK, Delivery
+from simulator.report import latency
+from tests.chaos.fault import Fault
+from tests.chaos.notes import Notes
+from tests.chaos.world import ACCOUNT
+
+_SMS_PATHS: Final = ("/webhooks/inbound-sms", "/webhooks/delivery-receipt")
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What lies in Redis."""
+
+    dead: frozenset[str]
+    quarantined: frozenset[str]
+    waiting: int
+    """Jobs that are queued, taken, running or scheduled."""
+
+
+def stock(client: redis.Redis) -> Stock:
+    """Look."""
+    lanes = [lane.decode() for lane in client.smembers(keys.LANES)]
+    dead = {job.decode() for lane in lanes for job in client.zrange(keys.failed(lane), 0, -1)}
+    waiting = sum(client.llen(key(lane)) for lane in lanes for key in (keys.queue, keys.intermediate))
+    waiting += sum(client.zcard(key(lane)) for lane in lanes for key in (keys.scheduled, keys.running))
+    parked = [QuarantineRecord.decode(fields) for _, fields in client.xrange(keys.QUARANTINE)]
+    return Stock(frozenset(dead), frozenset(filter(None, map(_event_of, parked))), waiting)
+
+
+def _event_of(record: QuarantineRecord) -> str | None:
+    """The id of the event that a parked callback would be."""
+    callback = Callback(
+        method=record.method,
+        path=record.path,
+        query=record.query,
+        content_type=record.content_type,
+        authorization=record.authorization,
+        body=record.body,
+        received_at=record.received_at,
+    )
+    reading = read_unvouched(callback)
+    if reading is None:
+        return None
+    return event_id(classify(reading), ACCOUNT.api_key, reading.fields, record.body or record.query.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """One row of the table."""
+
+    fault: str
+    load: str
+    sent: int
+    """Callbacks, each counted once however often it was tried."""
+    acked: int
+    """Events of genuine callbacks that were answered 200."""
+    refused: Mapping[str, int]
+    """Other answers to genuine callbacks → how many; ``none`` is no answer. The provider came again each time."""
+    processed: int
+    again: int
+    """Events that a handler finished more than once."""
+    dead: int
+    quarantined: int
+    missing: tuple[str, ...]
+    p50: float
+    p99: float
+    max: float
+    """Milliseconds from the moment at which a callback was due to its first answer."""
+    recovery: float
+    """Seconds from the end of the fault until every event that was acknowledged by then was handled."""
+    problems: tuple[str, ...] = field(default=())
+    """Why the row does not hold; empty when it does."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promises were kept."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "holds": self.holds}
+
+
+def acknowledged(deliveries: Sequence[Delivery]) -> dict[str, float]:
+    """Event → when it was first acknowledged."""
+    found: dict[str, float] = {}
+    for delivery in deliveries:
+        if delivery.acknowledged:
+            at = min(attempt.at for attempt in delivery.attempts if attempt.status == OK)
+            event = delivery.planned.event_id
+            found[event] = min(at, found.get(event, at))
+    return found
+
+
+def draw_up(
+    fault: Fault, load: str, deliveries: Sequence[Delivery], notes: Notes, stock_: Stock, *, fault_end: float
+) -> Ledger:
+    """Compare; ``fault_end`` as ``time.perf_counter`` gave it."""
+    acked = acknowledged(deliveries)
+    genuine = [delivery for delivery in deliveries if not delivery.planned.kind.is_forged]
+    refused = Counter(
+        attempt.status for delivery in genuine for attempt in delivery.attempts if attempt.status != OK
+    )
+    first = latency([delivery.attempts[0].seconds for delivery in genuine if delivery.attempts[0].status])
+    owed = [notes.finished[event][0] for event, at in acked.items() if at <= fault_end and event in notes.finished]
+    ledger = Ledger(
+        fault=fault.name,
+        load=load,
+        sent=len(deliveries),
+        acked=len(acked),
+        refused={str(status or "none"): count for status, count in sorted(refused.items(), key=str)},
+        processed=len(acked.keys() & notes.finished.keys()),
+        again=notes.again,
+        dead=len(acked.keys() & stock_.dead),
+        quarantined=len(acked.keys() & stock_.quarantined - notes.finished.keys()),
+        missing=tuple(sorted(acked.keys() - _accounted(notes, stock_))),
+        p50=first.p50 if first else 0.0,
+        p99=first.p99 if first else 0.0,
+        max=first.max if first else 0.0,
+        recovery=round(max(0.0, max(owed, default=fault_end) - fault_end), 2),
+    )
+    problems = tuple(_problems(fault, ledger, refused, deliveries, notes))
+    return Ledger(**{name: getattr(ledger, name) for name in Ledger.__slots__ if name != "problems"}, problems=problems)
+
+
+def _accounted(notes: Notes, stock_: Stock) -> Collection[str]:
+    return notes.finished.keys() | stock_.dead | stock_.quarantined
+
+
+def _problems(
+    fault: Fault, ledger: Ledger, refused: Mapping[int | None, int], deliveries: Sequence[Delivery], notes: Notes
+) -> list[str]:
+    found = []
+    forged = {d.planned.event_id for d in deliveries if d.planned.kind.is_forged}
+    if through := (forged & notes.finished.keys()) - acknowledged(deliveries).keys():
+        found.append(f"{len(through)} forged callbacks were handled")
+    if not ledger.acked:
+        found.append("nothing was acknowledged: the row proves nothing")
+    if ledger.missing:
+        found.append(f"{len(ledger.missing)} acknowledged events are missing: {', '.join(ledger.missing[:3])}")
+    if wrong := {status: count for status, count in refused.items() if status not in fault.refusals}:
+        found.append(f"answers that this fault does not excuse: {wrong}")
+    if never := sum(not d.acknowledged for d in deliveries if not d.planned.kind.is_forged):
+        found.append(f"{never} genuine callbacks were never acknowledged, whatever the number of attempts")
+    if fault.again is not None and ledger.again > fault.again:
+        found.append(f"{ledger.again} events were handled more than once, not at most {fault.again}")
+    if ledger.dead != fault.dead:
+        found.append(f"{ledger.dead} dead letters, not {fault.dead}")
+    if ledger.recovery > fault.recovery:
+        found.append(f"recovered after {ledger.recovery} s, not within {fault.recovery:g} s")
+    if fault.ack_p99 is not None and ledger.p99 > fault.ack_p99:
+        found.append(f"ack p99 {ledger.p99} ms, not within {fault.ack_p99:g} ms")
+    return found

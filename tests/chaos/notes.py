@@ -1,0 +1,28 @@
+"""What handlers wrote down, outside Redis: the one thing that a lost queue cannot take along."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Notes:
+    """Event → when a handler finished it, by ``time.monotonic``, which all processes of a machine share."""
+
+    finished: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def again(self) -> int:
+        """How many events were finished more than once."""
+        return sum(len(times) > 1 for times in self.finished.values())
+
+
+def read(file: Path) -> Notes:
+    """Whole lines only: a process may be writing."""
+    notes = Notes()
+    if file.exists():
+        text = file.read_text()
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            event_id, when = line.split()
+            notes.finished[event_id].append(float(when))
+    return notes

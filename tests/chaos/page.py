@@ -1,0 +1,63 @@
+"""``docs/reliability.md``, as the command writes it."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Final
+
+from shared.embedded.binary import find_binary
+from tests.chaos.ledger import Ledger
+from tests.chaos.matrix import FAULTS
+from tests.chaos.table import markdown
+
+_TEXT: Final = """\
+# Nothing lost: the receipt
+
+Written by `make chaos`. Each row starts Redis (AOF, `appendfsync always`), ingest and a worker pool as real processes, lets
+the simulator send signed callbacks of every family as the provider would, brings about one fault while they come, and
+compares. The simulator alone says what was acknowledged; handlers write what they finished to a file outside Redis.
+
+* **sent**: callbacks; **acked**: events of genuine ones that were answered 200. Every genuine callback was acknowledged in
+  the end, or the row does not hold.
+* **refused**: other answers to genuine callbacks (`none`: no answer, because the process was killed or nobody listened).
+  A row allows only what its fault excuses; the provider comes again.
+* **processed**, **dead** (dead letters), **parked** (quarantine): what became of the acknowledged events. **again**: events
+  that a handler finished more than once.
+* **missing** = acked - processed - dead - parked. It must be 0.
+* **p50, p99, max**: from the moment at which a callback was due (open loop: a stall counts) to its first answer.
+* **recovered**: seconds from the end of the fault until every event that was acknowledged by then was handled.
+
+{date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f} minutes.
+Steady is 200 callbacks a second, a burst 1,500 in one second.
+
+{table}
+
+## The faults
+
+{faults}
+"""
+
+
+def page(rows: Sequence[Ledger], *, seconds: float, seed: int) -> str:
+    """Everything as measured."""
+    return _TEXT.format(
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        seed=seed,
+        cores=os.cpu_count(),
+        python=platform.python_version(),
+        redis=_redis_version(),
+        rq=version("rq"),
+        aiohttp=version("aiohttp"),
+        rows=len(rows),
+        minutes=seconds / 60,
+        table=markdown(rows),
+        faults="\n".join(f"* `{fault.name}`: {fault.about}." for fault in FAULTS),
+    )
+
+
+def _redis_version() -> str:
+    said = subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    return " ".join(said.split()[:3]).replace(" server v=", " ").replace(" server", "")

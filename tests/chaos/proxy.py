@@ -1,0 +1,113 @@
+"""A TCP proxy in front of Redis that can be slow, cut connections in the middle of a command, or swallow everything."""
+
+import asyncio
+import socket
+import struct
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+CHUNK: Final = 65_536
+#: Close with a reset instead of an orderly end.
+RESET: Final = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Runs in a thread of its own. Its manners are plain attributes, which any thread may set."""
+
+    def __init__(self, port: int, upstream: Path) -> None:
+        self.port = port
+        self.delay = 0.0
+        """Seconds by which every answer is late."""
+        self.cut_after: int | None = None
+        """Bytes of a connection's requests that reach Redis; the connection is then reset. None: all of them."""
+        self._upstream = upstream
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def reset_all(self) -> None:
+        """Cut every connection that is open."""
+        self._loop.call_soon_threadsafe(lambda: [_reset(writer) for writer in tuple(self._writers)])
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        self._started.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            redis_reader, redis_writer = await asyncio.open_unix_connection(str(self._upstream))
+        except OSError:
+            writer.close()
+            return
+        self._writers.add(writer)
+        back = asyncio.create_task(self._answers(redis_reader, writer))
+        try:
+            await self._requests(reader, redis_writer, writer)
+        except OSError:
+            pass
+        finally:
+            self._writers.discard(writer)
+            back.cancel()
+            redis_writer.close()
+            writer.close()
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, redis: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        passed = 0
+        while data := await reader.read(CHUNK):
+            if self.cut_after is not None and passed + len(data) > self.cut_after:
+                redis.write(data[: self.cut_after - passed])
+                await redis.drain()
+                _reset(client)
+                return
+            passed += len(data)
+            redis.write(data)
+            await redis.drain()
+
+    async def _answers(self, redis: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        # One after the other: a slow server is slow for all that was asked of it, but its answers keep their order.
+        pending: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        sender = asyncio.create_task(self._send(pending, client))
+        try:
+            while data := await redis.read(CHUNK):
+                pending.put_nowait((self._loop.time() + self.delay, data))
+            client.close()
+        except OSError:
+            client.close()
+        finally:
+            sender.cancel()
+
+    async def _send(self, pending: "asyncio.Queue[tuple[float, bytes]]", client: asyncio.StreamWriter) -> None:
+        while True:
+            due, data = await pending.get()
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            client.write(data)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.transport.abort()

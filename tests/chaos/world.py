@@ -1,0 +1,160 @@
+"""One installation as its user runs it: Redis with AOF, ingest under its supervisor, a pool of workers."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from simulator.account import SigningAccount, made_up_applications
+from tests.chaos.children import children, command_line
+from tests.chaos.fault import Fault
+from tests.chaos.proxy import Proxy
+from tests.support.clock import Clock
+from tests.support.factories import API_KEY, SECRET
+from tests.support.nexmo import Nexmo
+from tests.support.processes import Cli, free_port
+from tests.support.redis_process import RedisProcess
+from tests.support.stack import settings
+from tests.support.waiting import wait_until
+
+ACCOUNT: Final = SigningAccount(
+    api_key=API_KEY, secret=SECRET.encode(), applications=made_up_applications(API_KEY)
+)
+#: Waits of the retry schedule: short enough that a row sees the end of every retry.
+SCHEDULE: Final = "1s,1s,1s"
+
+
+class World:
+    """Starts with ``with``, ends with it. ``folder`` must be short: a unix socket's path has 108 bytes."""
+
+    def __init__(self, folder: Path, fault: Fault) -> None:
+        self.folder = folder
+        self.fault = fault
+        self.notes = folder / "notes"
+        self.port = free_port()
+        self.admin_port = free_port()
+        (folder / "r").mkdir()
+        (folder / "once").mkdir()
+        self.clock = Clock(folder) if fault.clock else None
+        self.redis = RedisProcess(folder / "r")
+        self.proxy = Proxy(free_port(), self.redis.socket) if fault.proxied else None
+        self.ingest: Cli
+        self.worker: Cli
+        self._starts = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self.redis.kill)
+            self.redis.start()
+            if self.proxy:
+                stack.enter_context(self.proxy)
+            stack.callback(lambda: _end(self, "worker"))
+            stack.callback(lambda: _end(self, "ingest"))
+            self.start_ingest()
+            self.start_worker()
+            self.wait_for_engines()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        """Where callbacks go."""
+        return f"http://127.0.0.1:{self.port}"
+
+    # Processes
+    def start_ingest(self) -> None:
+        """Start ingest, and wait until it answers."""
+        self.launch_ingest()
+        wait_until(self.ingest_answers, timeout=30, message="ingest answers")
+
+    def launch_ingest(self) -> None:
+        """Only start it."""
+        self.ingest = self._start("ingest", *self.fault.ingest)
+
+    def start_worker(self) -> None:
+        """Start the pool."""
+        self.worker = self._start("worker", *self.fault.worker)
+
+    def wait_for_engines(self) -> None:
+        """Return when the pool takes jobs."""
+        self.worker.wait_for_output("worker.started", timeout=30)
+
+    def _start(self, role: str, *options: str) -> Cli:
+        self._starts += 1
+        cli = Cli(role, *options, cwd=self.folder, env=self._environment(), name=f"{self._starts}-{role}")
+        cli.__enter__()
+        return cli
+
+    def _environment(self) -> dict[str, str]:
+        url = f"redis://127.0.0.1:{self.proxy.port}" if self.proxy else self.redis.url
+        clock = self.clock.environment if self.clock else {}
+        return {
+            **settings(url, self.folder),
+            "ACKFIRST_LISTEN": f"127.0.0.1:{self.port}",
+            "ACKFIRST_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
+            "ACKFIRST_HANDLERS": "tests.chaos.handlers",
+            "ACKFIRST_RETRY_SCHEDULE": SCHEDULE,
+            "ACKFIRST_STOP_GRACE": "15",
+            "CHAOS_NOTES": str(self.notes),
+            "CHAOS_HANDLERS": self.fault.handlers,
+            **clock,
+            **self.fault.env,
+        }
+
+    def ingest_answers(self) -> bool:
+        """Whether somebody listens and says 200."""
+        try:
+            return Nexmo(self.port).request("GET", "/healthz") == 200
+        except OSError:
+            return False
+
+    def ingest_processes(self) -> list[int]:
+        """The processes that answer: the children of the supervisor, or ingest itself."""
+        return [pid for pid in children(self.ingest.process.pid) if "ingest" in command_line(pid)] or [
+            self.ingest.process.pid
+        ]
+
+    def engines(self) -> list[int]:
+        """The processes that run handlers."""
+        return [pid for pid in children(self.worker.process.pid) if "engine" in command_line(pid)]
+
+    # What they say
+    def log(self) -> Iterator[dict[str, Any]]:
+        """Every line that any process has logged, parsed."""
+        for file in sorted(self.folder.glob("*.out")):
+            for line in file.read_text(errors="replace").splitlines():
+                if line.startswith("{"):
+                    yield json.loads(line)
+
+    def has_logged(self, event: str) -> bool:
+        """Whether any process has said that."""
+        return any(line.get("event") == event for line in self.log())
+
+    @contextmanager
+    def redis_away(self) -> Iterator[None]:
+        """Killed without a warning, started again at the end."""
+        self.redis.kill()
+        try:
+            yield
+        finally:
+            self.redis.start()
+
+
+def _end(world: World, role: str) -> None:
+    cli: Cli | None = getattr(world, role, None)
+    if cli is None:
+        return
+    below = [pid for child in children(cli.process.pid) for pid in (child, *children(child))]
+    cli.__exit__(None, None, None)
+    for pid in below:  # of a supervisor that was killed: they end by themselves, but not later than this
+        if command_line(pid):
+            os.kill(pid, 9)
