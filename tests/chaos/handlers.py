@@ -70,14 +70,14 @@ def hangs(event: Event, context: Context) -> None:
 
 def exits(event: Event) -> None:
     """End the whole process, once for an event."""
-    if one_in(event, 150) and first_time(event):
+    if one_in(event, 300) and first_time(event):
         os._exit(3)
     finished(event)
 
 
 def crashes(event: Event) -> None:
     """Read where nothing is, once for an event: the process ends by SIGSEGV."""
-    if one_in(event, 150) and first_time(event):
+    if one_in(event, 300) and first_time(event):
         signal.signal(signal.SIGSEGV, signal.SIG_DFL)
         ctypes.string_at(0)
     finished(event)
@@ -92,7 +92,7 @@ def leaks(event: Event) -> None:
 def dies_after(event: Event) -> None:
     """Be killed a moment after the handler's end, before or while the worker writes it down."""
     finished(event)
-    if one_in(event, 60) and first_time(event):
+    if one_in(event, 300) and first_time(event):
         delay = int(event.id[-10:-8], 16) / 256 * 0.004
         threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
 

@@ -96,6 +96,13 @@ class Ledger:
         return {**asdict(self), "holds": self.holds}
 
 
+def unplayed(fault: Fault, load: str, why: str) -> Ledger:
+    """The row of a fault that could not be brought about."""
+    nothing = dict.fromkeys(("sent", "acked", "processed", "again", "dead", "quarantined"), 0)
+    times = dict.fromkeys(("p50", "p99", "max", "recovery"), 0.0)
+    return Ledger(fault=fault.name, load=load, refused={}, missing=(), problems=(why,), **nothing, **times)
+
+
 def acknowledged(deliveries: Sequence[Delivery]) -> dict[str, float]:
     """Event → when it was first acknowledged."""
     found: dict[str, float] = {}

@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from tests.chaos.fault import Fault
-from tests.chaos.ledger import Ledger, Stock, acknowledged, draw_up, stock
+from tests.chaos.ledger import Ledger, Stock, acknowledged, draw_up, stock, unplayed
 from tests.chaos.load import BEFORE, Kind, Load, Shape
 from tests.chaos.notes import read
 from tests.chaos.world import World
@@ -25,7 +25,10 @@ def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = Fals
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))  # noqa: S108 - short, for a unix socket's path
     kept = True
     try:
-        ledger = _play(folder, fault, kind, shape, seed)
+        try:
+            ledger = _play(folder, fault, kind, shape, seed)
+        except Exception as error:  # noqa: BLE001 - one row that cannot be played is no reason to drop the others
+            ledger = unplayed(fault, kind, f"{type(error).__name__}: {error}")
         kept = keep or not ledger.holds
     finally:
         if kept:

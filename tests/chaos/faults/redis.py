@@ -52,7 +52,7 @@ def _loading(world: World, load: Load) -> None:
 def _slow_to_load(world: World) -> None:
     """Start again, and be ``LOADING`` for seconds: the server itself can be told to take its time for each command."""
     options = world.redis.options
-    options |= {"key-load-delay": "2000", "loading-process-events-interval-bytes": "1024"}
+    options |= {"key-load-delay": "250", "loading-process-events-interval-bytes": "1024"}
     try:
         world.redis.start()
     finally:
