@@ -83,6 +83,7 @@ def _depths(snapshot: QueueSnapshot) -> dict[str, Any]:
     return {
         "workers": snapshot.workers,
         "quarantine": {"records": snapshot.quarantine_records, "bytes": snapshot.quarantine_bytes},
+        "set_aside": snapshot.set_aside,
         "lanes": {
             name: {"waiting": lane.waiting, "retries": lane.retries, "dead_letters": lane.dead_letters}
             for name, lane in snapshot.lanes.items()

@@ -67,13 +67,15 @@ async def take_snapshot(redis: Redis, *, now: float) -> QueueSnapshot:
         pipeline.smembers(keys.RQ_WORKERS)
         pipeline.xlen(keys.QUARANTINE)
         pipeline.get(keys.QUARANTINE_BYTES)
+        pipeline.xlen(keys.ASIDE)
         pipeline.hgetall(keys.OUTCOMES)
         pipeline.hgetall(keys.HANDLER_TIMES)
-        lanes, workers, records, held, outcomes, times = await pipeline.execute()
+        lanes, workers, records, held, aside, outcomes, times = await pipeline.execute()
     return QueueSnapshot(
         workers=await _living(redis, workers),
         quarantine_records=records,
         quarantine_bytes=int(held or 0),
+        set_aside=aside,
         lanes=await _lane_depths(redis, sorted(name.decode(errors="replace") for name in lanes), now),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},
         handlers=handler_times(times),

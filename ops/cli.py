@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
+        "aside": Entry("ops.aside:command", "Look at entries of lanes that no worker could run."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }
 )

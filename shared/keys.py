@@ -28,6 +28,9 @@ QUARANTINE: Final = "ackfirst:quarantine"
 #: integer, the bytes that the quarantine stream's records hold, no expiry.
 QUARANTINE_BYTES: Final = "ackfirst:quarantine:bytes"
 
+#: stream of entries that no worker can run, the newest 5,000 (``shared.aside``), no expiry. At most 1 KB each.
+ASIDE: Final = "ackfirst:aside"
+
 #: hash of counters by outcome, no expiry. At most one field an outcome.
 OUTCOMES: Final = "ackfirst:outcomes"
 

@@ -136,6 +136,7 @@ class QueueSnapshot:
     workers: int = 0
     quarantine_records: int = 0
     quarantine_bytes: int = 0
+    set_aside: int = 0
     lanes: Mapping[str, LaneDepth] = field(default_factory=dict)
     outcomes: Mapping[str, int] = field(default_factory=dict)
     handlers: Mapping[str, HandlerTime] = field(default_factory=dict)
@@ -170,6 +171,7 @@ def _totals(snapshot: QueueSnapshot) -> Iterable[GaugeMetricFamily]:
     yield _gauge("workers", "Workers that Redis knows", snapshot.workers)
     yield _gauge("quarantine_records", "Callbacks in quarantine", snapshot.quarantine_records)
     yield _gauge("quarantine_bytes", "Bytes in quarantine", snapshot.quarantine_bytes)
+    yield _gauge("set_aside", "Entries of lanes that no worker could run", snapshot.set_aside)
     yield _gauge("retries_waiting", "Events that wait for a retry", sum(lane.retries for lane in lanes))
     yield _gauge("dead_letters", "Events whose retries are used up", sum(lane.dead_letters for lane in lanes))
 

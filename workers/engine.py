@@ -14,11 +14,13 @@ from redis.retry import Retry
 from shared import keys
 from shared.redis_client import sync_redis
 from shared.settings import Settings
+from workers.aside import Aside, AsideNews
 from workers.event_worker import EventWorker
 from workers.invoke import Invoker
 from workers.janitor import LEASE, Janitor
 from workers.lanes import Lanes
 from workers.lease import Lease
+from workers.orphans import Orphans
 from workers.patience import Patience
 from workers.promoter import Promoter
 from workers.registry import Registry
@@ -44,12 +46,13 @@ def _work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], bu
     redis = _connect(settings)
     patience = Patience(log=structlog.get_logger("workers"))
     if burst:
-        patience(lambda: Promoter(redis, log=structlog.get_logger("workers")).promote(time.time()))
+        patience(lambda: Promoter(redis).promote(time.time()))
     with Invoker() as invoke:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience)
+        aside = Aside(redis, keep=settings.failure_ttl)
         lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), pinned=pinned)
         # RQ's constructor asks the server for our address.
-        worker = patience(lambda: EventWorker(redis, processor.process, lanes=lanes, patience=patience))
+        worker = patience(lambda: EventWorker(redis, processor.process, lanes=lanes, aside=aside, patience=patience))
         return worker.run(burst=burst)
 
 
@@ -58,13 +61,19 @@ def tidy(settings: Settings) -> None:
     redis = _connect(settings)
     log = structlog.get_logger("workers.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
-    rescuer = Rescuer(redis, keep=settings.failure_ttl, log=log)
+    aside = Aside(redis, keep=settings.failure_ttl)
+    rescuer = Rescuer(redis, aside, keep=settings.failure_ttl, log=log)
+    news = AsideNews(redis, log=log)
     janitor = Janitor(
         redis,
         Lease(redis, keys.JANITOR_LEASE, token=token, seconds=LEASE),
-        Promoter(redis, log=log),
         rescuer,
-        Sweeper(redis, rescuer),
+        (
+            Promoter(redis).promote,
+            Sweeper(redis, rescuer, aside).sweep,
+            Orphans(redis, log=log).look,
+            lambda _now: news.tell(),
+        ),
         patience=Patience(log=log),
         wall=time.time,
     )

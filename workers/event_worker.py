@@ -15,6 +15,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from shared import keys
+from workers.aside import Aside
 from workers.event_job import EventJob
 from workers.lanes import Lanes, Taken
 from workers.patience import OUTAGES, Patience
@@ -43,6 +44,7 @@ class EventWorker(SteadyWorker):
         process: Callable[[str, Job], str],
         *,
         lanes: Lanes,
+        aside: Aside,
         patience: Patience,
         clock: Callable[[], float] = time.monotonic,
         idle: int = IDLE,
@@ -53,6 +55,7 @@ class EventWorker(SteadyWorker):
         )
         self._process = process
         self._lanes = lanes
+        self._aside = aside
         self._clock = clock
         self._next_heartbeat = 0.0
         self._next_look = 0.0
@@ -136,13 +139,13 @@ class EventWorker(SteadyWorker):
         return Queue(name, connection=self.connection, job_class=EventJob, serializer=JSONSerializer)
 
     def _job(self, taken: Taken) -> EventJob | None:
-        """The job; None, and struck off, when there is none to be made of what was taken."""
+        """The job; None, and out of the way, when there is none to be made of what was taken."""
         try:
             job = EventJob(taken.job_id, connection=self.connection, serializer=JSONSerializer)
             job.restore(taken.fields)
         except Exception as error:  # noqa: BLE001 - whatever a stranger wrote there, it must not end the worker
-            self._events.error("job.unreadable", job_id=taken.job_id, lane=taken.lane, error=repr(error))
-            self._lanes.drop(taken)
+            reason = f"the job hash cannot be read: {error!r}"
+            self._aside.put(taken.lane, "taken", taken.job_id, reason, job_id=taken.job_id, hands=self.name)
             return None
         if job.get_status(refresh=False) is JobStatus.FINISHED:  # its id was pushed twice, by a repeated write
             self._lanes.drop(taken)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,10 +13,8 @@ from redis.exceptions import RedisError
 from shared import keys
 from workers.lease import Lease
 from workers.patience import OUTAGES, Patience
-from workers.promoter import Promoter
 from workers.replies import text
 from workers.rescuer import Rescuer
-from workers.sweeper import Sweeper
 from workers.watch import Death, Watch
 
 if TYPE_CHECKING:
@@ -29,18 +27,18 @@ LEASE: Final = 5.0
 
 
 class Janitor:
-    """Rescues the jobs of dead engines, promotes due retries and sweeps, round after round, through every outage.
+    """Rescues the jobs of dead engines and does the chores, round after round, through every outage.
 
-    ``wall`` gives Unix seconds, ``clock`` monotonic ones.
+    Each of the ``chores`` is called once a round with the Unix time, by the one janitor that has the lease. ``wall``
+    gives Unix seconds, ``clock`` monotonic ones.
     """
 
     def __init__(
         self,
         redis: Redis,
         lease: Lease,
-        promoter: Promoter,
         rescuer: Rescuer,
-        sweeper: Sweeper,
+        chores: Sequence[Callable[[float], object]],
         *,
         patience: Patience,
         wall: Callable[[], float],
@@ -49,9 +47,8 @@ class Janitor:
     ) -> None:
         self._redis = redis
         self._lease = lease
-        self._promoter = promoter
         self._rescuer = rescuer
-        self._sweeper = sweeper
+        self._chores = chores
         self._watch = Watch()
         self._patience = patience
         self._wall = wall
@@ -82,10 +79,10 @@ class Janitor:
             now = self._wall()
             for death in deaths:
                 self._try(partial(self._rescuer.see_to, death, now))
-            self._promoter.promote(now)
-            self._try(partial(self._sweeper.sweep, now))
+            for chore in self._chores:
+                self._try(partial(chore, now))
 
-    def _try(self, step: Callable[[], None]) -> None:
+    def _try(self, step: Callable[[], object]) -> None:
         """Take a step; what a stranger wrote into Redis may spoil it, but not the others."""
         try:
             step()

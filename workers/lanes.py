@@ -6,6 +6,7 @@ from typing import Final
 from redis import Redis
 
 from shared import keys
+from shared.aside import LIMIT, LONGEST_ENTRY
 from workers.replies import text
 from workers.scripts import script
 
@@ -19,7 +20,7 @@ class Taken:
     lane: str
     job_id: str
     fields: dict[bytes, bytes]
-    """The job hash; empty when it has expired or never was."""
+    """The job hash."""
 
 
 class Lanes:
@@ -53,10 +54,10 @@ class Lanes:
             return None
         start = self._turn % len(self.names)
         order = self.names[start:] + self.names[:start]
-        reply = self._take(
-            keys=[*map(keys.queue, order), *map(keys.intermediate, order), keys.HANDS],
-            args=[JOB_PREFIX, self.engine, *order],
-        )
+        keys_ = [*map(keys.queue, order), *map(keys.intermediate, order), keys.HANDS, keys.ASIDE]
+        arguments: list[str | int] = [JOB_PREFIX, self.engine, LIMIT, LONGEST_ENTRY, *order]
+        while (reply := self._take(keys=keys_, args=arguments)) == b"more":
+            pass  # each time some entries fewer
         if not reply:
             return None
         position, job_id, flat = reply
@@ -65,7 +66,7 @@ class Lanes:
         return Taken(order[position - 1], text(job_id), fields)
 
     def drop(self, taken: Taken) -> None:
-        """Strike a job that cannot be run off the intermediate list, where it would stop others' maintenance."""
+        """Strike a job that has ended off the intermediate list."""
         with self._redis.pipeline() as pipeline:
             pipeline.lrem(keys.intermediate(taken.lane), 1, taken.job_id)
             pipeline.hdel(keys.HANDS, self.engine)

@@ -17,7 +17,7 @@
 -- ARGV[11] prefix of execution keys, with the job id   ARGV[12] seconds for which a dead letter is kept; 0: run it again
 -- ARGV[13..] fields and values of the dead letter's result
 --
--- Returns 'queued', 'dead', 'vanished', 'ended' (nothing is to be done) or 'changed' (look again).
+-- Returns 'queued', 'dead', 'vanished' (there is no job hash), 'ended' (nothing is to be done) or 'changed' (look again).
 --
 -- The job is touched only if nobody else has it: its hash names the worker that took it, and an engine that has given a
 -- sign of life in the meantime keeps it. The job goes to the front of its lane: it has had its turn.
@@ -39,12 +39,6 @@ elseif not taken or (worker and worker ~= '' and redis.call('HEXISTS', KEYS[6], 
 end
 
 if not status then
-  if taken then
-    redis.call('LREM', KEYS[3], 1, id)
-  end
-  if why == 'overdue' then
-    redis.call('ZREM', KEYS[4], owner)
-  end
   return 'vanished'
 end
 if (redis.call('HGET', KEYS[1], ARGV[5]) or '') ~= ARGV[6] then

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 from redis import Redis
+from redis.exceptions import ResponseError
 from rq.results import Result
 
 from shared import keys
+from workers.aside import Aside
 from workers.lanes import JOB_PREFIX
 from workers.promoter import rq_time
 from workers.replies import printable, text
@@ -30,8 +32,9 @@ class Rescuer:
     ``keep`` is the time in seconds for which a dead letter stays when its job does not say.
     """
 
-    def __init__(self, redis: Redis, *, keep: int, log: "FilteringBoundLogger") -> None:
+    def __init__(self, redis: Redis, aside: Aside, *, keep: int, log: "FilteringBoundLogger") -> None:
         self._redis = redis
+        self._aside = aside
         self._keep = keep
         self._log = log
         self._rescue = script(redis, "rescue")
@@ -51,7 +54,13 @@ class Rescuer:
 
     def rescue(self, lane: str, job_id: str, why: Why, *, owner: str, cause: str, now: float, beat: str = "") -> str:
         """Try to rescue one job; what came of it, in the words of ``rescue.lua``, which also explains the arguments."""
-        before, failure_ttl, status = self._redis.hmget(keys.job(job_id), keys.KILLS, "failure_ttl", "status")
+        try:
+            before, failure_ttl, status = self._redis.hmget(keys.job(job_id), keys.KILLS, "failure_ttl", "status")
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            self._put_aside(lane, job_id, why, owner, "the job key holds no hash")
+            return "vanished"
         killed_it = why != "stranded" and status == b"started"
         kills = [*_kills(before), *([printable(cause)[:LONGEST_CAUSE]] if killed_it else [])]
         dead = len(kills) >= MOST_KILLS
@@ -67,16 +76,22 @@ class Rescuer:
                 ],
             )
         )
+        if came == "vanished":
+            self._put_aside(lane, job_id, why, owner, "no job hash")
         self._tell(came, lane, job_id, cause, kills)
         return came
+
+    def _put_aside(self, lane: str, job_id: str, why: Why, owner: str, reason: str) -> None:
+        if why == "overdue":
+            self._aside.put(lane, "running", owner, reason, job_id=job_id)
+        else:
+            self._aside.put(lane, "taken", job_id, reason, job_id=job_id)
 
     def _tell(self, came: str, lane: str, job_id: str, cause: str, kills: list[str]) -> None:
         if came == "queued":
             self._log.warning("job.rescued", job_id=job_id, lane=lane, cause=cause, kills=len(kills))
         elif came == "dead":
             self._log.error("job.killed-its-workers", job_id=job_id, lane=lane, causes=kills)
-        elif came == "vanished":
-            self._log.warning("job.vanished", job_id=job_id, lane=lane, cause=cause)
 
 
 def _keys(lane: str, job_id: str) -> list[str]:

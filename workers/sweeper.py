@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from redis import Redis
 
 from shared import keys
-from workers.replies import text
+from workers.aside import Aside
+from workers.replies import is_job_id, text
 from workers.rescuer import Rescuer
 
 #: Seconds between two sweeps.
@@ -25,12 +26,15 @@ CHUNK: Final = 500
 class Sweeper:
     """Rescues the jobs that no engine of ours holds, and drops what has expired. ``clock`` gives monotonic seconds."""
 
-    def __init__(self, redis: Redis, rescuer: Rescuer, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, redis: Redis, rescuer: Rescuer, aside: Aside, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._redis = redis
         self._rescuer = rescuer
+        self._aside = aside
         self._clock = clock
         self._next = 0.0
-        self._first_seen: dict[tuple[str, str], float] = {}
+        self._first_seen: dict[tuple[str, bytes], float] = {}
 
     def sweep(self, now: float) -> None:
         """Sweep all lanes, if it is time to; ``now`` in Unix seconds."""
@@ -53,18 +57,27 @@ class Sweeper:
 
     def _rescue_overdue(self, lane: str, now: float) -> None:
         overdue: list[bytes] = self._redis.zrangebyscore(keys.running(lane), 0, now, start=0, num=CHUNK)  # type: ignore[assignment]
-        for entry in map(text, overdue):
-            job_id = entry.rpartition(":")[0]
-            self._rescuer.rescue(lane, job_id, "overdue", owner=entry, cause=OVERDUE, now=now)
+        for entry in overdue:
+            job_id, _, execution = entry.rpartition(b":")
+            if is_job_id(job_id) and is_job_id(execution):
+                owner = text(entry)
+                self._rescuer.rescue(lane, text(job_id), "overdue", owner=owner, cause=OVERDUE, now=now)
+            else:
+                self._aside.put(lane, "running", entry, "not <job id>:<execution id>")
 
     def _rescue_stranded(self, lanes: list[str], now: float) -> None:
-        found = {
-            (lane, text(job_id)) for lane in lanes for job_id in self._redis.lrange(keys.intermediate(lane), 0, CHUNK)
+        found: set[Any] = {
+            (lane, entry) for lane in lanes for entry in self._redis.lrange(keys.intermediate(lane), 0, CHUNK)
         }
         self._first_seen = {one: self._first_seen.get(one, self._clock()) for one in found}
-        for (lane, job_id), since in self._first_seen.items():
-            if self._clock() - since >= STRANDED:
-                self._rescuer.rescue(lane, job_id, "stranded", owner="", cause="taken, but never started", now=now)
+        for (lane, entry), since in self._first_seen.items():
+            if self._clock() - since < STRANDED:
+                continue
+            if is_job_id(entry):
+                cause = "taken, but never started"
+                self._rescuer.rescue(lane, text(entry), "stranded", owner="", cause=cause, now=now)
+            else:
+                self._aside.put(lane, "taken", entry, "no job id")
 
     def _drop_dead_workers(self, lanes: list[str]) -> None:
         """Forget workers whose hash has expired, as ``rq/worker_registration.py`` does."""

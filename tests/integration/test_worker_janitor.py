@@ -3,11 +3,10 @@
 import time
 
 import redis
-import structlog
 
 from shared import keys
 from tests.support.factories import make_envelope
-from tests.support.jobs import enqueue, status
+from tests.support.jobs import enqueue, set_aside, status
 from tests.support.waiting import wait_until
 from workers.lease import Lease
 from workers.promoter import CHUNK, Promoter
@@ -28,7 +27,7 @@ def _schedule(client: redis.Redis, count: int, *, due: float, job_status: str = 
 
 
 def _promoter(client: redis.Redis) -> Promoter:
-    return Promoter(client, log=structlog.get_logger())
+    return Promoter(client)
 
 
 def test_what_is_due_goes_to_its_lane_and_rings_the_bell(redis_sync: redis.Redis) -> None:
@@ -49,12 +48,16 @@ def test_a_great_many_are_promoted_in_pieces_and_the_bell_stays_small(redis_sync
     assert redis_sync.llen(keys.BELL) == keys.BELL_LIMIT
 
 
-def test_left_overs_are_dropped_and_lost_hashes_are_logged(redis_sync: redis.Redis) -> None:
+def test_left_overs_are_dropped_and_what_has_no_hash_is_set_aside(redis_sync: redis.Redis) -> None:
     _schedule(redis_sync, 1, due=1, job_status="finished")
-    redis_sync.zadd(keys.scheduled(LANE), {"vanished": 1})
-    with structlog.testing.capture_logs() as lines:
-        assert _promoter(redis_sync).promote(time.time()) == 0
-    assert [(line["event"], line["job_id"]) for line in lines] == [("retry.vanished", "vanished")]
+    redis_sync.set(keys.job("a-string"), "1")
+    redis_sync.zadd(keys.scheduled(LANE), {"vanished": 1, b"\xff": 2, "a-string": 3})
+    assert _promoter(redis_sync).promote(time.time()) == 0
+    assert [(one.entry, one.place, one.reason) for one in set_aside(redis_sync)] == [
+        (b"vanished", "scheduled", "no job hash"),
+        (b"\xff", "scheduled", "no job hash"),
+        (b"a-string", "scheduled", "the job key holds no hash"),
+    ]
     assert not redis_sync.exists(keys.scheduled(LANE), keys.queue(LANE))
 
 

@@ -15,6 +15,7 @@ from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status
 from tests.support.waiting import wait_until
 from workers import Event, on
+from workers.aside import Aside
 from workers.event_worker import EventWorker
 from workers.lanes import Lanes
 from workers.patience import Patience
@@ -79,6 +80,7 @@ def start(redis_sync: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             redis_sync,
             lambda _text, _job: "processed",
             lanes=Lanes(redis_sync, engine="e"),
+            aside=Aside(redis_sync, keep=60),
             patience=Patience(log=structlog.get_logger()),
             idle=IDLE,
         )

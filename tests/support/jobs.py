@@ -10,6 +10,7 @@ import redis
 from structlog.testing import capture_logs
 
 from shared import keys
+from shared.aside import AsideRecord
 from shared.envelope import Envelope
 from shared.job import JobOptions, job_fields
 from shared.settings import Settings, load_settings
@@ -41,6 +42,11 @@ def status(client: redis.Redis, job_id: str) -> str | None:
 
 def statuses(client: redis.Redis, envelopes: list[Envelope]) -> set[str | None]:
     return {status(client, envelope.id) for envelope in envelopes}
+
+
+def set_aside(client: redis.Redis) -> list[AsideRecord]:
+    """What was set aside, oldest first."""
+    return [AsideRecord.decode(*row) for row in client.xrange(keys.ASIDE)]
 
 
 def lane_is_empty(client: redis.Redis, lane: str) -> bool:

@@ -1,0 +1,77 @@
+"""Takes out of the way what stands in a lane and is no job that could run: it is kept on record, and stops nobody."""
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from redis import Redis
+
+from shared import keys
+from shared.aside import LIMIT, LONGEST_ENTRY, AsideRecord
+from workers.replies import printable
+from workers.scripts import script
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+Place = Literal["waiting", "taken", "scheduled", "running"]
+
+#: Characters of a reason.
+LONGEST_REASON: Final = 300
+#: Entries of which each round of the janitor tells one by one; of the rest it tells the number.
+TOLD: Final = 20
+
+_KEYS: Final = {
+    "waiting": keys.queue,
+    "taken": keys.intermediate,
+    "scheduled": keys.scheduled,
+    "running": keys.running,
+}
+
+
+class Aside:
+    """Moves entries to the record. ``keep`` is how many seconds the job hash of one stays, if it has one."""
+
+    def __init__(self, redis: Redis, *, keep: int) -> None:
+        self._keep = keep
+        self._aside = script(redis, "aside")
+
+    def put(
+        self, lane: str, place: Place, entry: bytes | str, reason: str, *, job_id: str = "", hands: str = ""
+    ) -> bool:
+        """Take ``entry`` out of that place of the lane; whether it was still there.
+
+        ``hands`` is the engine that has it in hand. An interrupted call may be repeated.
+        """
+        return bool(
+            self._aside(
+                keys=[keys.ASIDE, _KEYS[place](lane), keys.HANDS, keys.job(job_id)],
+                args=[entry, hands, lane, place, printable(reason)[:LONGEST_REASON], LIMIT, LONGEST_ENTRY, self._keep],
+            )
+        )
+
+
+class AsideNews:
+    """Tells of what was set aside since it was last asked, by whichever process, and not more than a log can bear."""
+
+    def __init__(self, redis: Redis, *, log: "FilteringBoundLogger") -> None:
+        self._redis = redis
+        self._log = log
+        self._after: bytes | None = None
+
+    def tell(self) -> None:
+        """Log each new entry, or how many there are."""
+        if self._after is None:  # what is older was told by a janitor before this one
+            newest: Any = self._redis.xrevrange(keys.ASIDE, count=1)
+            self._after = newest[0][0] if newest else b"0-0"
+            return
+        rows: Any = self._redis.xrange(keys.ASIDE, b"(" + self._after, "+", count=10 * TOLD)
+        for entry_id, fields in rows[:TOLD]:
+            record = AsideRecord.decode(entry_id, fields)
+            self._log.error(
+                "job.set-aside", entry=record.shown, lane=record.lane, place=record.place, reason=record.reason
+            )
+        if len(rows) > TOLD:
+            self._log.error("jobs.set-aside", at_least=len(rows) - TOLD, look="ackfirst aside list")
+            newest = self._redis.xrevrange(keys.ASIDE, count=1)
+            self._after = newest[0][0]
+        elif rows:
+            self._after = rows[-1][0]
