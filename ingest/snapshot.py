@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from shared import keys
 from shared.metrics import HandlerTime, LaneDepth, QueueSnapshot
+from shared.redis_client import FAILURES
 
 #: Seconds that an answer is used again: a scraper and a probe that come together ask once.
 MAX_AGE: Final = 2.0
@@ -49,7 +49,7 @@ class Snapshots:
     async def _ask(self) -> None:
         started = asyncio.get_running_loop().time()
         self.latest = self.latency = None
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(*FAILURES, TimeoutError):
             async with asyncio.timeout(TIMEOUT):
                 self.latest = await take_snapshot(self._redis, now=self._clock())
             self.latency = asyncio.get_running_loop().time() - started
@@ -60,7 +60,7 @@ async def take_snapshot(redis: Redis, *, now: float) -> QueueSnapshot:
     """Ask everything in four round trips, however many lanes there are.
 
     Raises:
-        RedisError: Redis does not answer, or does not like a question.
+        Exception: One of ``FAILURES``: Redis does not answer, or does not like a question.
     """
     async with redis.pipeline(transaction=False) as pipeline:
         pipeline.smembers(keys.LANES)

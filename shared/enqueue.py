@@ -6,12 +6,13 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from shared import keys
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
 from shared.job import JobOptions, job_fields
+from shared.redis_client import FAILURES
 
 _SCRIPT: Final = files("shared").joinpath("enqueue.lua").read_text()
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
@@ -45,7 +46,7 @@ class Enqueuer:
         calls = [self._call(envelope, now) for envelope in envelopes]
         try:
             results = await self._run(calls)
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             raise QueueUnavailable(f"Redis did not confirm the write: {error}") from error
         return [_written(result) for result in results]
 
@@ -57,7 +58,7 @@ class Enqueuer:
         """
         try:
             await self._redis.script_load(_SCRIPT)
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             raise QueueUnavailable(f"Redis did not take the script: {error}") from error
 
     def _call(self, envelope: Envelope, now: float) -> tuple[Any, ...]:

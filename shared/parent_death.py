@@ -28,17 +28,22 @@ def die_with_parent() -> bool:
     supervisor = int(os.environ.pop(SUPERVISOR_PID, "0"))
     if not supervisor:
         return False
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    else:
-        threading.Thread(target=_watch, args=(supervisor,), name="parent-death", daemon=True).start()
-    # The supervisor may have ended before the kernel was asked.
-    if os.getppid() != supervisor:
-        os.kill(os.getpid(), signal.SIGKILL)
+    die_with(supervisor)
     return True
 
 
-def _watch(supervisor: int) -> None:
-    while os.getppid() == supervisor:
+def die_with(parent: int) -> None:
+    """Arrange that this process, a child of ``parent``, is killed as soon as that one is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    else:
+        threading.Thread(target=_watch, args=(parent,), name="parent-death", daemon=True).start()
+    # It may have ended before the kernel was asked.
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)

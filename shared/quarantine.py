@@ -7,10 +7,11 @@ from importlib.resources import files
 from typing import Any, Final, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from shared import keys
 from shared.errors import QueueUnavailable
+from shared.redis_client import FAILURES
 
 VERSION: Final = b"1"
 
@@ -95,7 +96,7 @@ class Quarantine:
         pairs = [part for pair in fields.items() for part in pair]
         try:
             return bool(await self._run(self._max_records, self._max_bytes, size, *pairs))
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             raise QueueUnavailable(f"Redis did not confirm the quarantine record: {error}") from error
 
     async def _run(self, *arguments: Any) -> Any:

@@ -9,11 +9,12 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from shared import keys
 from shared.errors import QueueUnavailable
 from shared.quarantine import QuarantineDepth, QuarantineRecord
+from shared.redis_client import FAILURES
 
 #: Records in one round trip. A record is at most a body and its headers, about 1.1 MB.
 PAGE: Final = 64
@@ -128,5 +129,5 @@ def _record(fields: Mapping[bytes, bytes]) -> QuarantineRecord | None:
 def _redis_errors() -> Iterator[None]:
     try:
         yield
-    except (RedisError, OSError) as error:
+    except FAILURES as error:
         raise QueueUnavailable(f"Redis did not answer about the quarantine: {error}") from error

@@ -19,6 +19,10 @@ from shared.packing import packed_by_hiredis
 
 _CHECK: Final = "check ACKFIRST_REDIS_URL"
 
+#: What says that a server did not do what was asked. ``RuntimeError``: uvloop, of a connection that was closed in the
+#: middle of a write (``uvloop/handles/handle.pyx``), which redis-py passes on as it is.
+FAILURES: Final = (RedisError, OSError, RuntimeError)
+
 #: Seconds of silence after which a connection is asked whether it is still there before it is used.
 HEALTH_CHECK_INTERVAL: Final = 30
 
@@ -78,7 +82,7 @@ def reachable(url: str, *, timeout: float = 5.0) -> None:
             client.ping()
         except BusyLoadingError:
             return
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             why = str(error).rstrip(". ") or type(error).__name__
             raise ConfigurationError(
                 f"cannot reach Redis at {masking.url(url)}: {why}, check ACKFIRST_REDIS_URL"

@@ -33,8 +33,11 @@ def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tup
     "--lane", "lanes", multiple=True, callback=_checked_lanes, help="Serve this lane only; may be given several times."
 )
 @click.option("--burst", is_flag=True, help="End when nothing waits; later retries are left to others.")
+@click.option(
+    "--isolate", is_flag=True, help="Run each attempt of a handler in a process of its own: it may crash, leak or hang."
+)
 @click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
-def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: bool) -> None:
+def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: bool, isolate: bool) -> None:
     """Run the handlers of ACKFIRST_HANDLERS on the queued events, with retries, until SIGTERM."""
     if burst and processes > 1:
         raise click.UsageError("--burst works in one process: leave --processes out.")
@@ -49,17 +52,18 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     if role == "janitor":
         _tidy(settings)
     elif role == "engine" or burst:
-        _work(settings, lanes, burst=burst, pool=pool)
+        _work(settings, lanes, burst=burst, pool=pool, isolate=isolate)
     else:
-        raise SystemExit(_supervise(settings, processes, lanes))
+        raise SystemExit(_supervise(settings, processes, lanes, isolate=isolate))
 
 
-def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...]) -> int:
+def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, isolate: bool) -> int:
     # Only here: an engine that has a supervisor needs no vigil of its own.
     from workers.vigil import vigil  # noqa: PLC0415 - see above
 
     pinned = [part for lane in lanes for part in ("--lane", lane)]
-    engine = reexec("worker", "--role", "engine", *pinned)
+    options = [*pinned, *(["--isolate"] if isolate else [])]
+    engine = reexec("worker", "--role", "engine", *options)
     with vigil(settings) as watcher:
         env = {POOL: watcher.pool}
         children = [Child(name=f"engine-{number}", argv=engine, env=env) for number in range(1, processes + 1)]
@@ -68,7 +72,7 @@ def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...]) -> in
         return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
 
 
-def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str) -> None:
+def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str, isolate: bool) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
     from workers.engine import work  # noqa: PLC0415 - see above
     from workers.runtime import load_handlers  # noqa: PLC0415 - see above
@@ -80,7 +84,7 @@ def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str)
     events.info(
         "worker.started", pid=os.getpid(), handlers=[handler.name for handler in registry], lanes=lanes or "all"
     )
-    jobs = work(settings, registry, pinned=lanes, burst=burst, pool=pool)
+    jobs = work(settings, registry, pinned=lanes, burst=burst, pool=pool, isolate=isolate)
     events.info("worker.stopped", pid=os.getpid(), jobs=jobs)
 
 

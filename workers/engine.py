@@ -1,10 +1,12 @@
 """What the processes of a worker pool do, from the settings to the end."""
 
+import gc
 import os
 import random
 import signal
 import socket
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 from redis import Redis
@@ -15,8 +17,10 @@ from shared import keys
 from shared.redis_client import sync_redis
 from shared.settings import Settings
 from workers.aside import Aside, AsideNews
+from workers.dispatch import Invoke
 from workers.event_worker import EventWorker
 from workers.invoke import Invoker
+from workers.isolation import IsolatedInvoker
 from workers.janitor import LEASE, Janitor
 from workers.lanes import Lanes
 from workers.lease import Lease
@@ -30,30 +34,48 @@ from workers.sweeper import Sweeper
 from workers.vigil import engine_name, vigil
 
 
-def work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str = "") -> int:
+def work(
+    settings: Settings,
+    registry: Registry,
+    *,
+    pinned: tuple[str, ...],
+    burst: bool,
+    pool: str = "",
+    isolate: bool = False,
+) -> int:
     """Be an engine: run jobs until a stop signal, or with ``burst`` until the lanes are empty; how many were run.
 
-    ``pool`` is the supervisor's that beats for this process; an engine without one beats for itself.
+    ``pool`` is the supervisor's that beats for this process; an engine without one beats for itself. With ``isolate``
+    each attempt of a handler runs in a forked child.
     """
     if not pool:
         with vigil(settings) as own:
             own.started(os.getpid())
-            return _work(settings, registry, pinned=pinned, burst=burst, pool=own.pool)
-    return _work(settings, registry, pinned=pinned, burst=burst, pool=pool)
+            return _work(settings, registry, pinned=pinned, burst=burst, pool=own.pool, isolate=isolate)
+    return _work(settings, registry, pinned=pinned, burst=burst, pool=pool, isolate=isolate)
 
 
-def _work(settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str) -> int:
+def _work(
+    settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str, isolate: bool
+) -> int:
     redis = _connect(settings)
     patience = Patience(log=structlog.get_logger("workers"))
     if burst:
         patience(lambda: Promoter(redis).promote(time.time()))
-    with Invoker() as invoke:
+    with _invoker(isolate=isolate) as invoke:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience)
         aside = Aside(redis, keep=settings.failure_ttl)
         lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), pinned=pinned)
         # RQ's constructor asks the server for our address.
         worker = patience(lambda: EventWorker(redis, processor.process, lanes=lanes, aside=aside, patience=patience))
         return worker.run(burst=burst)
+
+
+def _invoker(*, isolate: bool) -> AbstractContextManager[Invoke]:
+    if not isolate:
+        return Invoker()
+    gc.freeze()  # so that a child's collector does not copy the pages of everything that is imported
+    return nullcontext(IsolatedInvoker())
 
 
 def tidy(settings: Settings) -> None:

@@ -8,8 +8,7 @@ import structlog
 from redis import Redis
 
 from shared.settings import Settings
-from workers.dispatch import Clock, Dispatcher
-from workers.invoke import Invoker
+from workers.dispatch import Clock, Dispatcher, Invoke
 from workers.loader import load
 from workers.patience import Steadily
 from workers.processor import Processor
@@ -33,7 +32,7 @@ def load_handlers(settings: Settings) -> Registry:
 
 
 def build_processor(
-    settings: Settings, registry: Registry, redis: Redis, *, invoke: Invoker, steadily: Steadily
+    settings: Settings, registry: Registry, redis: Redis, *, invoke: Invoke, steadily: Steadily
 ) -> Processor:
     """A processor for ``registry`` on the real clock."""
     clock = Clock(wall=time.time, steady=time.monotonic)

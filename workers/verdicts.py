@@ -33,6 +33,7 @@ class HandlerTimeout(BaseException):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"ran longer than its timeout of {seconds:g} s")
+        self.seconds = seconds
 
 
 class ForcedStop(SystemExit):

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from shared import keys
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
+from shared.redis_client import FAILURES
 
 
 class RehearsedQueue:
@@ -28,7 +28,7 @@ class RehearsedQueue:
                 for envelope in envelopes:
                     pipeline.exists(keys.dedupe(envelope.id), keys.job(envelope.id))
                 known = await pipeline.execute()
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             raise QueueUnavailable(f"Redis did not say which events it knows: {error}") from error
         return [not seen and self._take(envelope.id) for seen, envelope in zip(known, envelopes, strict=True)]
 

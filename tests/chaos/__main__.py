@@ -5,15 +5,18 @@ import random
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tests.chaos.ledger import Ledger
 from tests.chaos.load import QUICK, SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.page import page
 from tests.chaos.play import play
 from tests.chaos.table import plain
+
+if TYPE_CHECKING:
+    from tests.chaos.ledger import Ledger
 
 
 @click.command()

@@ -120,9 +120,7 @@ def draw_up(
     """Compare; ``fault_end`` as ``time.perf_counter`` gave it."""
     acked = acknowledged(deliveries)
     genuine = [delivery for delivery in deliveries if not delivery.planned.kind.is_forged]
-    refused = Counter(
-        attempt.status for delivery in genuine for attempt in delivery.attempts if attempt.status != OK
-    )
+    refused = Counter(attempt.status for delivery in genuine for attempt in delivery.attempts if attempt.status != OK)
     first = latency([delivery.attempts[0].seconds for delivery in genuine if delivery.attempts[0].status])
     owed = [notes.finished[event][0] for event, at in acked.items() if at <= fault_end and event in notes.finished]
     ledger = Ledger(

@@ -5,16 +5,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from simulator.planned import Planned
 from simulator.run import Plan, Result, run, traffic
 from simulator.sender import Pace
 from simulator.traffic import Shares
 from tests.chaos.world import ACCOUNT
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from simulator.planned import Planned
 
 
 class Kind(StrEnum):

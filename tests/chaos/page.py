@@ -16,22 +16,22 @@ from tests.chaos.table import markdown
 _TEXT: Final = """\
 # Nothing lost: the receipt
 
-Written by `make chaos`. Each row starts Redis (AOF, `appendfsync always`), ingest and a worker pool as real processes, lets
-the simulator send signed callbacks of every family as the provider would, brings about one fault while they come, and
-compares. The simulator alone says what was acknowledged; handlers write what they finished to a file outside Redis.
+Written by `make chaos`. Each row starts Redis (AOF, `appendfsync always`), ingest and a worker pool as real processes,
+lets the simulator send signed callbacks of every family as the provider would, brings about one fault while they come,
+and compares. The simulator alone says what was acknowledged; handlers write what they finished to a file outside Redis.
 
-* **sent**: callbacks; **acked**: events of genuine ones that were answered 200. Every genuine callback was acknowledged in
-  the end, or the row does not hold.
-* **refused**: other answers to genuine callbacks (`none`: no answer, because the process was killed or nobody listened).
-  A row allows only what its fault excuses; the provider comes again.
-* **processed**, **dead** (dead letters), **parked** (quarantine): what became of the acknowledged events. **again**: events
-  that a handler finished more than once.
+* **sent**: callbacks; **acked**: events of genuine ones that were answered 200. Every genuine callback was acknowledged
+  in the end, or the row does not hold.
+* **refused**: other answers to genuine callbacks (`none`: no answer, because the process was killed or nobody
+  listened). A row allows only what its fault excuses; the provider comes again.
+* **processed**, **dead** (dead letters), **parked** (quarantine): what became of the acknowledged events. **again**:
+  events that a handler finished more than once.
 * **missing** = acked - processed - dead - parked. It must be 0.
 * **p50, p99, max**: from the moment at which a callback was due (open loop: a stall counts) to its first answer.
 * **recovered**: seconds from the end of the fault until every event that was acknowledged by then was handled.
 
-{date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f} minutes.
-Steady is 200 callbacks a second, a burst 1,500 in one second.
+{date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f}
+minutes. Steady is 200 callbacks a second, a burst 1,500 in one second.
 
 {table}
 

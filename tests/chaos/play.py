@@ -22,7 +22,7 @@ PATIENCE: Final = 25.0
 
 def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = False) -> Ledger:
     """Run one row. Where it does not hold, or with ``keep``, its folder stays and its name is told on stderr."""
-    folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))  # noqa: S108 - short, for a unix socket's path
+    folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     kept = True
     try:
         try:

@@ -20,9 +20,7 @@ from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings
 from tests.support.waiting import wait_until
 
-ACCOUNT: Final = SigningAccount(
-    api_key=API_KEY, secret=SECRET.encode(), applications=made_up_applications(API_KEY)
-)
+ACCOUNT: Final = SigningAccount(api_key=API_KEY, secret=SECRET.encode(), applications=made_up_applications(API_KEY))
 #: Waits of the retry schedule: short enough that a row sees the end of every retry.
 SCHEDULE: Final = "1s,1s,1s"
 

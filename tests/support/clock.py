@@ -1,7 +1,6 @@
-"""A wall clock that a test can set while processes run, by PyPI's ``libfaketime``. Monotonic clocks stay as they are."""
+"""A wall clock that a test can set while processes run, by ``libfaketime``. Monotonic clocks stay as they are."""
 
 import importlib.util
-import os
 from pathlib import Path
 
 _LIBRARY = "vendor/libfaketime/src/libfaketime.so.1"
@@ -36,4 +35,4 @@ class Clock:
         """Be so far ahead of the real time from now on."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{seconds:+f}\n")
-        os.replace(new, self._file)
+        new.replace(self._file)

@@ -5,7 +5,7 @@ from tests.chaos.load import Load
 from tests.chaos.world import World
 
 
-def _none(world: World, load: Load) -> None:  # noqa: ARG001 - a fault's signature
+def _none(world: World, load: Load) -> None:
     load.wait_for(1.0)
 
 

@@ -31,7 +31,7 @@ def _deploy(world: World, load: Load) -> None:
     world.start_ingest()
 
 
-def _repeat(world: World, load: Load) -> None:  # noqa: ARG001 - a fault's signature
+def _repeat(world: World, load: Load) -> None:
     """Half of the traffic comes twice: that is all."""
 
 

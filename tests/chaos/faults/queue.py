@@ -32,7 +32,7 @@ def _poison(world: World, load: Load) -> None:
 def _garbage(world: World, load: Load) -> None:
     """Ids without a hash, ids that are no ids, hashes with broken dates and statuses, keys of another type."""
     load.wait_for(0.3)
-    dice = random.Random(7)  # noqa: S311 - garbage, not a secret
+    dice = random.Random(7)
     with world.redis.client() as client:
         for lane in _lanes(client):
             queue = keys.queue(lane)

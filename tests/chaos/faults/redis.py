@@ -23,20 +23,20 @@ def _outage(world: World, load: Load) -> None:
         time.sleep(5.0)
 
 
-def _freeze(world: World, load: Load) -> None:  # noqa: ARG001 - a fault's signature
+def _freeze(world: World, load: Load) -> None:
     world.redis.pause()
     time.sleep(10.0)
     world.redis.resume()
 
 
-def _fill(world: World, load: Load) -> None:  # noqa: ARG001 - as above
+def _fill(world: World, load: Load) -> None:
     with world.redis.client() as client:
         client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 65_536)
         time.sleep(4.0)
         client.config_set("maxmemory", 0)
 
 
-def _read_only(world: World, load: Load) -> None:  # noqa: ARG001 - as above
+def _read_only(world: World, load: Load) -> None:
     with world.redis.client() as client:
         client.replicaof("127.0.0.1", 1)  # nobody is there, so it keeps its data
         time.sleep(4.0)
@@ -59,14 +59,14 @@ def _slow_to_load(world: World) -> None:
         del options["key-load-delay"], options["loading-process-events-interval-bytes"]
 
 
-def _slow(world: World, load: Load) -> None:  # noqa: ARG001 - a fault's signature
+def _slow(world: World, load: Load) -> None:
     assert world.proxy
     world.proxy.delay = 1.0
     time.sleep(5.0)
     world.proxy.delay = 0.0
 
 
-def _cut(world: World, load: Load) -> None:  # noqa: ARG001 - as above
+def _cut(world: World, load: Load) -> None:
     assert world.proxy
     until = time.monotonic() + 3.0
     for size in (500, 3_000, 20_000, 777) * 100:

@@ -16,7 +16,7 @@ from tests.chaos.world import World
 _DISK: Final = 200_000
 
 
-def _fill_disk(world: World, load: Load) -> None:  # noqa: ARG001 - a fault's signature
+def _fill_disk(world: World, load: Load) -> None:
     [pid] = world.ingest_processes()
     with world.redis_away():
         before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (_DISK, resource.RLIM_INFINITY))

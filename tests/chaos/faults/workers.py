@@ -36,7 +36,7 @@ def _deploy(world: World, load: Load) -> None:
 def _let_them_die(world: World, load: Load) -> None:
     load.wait_for(1.0)
     time.sleep(1.0)
-    wait_until(lambda: world.engines(), timeout=30)
+    wait_until(world.engines, timeout=30)
 
 
 #: Events of one engine that may run again when it is killed: those that it had in hand.

@@ -1,0 +1,81 @@
+"""What is concluded from Redis' answers about its health, whatever form they take."""
+
+import asyncio
+from typing import Any, Self
+
+import pytest
+import structlog
+from redis.exceptions import ConnectionError, ReadOnlyError  # noqa: A004 - redis-py's name for it
+
+from ingest.spool.circuit import Circuit
+from ingest.spool.health import Health
+from tests.support.waiting import await_until
+
+
+class _Pipeline:
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to give back."""
+
+    def set(self, *_: object, **__: object) -> None:
+        """Asked."""
+
+    def info(self, *_: object) -> None:
+        """Asked."""
+
+    async def execute(self, *, raise_on_error: bool) -> list[Any]:
+        assert not raise_on_error
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return [True, self._answer]
+
+
+class _Redis:
+    def __init__(self) -> None:
+        self.answer: Any = {"used_memory": 1, "maxmemory": 0}
+
+    def pipeline(self, *, transaction: bool) -> _Pipeline:
+        assert not transaction
+        return _Pipeline(self.answer)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("reset"),
+        OSError("broken pipe"),
+        TimeoutError(),
+        ReadOnlyError("You can't write against a read only replica."),
+        RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"),
+        ValueError("something that nobody has thought of"),
+    ],
+)
+async def test_whatever_fails_opens_the_circuit_and_the_next_good_answer_closes_it(error: Exception) -> None:
+    redis = _Redis()
+    circuit = Circuit(high_water=0.8, log=structlog.get_logger())
+    health = Health(redis, circuit, deadline=0.25, is_stuck=lambda: False)  # type: ignore[arg-type]  # what it needs
+    redis.answer = error
+    await health.ask()
+    assert not circuit.closed
+    assert not circuit.writable
+    redis.answer = {"used_memory": 1, "maxmemory": 0}
+    await health.ask()
+    assert circuit.closed
+
+
+async def test_it_goes_on_asking_after_a_connection_that_broke_in_the_middle_of_a_write() -> None:
+    redis = _Redis()
+    circuit = Circuit(high_water=0.8, log=structlog.get_logger())
+    health = Health(redis, circuit, deadline=0.25, is_stuck=lambda: False)  # type: ignore[arg-type]  # as above
+    redis.answer = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+    asking = asyncio.create_task(health.run())
+    await await_until(lambda: not circuit.closed)
+    redis.answer = {"used_memory": 1, "maxmemory": 0}
+    await await_until(lambda: circuit.closed)
+    assert not asking.done()
+    asking.cancel()
