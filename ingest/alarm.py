@@ -9,7 +9,7 @@ from ingest.receive import CallbackVerifier
 from ingest.suspects import Change, Suspect, Suspects
 from shared.metrics import IngestMetrics
 from shared.nexmo.callback import Callback
-from shared.verification import Verification
+from shared.verification import FROM_THE_FUTURE, Verification
 
 
 class Alarm:
@@ -40,6 +40,8 @@ class Alarm:
             self._log.info("account.confirmed-again", **_fields(suspect), then="ackfirst quarantine recheck")
         else:
             check = "its secrets" if suspect.ours else "whether it is missing from the accounts"
+            if suspect.reason == FROM_THE_FUTURE:
+                check = "the clock of this machine: the provider's tokens are of later than now"
             self._log.warning("account.unconfirmed", **_fields(suspect), check=check)
         unknown = sum(not one.ours for one in self._suspects.all())
         self._metrics.unknown_accounts.set(unknown)

@@ -46,6 +46,10 @@ JANITOR_LEASE: Final = "ackfirst:janitor"
 #: integer, grows with every round of a janitor, no expiry. A Redis that refuses it refuses the engines' beats too.
 ROUNDS: Final = "ackfirst:rounds"
 
+#: number, seconds by which schedules differ from Redis's own clock since that was set (``workers.reference``), no
+#: expiry. Goes back to 0 by itself; absent where the clock was never set.
+CLOCK: Final = "ackfirst:clock"
+
 #: hash engine -> its beat, a number that grows every second while the engine lives, or the cause of its death; no
 #: expiry. One field for every engine that has not ended in order and was not yet buried.
 ENGINES: Final = "ackfirst:engines"

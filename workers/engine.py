@@ -27,6 +27,7 @@ from workers.lease import Lease
 from workers.orphans import Orphans
 from workers.patience import Patience
 from workers.promoter import Promoter
+from workers.reference import Corrector, Reference
 from workers.registry import Registry
 from workers.rescuer import Rescuer
 from workers.runtime import build_processor
@@ -60,14 +61,20 @@ def _work(
 ) -> int:
     redis = _connect(settings)
     patience = Patience(log=structlog.get_logger("workers"))
+    reference = Reference(redis)
+    patience(reference.calibrate)
     if burst:
-        patience(lambda: Promoter(redis).promote(time.time()))
+        patience(lambda: Promoter(redis).promote(reference.now()))
     with _invoker(isolate=isolate) as invoke:
-        processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience)
+        processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
         aside = Aside(redis, keep=settings.failure_ttl)
         lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), pinned=pinned)
         # RQ's constructor asks the server for our address.
-        worker = patience(lambda: EventWorker(redis, processor.process, lanes=lanes, aside=aside, patience=patience))
+        worker = patience(
+            lambda: EventWorker(
+                redis, processor.process, lanes=lanes, aside=aside, reference=reference, patience=patience
+            )
+        )
         return worker.run(burst=burst)
 
 
@@ -86,16 +93,20 @@ def tidy(settings: Settings) -> None:
     aside = Aside(redis, keep=settings.failure_ttl)
     rescuer = Rescuer(redis, aside, keep=settings.failure_ttl, log=log)
     news = AsideNews(redis, log=log)
+    promoter = Promoter(redis)
+    reference = Reference(redis)
     janitor = Janitor(
         redis,
         Lease(redis, keys.JANITOR_LEASE, token=token, seconds=LEASE),
         rescuer,
         (
-            Promoter(redis).promote,
+            lambda _now: promoter.promote(reference.now()),
             Sweeper(redis, rescuer, aside).sweep,
             Orphans(redis, log=log).look,
             lambda _now: news.tell(),
         ),
+        corrector=Corrector(redis, log=log),
+        reference=reference,
         patience=Patience(log=log),
         wall=time.time,
     )

@@ -1,20 +1,17 @@
 """RQ's job as our worker sees it: it runs one known function, and retries in one transaction."""
 
+import time
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any
 
 from redis.client import Pipeline
 from rq.job import Job, JobStatus
 from rq.queue import Queue
-from rq.utils import now
 
 from shared import keys
 from shared.job import FUNCTION
 from workers import steering
-
-#: Longest wait in seconds for a job whose worker died: the interval in its hash is an earlier retry's, up to hours.
-RESCUE: Final = 5
 
 
 class ForeignJob(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
@@ -26,6 +23,8 @@ class EventJob(Job):
 
     process: Callable[[str, Job], str] | None = None
     """Set by the worker; takes the envelope's text and the job."""
+    clock: Callable[[], float] = staticmethod(time.time)
+    """Unix seconds by which retries are scheduled; set by the worker."""
 
     @property
     def func(self) -> Callable[..., Any]:
@@ -68,13 +67,12 @@ class EventJob(Job):
         the job.
         """
         seconds = self.get_retry_interval()
-        if self.get_status(refresh=False) is not JobStatus.FAILED:
-            seconds = min(seconds, RESCUE)
         if not seconds:
             super().retry(queue, pipeline)
             return
         self.retries_left = (self.retries_left or 1) - 1
-        queue.schedule_job(self, now() + timedelta(seconds=seconds), pipeline=pipeline)
+        due = datetime.fromtimestamp(self.clock() + seconds, UTC)
+        queue.schedule_job(self, due, pipeline=pipeline)
 
     def cleanup(self, ttl: int | None = None, pipeline: Pipeline | None = None, remove_from_queue: bool = True) -> None:  # noqa: FBT001, FBT002 - RQ's signature
         """Let the marks go in the transaction that finishes the job."""

@@ -19,6 +19,7 @@ from workers.aside import Aside
 from workers.event_job import EventJob
 from workers.lanes import Lanes, Taken
 from workers.patience import OUTAGES, Patience
+from workers.reference import Reference
 from workers.steady_worker import SteadyWorker
 
 #: Seconds between two signs of life in Redis while nothing else is written.
@@ -45,6 +46,7 @@ class EventWorker(SteadyWorker):
         *,
         lanes: Lanes,
         aside: Aside,
+        reference: Reference,
         patience: Patience,
         clock: Callable[[], float] = time.monotonic,
         idle: int = IDLE,
@@ -56,6 +58,7 @@ class EventWorker(SteadyWorker):
         self._process = process
         self._lanes = lanes
         self._aside = aside
+        self._reference = reference
         self._clock = clock
         self._next_heartbeat = 0.0
         self._next_look = 0.0
@@ -125,6 +128,7 @@ class EventWorker(SteadyWorker):
         self._next_look = self._clock() + LOOK
         self._suspended = bool(is_suspended(self.connection))
         self._meet_lanes()
+        self._reference.calibrate()
         self.heartbeat()
 
     def _meet_lanes(self) -> bool:
@@ -152,6 +156,7 @@ class EventWorker(SteadyWorker):
             return None
         job.origin = keys.queue_name(taken.lane)
         job.process = self._process
+        job.clock = self._reference.now
         return job
 
     # Signs of life

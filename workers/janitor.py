@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from shared import keys
 from workers.lease import Lease
 from workers.patience import OUTAGES, Patience
+from workers.reference import Corrector, Reference
 from workers.replies import text
 from workers.rescuer import Rescuer
 from workers.watch import Death, Watch
@@ -40,6 +41,8 @@ class Janitor:
         rescuer: Rescuer,
         chores: Sequence[Callable[[float], object]],
         *,
+        corrector: Corrector,
+        reference: Reference,
         patience: Patience,
         wall: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
@@ -49,6 +52,8 @@ class Janitor:
         self._lease = lease
         self._rescuer = rescuer
         self._chores = chores
+        self._corrector = corrector
+        self._reference = reference
         self._watch = Watch()
         self._patience = patience
         self._wall = wall
@@ -75,8 +80,11 @@ class Janitor:
         if self._stop_requested:
             return
         deaths = self._deaths()
+        step = self._corrector.look()
         if self._lease.hold():
             now = self._wall()
+            self._corrector.correct(step)
+            self._reference.calibrate()
             for death in deaths:
                 self._try(partial(self._rescuer.see_to, death, now))
             for chore in self._chores:

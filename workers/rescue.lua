@@ -17,7 +17,8 @@
 -- ARGV[11] prefix of execution keys, with the job id   ARGV[12] seconds for which a dead letter is kept; 0: run it again
 -- ARGV[13..] fields and values of the dead letter's result
 --
--- Returns 'queued', 'dead', 'vanished' (there is no job hash), 'ended' (nothing is to be done) or 'changed' (look again).
+-- Returns 'queued', 'dead', 'vanished' (there is no job hash), 'ended' (nothing is to be done),
+-- 'alive' (an engine of ours that lives runs it: it is late, or a clock was set) or 'changed' (look again).
 --
 -- The job is touched only if nobody else has it: its hash names the worker that took it, and an engine that has given a
 -- sign of life in the meantime keeps it. The job goes to the front of its lane: it has had its turn.
@@ -33,6 +34,11 @@ elseif why == 'overdue' then
   local due = redis.call('ZSCORE', KEYS[4], owner)
   if not due or tonumber(due) > tonumber(ARGV[8]) then
     return 'ended'
+  end
+  local execution = string.sub(owner, #id + 2)
+  local beat = redis.call('HGET', KEYS[6], redis.call('HGET', ARGV[11] .. execution, 'worker_name') or worker or '')
+  if beat and tonumber(beat) then
+    return 'alive'
   end
 elseif not taken or (worker and worker ~= '' and redis.call('HEXISTS', KEYS[6], worker) == 1) then
   return 'ended'

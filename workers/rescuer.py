@@ -37,6 +37,7 @@ class Rescuer:
         self._aside = aside
         self._keep = keep
         self._log = log
+        self._late: set[tuple[str, str]] = set()
         self._rescue = script(redis, "rescue")
         self._bury = script(redis, "bury")
 
@@ -90,6 +91,9 @@ class Rescuer:
     def _tell(self, came: str, lane: str, job_id: str, cause: str, kills: list[str]) -> None:
         if came == "queued":
             self._log.warning("job.rescued", job_id=job_id, lane=lane, cause=cause, kills=len(kills))
+        elif came == "alive" and (lane, job_id) not in self._late:
+            self._late.add((lane, job_id))
+            self._log.warning("job.late", job_id=job_id, lane=lane, hint="its engine lives: ackfirst worker --isolate")
         elif came == "dead":
             self._log.error("job.killed-its-workers", job_id=job_id, lane=lane, causes=kills)
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -32,10 +33,16 @@ def load_handlers(settings: Settings) -> Registry:
 
 
 def build_processor(
-    settings: Settings, registry: Registry, redis: Redis, *, invoke: Invoke, steadily: Steadily
+    settings: Settings,
+    registry: Registry,
+    redis: Redis,
+    *,
+    invoke: Invoke,
+    steadily: Steadily,
+    wall: Callable[[], float] = time.time,
 ) -> Processor:
-    """A processor for ``registry`` on the real clock."""
-    clock = Clock(wall=time.time, steady=time.monotonic)
+    """A processor for ``registry``; ``wall`` gives the Unix seconds by which retries are scheduled."""
+    clock = Clock(wall=wall, steady=time.monotonic)
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(
         registry=registry,

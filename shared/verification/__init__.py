@@ -6,6 +6,7 @@ family to come unsigned.
 
 from shared.verification.result import Verification
 from shared.verification.sig_path import URL_TOKEN
+from shared.verification.token_path import FROM_THE_FUTURE
 from shared.verification.verifier import Verifier
 
-__all__ = ["URL_TOKEN", "Verification", "Verifier"]
+__all__ = ["FROM_THE_FUTURE", "URL_TOKEN", "Verification", "Verifier"]

@@ -11,6 +11,9 @@ from shared.nexmo.token import ISSUER, Claims, Token, TokenError, parse
 from shared.policy import Verdict
 from shared.verification.result import Verification
 
+#: The reason of a token whose ``iat`` is further ahead than clocks may differ: as a rule the slow clock is ours.
+FROM_THE_FUTURE: Final = "issued-in-the-future"
+
 _SCHEME: Final = "bearer"
 
 
@@ -80,7 +83,7 @@ class TokenPath:
         if claims.iat is None:
             return None if self.max_age is None else "no-iat"
         if claims.iat - now > self.leeway:
-            return "issued-in-the-future"
+            return FROM_THE_FUTURE
         if self.max_age is not None and now - claims.iat > self.max_age:
             return "too-old"
         return None

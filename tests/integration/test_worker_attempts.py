@@ -6,17 +6,13 @@ from typing import Any
 
 import pytest
 import redis
-from rq.job import Job, JobStatus
-from rq.queue import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from shared import keys
-from shared.envelope import Envelope
-from shared.job import JobOptions
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status
 from workers import Context, Discard, Event, RetryLater, on
-from workers.event_job import RESCUE, EventJob
 from workers.marks import Mark, RedisMarks, State
 from workers.report import Report
 from workers.tally import LINGER, Tally
@@ -241,26 +237,6 @@ def test_outcomes_and_handler_times_are_counted(redis_sync: redis.Redis, redis_u
     name = f"{flaky.__module__}.{flaky.__qualname__}"
     assert redis_sync.hget(keys.HANDLER_TIMES, f"{name}:runs") == b"4"
     assert float(redis_sync.hget(keys.HANDLER_TIMES, f"{name}:seconds") or -1) >= 0
-
-
-@pytest.mark.parametrize(("found_as", "longest"), [(JobStatus.STARTED, RESCUE), (JobStatus.FAILED, 3600)])
-def test_a_job_whose_worker_died_does_not_wait_as_long_as_a_retry_of_its_own(
-    redis_sync: redis.Redis, found_as: JobStatus, longest: int
-) -> None:
-    options = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(3600,))
-    envelope = make_envelope()
-    enqueue(redis_sync, envelope, options=options)
-    job = EventJob.fetch(envelope.id, connection=redis_sync, serializer=JSONSerializer)
-    job.set_status(found_as)
-    with redis_sync.pipeline() as pipeline:
-        job.retry(_queue(redis_sync, envelope), pipeline)
-        pipeline.execute()
-    [(_, due)] = redis_sync.zrange(keys.scheduled(envelope.lane), 0, -1, withscores=True)
-    assert longest - 30 < due - time.time() <= longest
-
-
-def _queue(connection: redis.Redis, envelope: Envelope) -> Queue:
-    return Queue(keys.queue_name(envelope.lane), connection=connection, serializer=JSONSerializer)
 
 
 def test_the_marks_of_a_finished_event_go_soon_also_where_another_worker_finishes_its_job(

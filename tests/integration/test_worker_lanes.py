@@ -19,6 +19,7 @@ from workers.aside import Aside
 from workers.event_worker import EventWorker
 from workers.lanes import Lanes
 from workers.patience import Patience
+from workers.reference import Reference
 
 
 def test_a_full_lane_delays_another_lane_by_one_job(redis_sync: redis.Redis, redis_url: str) -> None:
@@ -81,6 +82,7 @@ def start(redis_sync: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             lambda _text, _job: "processed",
             lanes=Lanes(redis_sync, engine="e"),
             aside=Aside(redis_sync, keep=60),
+            reference=Reference(redis_sync),
             patience=Patience(log=structlog.get_logger()),
             idle=IDLE,
         )

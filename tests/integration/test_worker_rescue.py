@@ -114,8 +114,16 @@ def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Re
     assert not redis_sync.exists(keys.running(LANE))
 
 
+def test_a_job_of_an_engine_that_lives_is_never_overdue_however_the_clock_is_set(redis_sync: redis.Redis) -> None:
+    job_id = _started(redis_sync)
+    Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW + 7200)
+    assert status(redis_sync, job_id) == "started"
+    assert not redis_sync.exists(keys.queue(LANE))
+
+
 def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
+    redis_sync.delete(keys.HANDS, keys.ENGINES)
     redis_sync.zadd(keys.running(LANE), {b"\xff:\xff": 1, "no colon": 1})
     redis_sync.rpush(keys.intermediate(LANE), b"\xff", "a.b:c")
     Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW + 241)

@@ -72,6 +72,12 @@ def test_an_account_that_was_never_confirmed_is_named_at_its_first_callback_and_
     assert (around.gauge(A), around.gauge(B)) == (1, None)
 
 
+def test_tokens_of_the_future_are_a_matter_of_our_clock() -> None:
+    around = World()
+    assert around.see(doubtful(A, "issued-in-the-future")) == [BEGAN]
+    assert "clock" in around.log.lines[0]["check"]
+
+
 def test_one_confirmed_callback_ends_it() -> None:
     around = World()
     assert around.see(doubtful(A), doubtful(A), confirmed(A), confirmed(A)) == [BEGAN, OVER]
