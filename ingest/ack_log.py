@@ -29,6 +29,9 @@ class Log(Protocol):
     def warning(self, event: str, /, **fields: Any) -> Any:
         """What somebody should look at."""
 
+    def error(self, event: str, /, **fields: Any) -> Any:
+        """What somebody must look at."""
+
     def exception(self, event: str, /, **fields: Any) -> Any:
         """A fault of ours, with its traceback."""
 

@@ -24,6 +24,7 @@ class Admin:
         policy: Shown by ``/readyz``.
         accounts: How many accounts are configured.
         suspects: Accounts whose callbacks are all unconfirmed.
+        data_lost: Whether Redis was found to have lost data, shown by ``/readyz``.
         spool: Shown by ``/readyz``; with it, ingest does its work also without Redis.
     """
 
@@ -36,6 +37,7 @@ class Admin:
         accounts: int,
         suspects: Callable[[], list[dict[str, Any]]],
         spool: Spool,
+        data_lost: Callable[[], dict[str, Any]],
     ) -> None:
         self._snapshots = snapshots
         self._exposition = exposition
@@ -43,6 +45,7 @@ class Admin:
         self._accounts = accounts
         self._suspects = suspects
         self._spool = spool
+        self._data_lost = data_lost
 
     def app(self) -> web.Application:
         """The aiohttp application."""
@@ -64,9 +67,10 @@ class Admin:
     def _readiness(self, snapshot: QueueSnapshot | None) -> dict[str, Any]:
         latency = self._snapshots.latency
         spool = self._spool.state()
+        redis = {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2), **self._data_lost()}
         return {
             "ready": snapshot is not None or spool["ok"],
-            "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2)},
+            "redis": redis,
             "spool": spool,
             "policy": self._policy.value,
             "accounts": self._accounts,

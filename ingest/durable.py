@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from ingest.ack_log import Log
 from ingest.batcher import FLUSH_LIMIT, Batcher
 from ingest.exposition import Exposition
+from ingest.generation import GenerationWatch
 from ingest.spool.circuit import Circuit
 from ingest.spool.drain import Drain
 from ingest.spool.health import Health
@@ -39,6 +40,9 @@ class Durability:
         self._settings = settings
         self._redis = redis
         self._circuit = circuit = Circuit(high_water=settings.redis_high_water, log=log)
+        self.generation = GenerationWatch(
+            settings.data_dir, settings.redis_url.get_secret_value(), log=log, registry=exposition.registry
+        )
         self._batcher = Batcher(
             self._enqueuer(FLUSH_LIMIT),
             deadline=settings.ack_deadline,
@@ -69,6 +73,7 @@ class Durability:
         health = Health(
             self._redis(1, retry=Retry(NoBackoff(), 0)),
             self._circuit,
+            self.generation,
             deadline=self._settings.ack_deadline,
             is_stuck=self._batcher.is_stuck,
         )

@@ -24,7 +24,7 @@ class Exposition:
     """
 
     def __init__(self, latest: Callable[[], QueueSnapshot | None], *, shared_folder: Path | None = None) -> None:
-        own = CollectorRegistry()
+        self.registry = own = CollectorRegistry()
         self.metrics = IngestMetrics(own)
         self.spool = SpoolMeters(own)
         self._shown = own if shared_folder is None else CollectorRegistry()

@@ -88,6 +88,7 @@ class IngestServer:
             accounts=len(self._accounts),
             suspects=alarm.shown,
             spool=durability.spool,
+            data_lost=durability.generation.shown,
         )
         await self._listen_admin(admin)
         await self._listen_public(edge, GuardedServer(edge.handle, guard))

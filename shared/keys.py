@@ -46,6 +46,9 @@ JANITOR_LEASE: Final = "ackfirst:janitor"
 #: integer, grows with every round of a janitor, no expiry. A Redis that refuses it refuses the engines' beats too.
 ROUNDS: Final = "ackfirst:rounds"
 
+#: string made by chance once, no expiry. Gone or another one: Redis has lost its data (``shared.generation``).
+GENERATION: Final = "ackfirst:generation"
+
 #: number, seconds by which schedules differ from Redis's own clock since that was set (``workers.reference``), no
 #: expiry. Goes back to 0 by itself; absent where the clock was never set.
 CLOCK: Final = "ackfirst:clock"

@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import secrets
 import signal
 import socket
 import time
@@ -19,6 +20,7 @@ from shared.settings import Settings
 from workers.aside import Aside, AsideNews
 from workers.dispatch import Invoke
 from workers.event_worker import EventWorker
+from workers.generation_watch import GenerationWatch
 from workers.invoke import Invoker
 from workers.isolation import IsolatedInvoker
 from workers.janitor import LEASE, Janitor
@@ -105,6 +107,7 @@ def tidy(settings: Settings) -> None:
             Orphans(redis, log=log).look,
             lambda _now: news.tell(),
         ),
+        generation=GenerationWatch(redis, marker=lambda: secrets.token_hex(8), log=log),
         corrector=Corrector(redis, log=log),
         reference=reference,
         patience=Patience(log=log),

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared import keys
+from workers.generation_watch import GenerationWatch
 from workers.lease import Lease
 from workers.patience import OUTAGES, Patience
 from workers.reference import Corrector, Reference
@@ -41,6 +42,7 @@ class Janitor:
         rescuer: Rescuer,
         chores: Sequence[Callable[[float], object]],
         *,
+        generation: GenerationWatch,
         corrector: Corrector,
         reference: Reference,
         patience: Patience,
@@ -52,6 +54,7 @@ class Janitor:
         self._lease = lease
         self._rescuer = rescuer
         self._chores = chores
+        self._generation = generation
         self._corrector = corrector
         self._reference = reference
         self._watch = Watch()
@@ -100,7 +103,9 @@ class Janitor:
             self._log.exception("janitor.failed")
 
     def _deaths(self) -> list[Death]:
-        self._redis.incr(keys.ROUNDS)  # a full or read-only Redis ends the round here: silence is not death then
+        # A full or read-only Redis ends the round here: silence is not death then.
+        rounds = self._redis.incr(keys.ROUNDS)
+        self._generation.look(int(rounds))
         beats = {text(engine): text(beat) for engine, beat in self._redis.hgetall(keys.ENGINES).items()}
         return self._watch.look(beats, self._clock())
 

@@ -1,12 +1,14 @@
 """Asks Redis whether it takes writes, how fast, and how full it is; tells the circuit."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from ingest.generation import GenerationWatch
 from ingest.spool.circuit import Circuit
 from shared import keys
 
@@ -27,12 +29,22 @@ class Health:
         redis: A client of its own, which does not try again by itself.
         circuit: Is told.
         deadline: Seconds; a slower answer is too late for callbacks.
+        generation: Is told of Redis's marker and counter: has it still its data?
         is_stuck: Whether writes are still under way that were given up: new ones would wait behind them.
     """
 
-    def __init__(self, redis: Redis, circuit: Circuit, *, deadline: float, is_stuck: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        circuit: Circuit,
+        generation: GenerationWatch,
+        *,
+        deadline: float,
+        is_stuck: Callable[[], bool],
+    ) -> None:
         self._redis = redis
         self._circuit = circuit
+        self._generation = generation
         self._deadline = deadline
         self._is_stuck = is_stuck
 
@@ -62,13 +74,20 @@ class Health:
         async with self._redis.pipeline(transaction=False) as pipeline:
             if not self._circuit.closed:
                 pipeline.set(keys.PROBE, "1", ex=_PROBE_SECONDS)
+            pipeline.get(keys.GENERATION)
+            pipeline.get(keys.ROUNDS)
             pipeline.info("memory")
-            *_, memory = await pipeline.execute(raise_on_error=False)
-        failures = [answer for answer in (*_, memory) if isinstance(answer, Exception)]
+            *_, marker, rounds, memory = await pipeline.execute(raise_on_error=False)
+        failures = [answer for answer in (*_, marker, rounds, memory) if isinstance(answer, Exception)]
         for failure in failures:
             if not isinstance(failure, NoPermissionError):
                 raise failure
-        return None if failures else _share(memory)
+        if failures:
+            return None
+        if marker is None and self._circuit.closed:
+            await self._redis.set(keys.GENERATION, secrets.token_hex(8), nx=True)
+        self._generation.observe(marker and marker.decode(errors="replace"), int(rounds or 0))
+        return _share(memory)
 
 
 def _share(memory: Any) -> float | None:

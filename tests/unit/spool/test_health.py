@@ -1,12 +1,15 @@
 """What is concluded from Redis' answers about its health, whatever form they take."""
 
 import asyncio
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError, ReadOnlyError  # noqa: A004 - redis-py's name for it
 
+from ingest.generation import GenerationWatch
 from ingest.spool.circuit import Circuit
 from ingest.spool.health import Health
 from tests.support.waiting import await_until
@@ -25,6 +28,9 @@ class _Pipeline:
     def set(self, *_: object, **__: object) -> None:
         """Asked."""
 
+    def get(self, *_: object) -> None:
+        """Asked."""
+
     def info(self, *_: object) -> None:
         """Asked."""
 
@@ -32,7 +38,7 @@ class _Pipeline:
         assert not raise_on_error
         if isinstance(self._answer, Exception):
             raise self._answer
-        return [True, self._answer]
+        return [True, b"marker", b"1", self._answer]
 
 
 class _Redis:
@@ -42,6 +48,11 @@ class _Redis:
     def pipeline(self, *, transaction: bool) -> _Pipeline:
         assert not transaction
         return _Pipeline(self.answer)
+
+
+def watch(redis: _Redis, circuit: Circuit, folder: Path) -> Health:
+    generation = GenerationWatch(folder, "redis://r", log=structlog.get_logger(), registry=CollectorRegistry())
+    return Health(redis, circuit, generation, deadline=0.25, is_stuck=lambda: False)  # type: ignore[arg-type]  # enough
 
 
 @pytest.mark.parametrize(
@@ -55,10 +66,12 @@ class _Redis:
         ValueError("something that nobody has thought of"),
     ],
 )
-async def test_whatever_fails_opens_the_circuit_and_the_next_good_answer_closes_it(error: Exception) -> None:
+async def test_whatever_fails_opens_the_circuit_and_the_next_good_answer_closes_it(
+    error: Exception, tmp_path: Path
+) -> None:
     redis = _Redis()
     circuit = Circuit(high_water=0.8, log=structlog.get_logger())
-    health = Health(redis, circuit, deadline=0.25, is_stuck=lambda: False)  # type: ignore[arg-type]  # what it needs
+    health = watch(redis, circuit, tmp_path)
     redis.answer = error
     await health.ask()
     assert not circuit.closed
@@ -68,10 +81,10 @@ async def test_whatever_fails_opens_the_circuit_and_the_next_good_answer_closes_
     assert circuit.closed
 
 
-async def test_it_goes_on_asking_after_a_connection_that_broke_in_the_middle_of_a_write() -> None:
+async def test_it_goes_on_asking_after_a_connection_that_broke_in_the_middle_of_a_write(tmp_path: Path) -> None:
     redis = _Redis()
     circuit = Circuit(high_water=0.8, log=structlog.get_logger())
-    health = Health(redis, circuit, deadline=0.25, is_stuck=lambda: False)  # type: ignore[arg-type]  # as above
+    health = watch(redis, circuit, tmp_path)
     redis.answer = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
     asking = asyncio.create_task(health.run())
     await await_until(lambda: not circuit.closed)
