@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint bench clean
+.PHONY: help install demo dev test lint bench chaos clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 
 bench: $(STAMP) ## measure ingest and workers against their references, in one run
 	@$(BIN)/python -m bench --page docs/performance.md
+
+chaos: $(STAMP) ## bring about every fault and write docs/reliability.md; fails when anything is missing
+	@$(BIN)/python -m tests.chaos --page docs/reliability.md
 
 clean: ## remove .venv, caches and the development data folder
 	@rm -rf .venv .ackfirst .mypy_cache .ruff_cache .pytest_cache .hypothesis

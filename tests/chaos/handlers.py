@@ -67,6 +67,16 @@ def hangs(event: Event, context: Context) -> None:
     finished(event)
 
 
+def ignores(event: Event, context: Context) -> None:
+    """Never come back at the first attempt, and catch even what nobody should."""
+    if one_in(event, 300) and context.attempt == 1:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(BaseException):
+                time.sleep(60)
+    finished(event)
+
+
 def exits(event: Event) -> None:
     """End the whole process, once for an event."""
     if one_in(event, 300) and first_time(event):
@@ -96,4 +106,4 @@ def dies_after(event: Event) -> None:
         threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
-on(timeout=1.0 if KIND == "hangs" else 30.0)(globals()[KIND])
+on(timeout=1.0 if KIND in ("hangs", "ignores") else 30.0)(globals()[KIND])

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import redis
@@ -20,6 +20,10 @@ from tests.chaos.notes import Notes
 from tests.chaos.world import ACCOUNT
 
 _SMS_PATHS: Final = ("/webhooks/inbound-sms", "/webhooks/delivery-receipt")
+
+
+#: Seconds within which the job of a killed worker runs again.
+RESCUE: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Ledger:
     """Milliseconds from the moment at which a callback was due to its first answer."""
     recovery: float
     """Seconds from the end of the fault until every event that was acknowledged by then was handled."""
+    rescue: float | None = None
+    """Seconds from the kill of an engine until the job that it had in hand was finished, the slowest; None: no kill."""
     problems: tuple[str, ...] = field(default=())
     """Why the row does not hold; empty when it does."""
 
@@ -114,10 +120,22 @@ def acknowledged(deliveries: Sequence[Delivery]) -> dict[str, float]:
     return found
 
 
-def draw_up(
-    fault: Fault, load: str, deliveries: Sequence[Delivery], notes: Notes, stock_: Stock, *, fault_end: float
-) -> Ledger:
-    """Compare; ``fault_end`` as ``time.perf_counter`` gave it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """All that a row has brought to light."""
+
+    deliveries: Sequence[Delivery]
+    notes: Notes
+    stock: Stock
+    fault_end: float
+    """By ``time.perf_counter``, which is ``time.monotonic`` on Linux."""
+    killed: Mapping[str, float]
+    """Job in hand → when its engine was killed."""
+
+
+def draw_up(fault: Fault, load: str, findings: Findings, *, timed: bool) -> Ledger:
+    """Compare. Limits of time count only where the row is ``timed``: not on a machine that runs other tests."""
+    deliveries, notes, stock_, fault_end = findings.deliveries, findings.notes, findings.stock, findings.fault_end
     acked = acknowledged(deliveries)
     genuine = [delivery for delivery in deliveries if not delivery.planned.kind.is_forged]
     refused = Counter(attempt.status for delivery in genuine for attempt in delivery.attempts if attempt.status != OK)
@@ -138,9 +156,15 @@ def draw_up(
         p99=first.p99 if first else 0.0,
         max=first.max if first else 0.0,
         recovery=round(max(0.0, max(owed, default=fault_end) - fault_end), 2),
+        rescue=_rescue(notes, findings.killed),
     )
-    problems = tuple(_problems(fault, ledger, refused, deliveries, notes))
-    return Ledger(**{name: getattr(ledger, name) for name in Ledger.__slots__ if name != "problems"}, problems=problems)
+    problems = [*_problems(fault, ledger, refused, deliveries, notes), *(_delays(fault, ledger) if timed else ())]
+    return replace(ledger, problems=tuple(problems))
+
+
+def _rescue(notes: Notes, killed: Mapping[str, float]) -> float | None:
+    seconds = [took for job, when in killed.items() if (took := notes.after(job, when)) is not None]
+    return round(max(seconds), 2) if seconds else None
 
 
 def _accounted(notes: Notes, stock_: Stock) -> Collection[str]:
@@ -166,6 +190,13 @@ def _problems(
         found.append(f"{ledger.again} events were handled more than once, not at most {fault.again}")
     if ledger.dead != fault.dead:
         found.append(f"{ledger.dead} dead letters, not {fault.dead}")
+    return found
+
+
+def _delays(fault: Fault, ledger: Ledger) -> list[str]:
+    found = []
+    if ledger.rescue is not None and ledger.rescue > RESCUE:
+        found.append(f"the job of a killed engine ran again after {ledger.rescue} s, not within {RESCUE:g} s")
     if ledger.recovery > fault.recovery:
         found.append(f"recovered after {ledger.recovery} s, not within {fault.recovery:g} s")
     if fault.ack_p99 is not None and ledger.p99 > fault.ack_p99:

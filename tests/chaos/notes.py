@@ -11,6 +11,10 @@ class Notes:
 
     finished: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
+    def after(self, event: str, moment: float) -> float | None:
+        """Seconds from ``moment`` to the next time that the event was finished; None where it never was."""
+        return min((when - moment for when in self.finished.get(event, ()) if when > moment), default=None)
+
     @property
     def again(self) -> int:
         """How many events were finished more than once."""

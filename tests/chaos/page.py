@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.embedded.binary import find_binary
 from tests.chaos.ledger import Ledger
+from tests.chaos.load import SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.table import markdown
 
@@ -28,10 +29,12 @@ and compares. The simulator alone says what was acknowledged; handlers write wha
   events that a handler finished more than once.
 * **missing** = acked - processed - dead - parked. It must be 0.
 * **p50, p99, max**: from the moment at which a callback was due (open loop: a stall counts) to its first answer.
-* **recovered**: seconds from the end of the fault until every event that was acknowledged by then was handled.
+* **recovered**: seconds from the end of the fault until every event that was acknowledged by then was handled; after a
+  burst that is mostly the time to work off what waited.
+* **rescued**: seconds from the kill of an engine until the job that it had in hand was finished by another one.
 
 {date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f}
-minutes. Steady is 200 callbacks a second, a burst 1,500 in one second.
+minutes. Steady is {steady:g} callbacks a second, a burst {burst:,.0f} in a second.
 
 {table}
 
@@ -53,6 +56,8 @@ def page(rows: Sequence[Ledger], *, seconds: float, seed: int) -> str:
         aiohttp=version("aiohttp"),
         rows=len(rows),
         minutes=seconds / 60,
+        steady=SHAPES[Kind.STEADY].rate,
+        burst=SHAPES[Kind.BURST].rate,
         table=markdown(rows),
         faults="\n".join(f"* `{fault.name}`: {fault.about}." for fault in FAULTS),
     )

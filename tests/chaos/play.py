@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from tests.chaos.fault import Fault
-from tests.chaos.ledger import Ledger, Stock, acknowledged, draw_up, stock, unplayed
+from tests.chaos.ledger import Findings, Ledger, Stock, acknowledged, draw_up, stock, unplayed
 from tests.chaos.load import BEFORE, Kind, Load, Shape
 from tests.chaos.notes import read
 from tests.chaos.world import World
@@ -20,13 +20,13 @@ from tests.support.waiting import POLL
 PATIENCE: Final = 25.0
 
 
-def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = False) -> Ledger:
+def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = False, timed: bool = True) -> Ledger:
     """Run one row. Where it does not hold, or with ``keep``, its folder stays and its name is told on stderr."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     kept = True
     try:
         try:
-            ledger = _play(folder, fault, kind, shape, seed)
+            ledger = _play(folder, fault, kind, shape, seed, timed=timed)
         except Exception as error:  # noqa: BLE001 - one row that cannot be played is no reason to drop the others
             ledger = unplayed(fault, kind, f"{type(error).__name__}: {error}")
         kept = keep or not ledger.holds
@@ -38,7 +38,7 @@ def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = Fals
     return ledger
 
 
-def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int) -> Ledger:
+def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int, *, timed: bool) -> Ledger:
     with World(folder, fault) as world:
         load = Load(world.url, kind, shape, lasts=fault.lasts, duplicates=fault.duplicates, seed=seed)
         load.start()
@@ -47,7 +47,14 @@ def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int) -> Le
         fault_end = time.perf_counter()
         deliveries = [delivery for result in load.join() for delivery in result.deliveries]
         found = _settle(world, set(acknowledged(deliveries)))
-        return draw_up(fault, kind, deliveries, read(world.notes), found, fault_end=fault_end)
+        findings = Findings(
+            deliveries=deliveries,
+            notes=read(world.notes),
+            stock=found,
+            fault_end=fault_end,
+            killed=world.killed,
+        )
+        return draw_up(fault, kind, findings, timed=timed)
 
 
 def _settle(world: World, expected: set[str]) -> Stock:

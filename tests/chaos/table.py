@@ -7,7 +7,7 @@ from tests.chaos.ledger import Ledger
 
 HEAD: Final = (
     "fault", "load", "sent", "acked", "refused", "processed", "again", "dead", "parked", "missing",
-    "p50 ms", "p99 ms", "max ms", "recovered s", "holds",
+    "p50 ms", "p99 ms", "max ms", "recovered s", "rescued s", "holds",
 )  # fmt: skip
 
 
@@ -21,6 +21,7 @@ def cells(row: Ledger) -> tuple[str, ...]:
         *map(str, numbers),
         *(f"{time:.1f}" for time in times),
         f"{row.recovery:.1f}",
+        "-" if row.rescue is None else f"{row.rescue:.1f}",
         "yes" if row.holds else "NO",
     )
 

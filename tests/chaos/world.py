@@ -2,14 +2,16 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from shared import keys
 from simulator.account import SigningAccount, made_up_applications
-from tests.chaos.children import children, command_line
+from tests.chaos.children import children, command_line, kill
 from tests.chaos.fault import Fault
 from tests.chaos.proxy import Proxy
 from tests.support.clock import Clock
@@ -41,6 +43,8 @@ class World:
         self.proxy = Proxy(free_port(), self.redis.socket) if fault.proxied else None
         self.ingest: Cli
         self.worker: Cli
+        self.killed: dict[str, float] = {}
+        """Job → when the engine that had it in hand was killed, by ``time.monotonic``."""
         self._starts = 0
         self._stack = ExitStack()
 
@@ -124,6 +128,18 @@ class World:
     def engines(self) -> list[int]:
         """The processes that run handlers."""
         return [pid for pid in children(self.worker.process.pid) if "engine" in command_line(pid)]
+
+    def kill_engines(self) -> None:
+        """kill -9 of all of them; what they had in hand is noted."""
+        engines = wait_until(self.engines, timeout=30)
+        kill(*engines)
+        when = time.monotonic()
+        with self.redis.client() as client:
+            held = client.hgetall(keys.HANDS)
+        for engine, job in held.items():
+            if int(engine.rpartition(b"-")[2]) in engines:
+                self.killed[json.loads(job)[1]] = when
+        wait_until(lambda: set(self.engines()) - set(engines), timeout=30)
 
     # What they say
     def log(self) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,7 @@ _PLAIN = {
     "docs/handlers.md": "For who writes handlers.",
     "docs/nexmo.md": "What Nexmo sends, what it wants back, and where its documentation contradicts itself.",
     "docs/performance.md": "First measurements.",
+    "docs/reliability.md": "Every fault with its ledger, as `make chaos` measured it.",
     "docs/settings.md": "Every setting, and the accounts file.",
     "examples/README.md": "How to use the example.",
     "pyproject.toml": "Dependencies, packages, and the rules of ruff, mypy, pytest and import-linter.",

@@ -12,9 +12,7 @@ from tests.support.waiting import wait_until
 def _kill_engine(world: World, load: Load) -> None:
     for share in (0.25, 0.45, 0.65):
         load.wait_for(share)
-        engines = wait_until(world.engines, timeout=30)
-        kill(*engines)
-        wait_until(lambda gone=engines: set(world.engines()) - set(gone), timeout=30)
+        world.kill_engines()
 
 
 def _kill_pool(world: World, load: Load) -> None:
