@@ -43,10 +43,10 @@ def stock(client: redis.Redis) -> Stock:
     waiting = sum(client.llen(key(lane)) for lane in lanes for key in (keys.queue, keys.intermediate))
     waiting += sum(client.zcard(key(lane)) for lane in lanes for key in (keys.scheduled, keys.running))
     parked = [QuarantineRecord.decode(fields) for _, fields in client.xrange(keys.QUARANTINE)]
-    return Stock(frozenset(dead), frozenset(filter(None, map(_event_of, parked))), waiting)
+    return Stock(frozenset(dead), frozenset(filter(None, map(event_of, parked))), waiting)
 
 
-def _event_of(record: QuarantineRecord) -> str | None:
+def event_of(record: QuarantineRecord) -> str | None:
     """The id of the event that a parked callback would be."""
     callback = Callback(
         method=record.method,
