@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.requests import API_KEY, SECRET
 from shared.embedded import EmbeddedServer
+from shared.free_port import free_port
 
 
 @contextmanager
@@ -81,13 +82,6 @@ def _process(*args: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, patience: float = 15.0) -> None:

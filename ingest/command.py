@@ -33,13 +33,13 @@ from shared.settings import Settings, load_settings
 @click.option("--member", is_flag=True, hidden=True, help="Be one of several processes.")
 def command(processes: int, *, member: bool) -> None:
     """Answer Nexmo's callbacks and queue the events."""
-    supervised = die_with_parent()
+    die_with_parent()
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     logger = structlog.get_logger().bind()
     accounts = load_accounts(settings)
     if not member:  # of a member, its supervisor has looked
-        check_redis(settings, logger, may_be_away=supervised)
+        check_redis(settings, logger)
         check_accounts(accounts, logger)
     if processes > 1:
         sys.exit(run_processes(settings, processes, log=logger))

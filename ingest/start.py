@@ -4,27 +4,26 @@ from contextlib import closing
 
 from ingest.ack_log import Log
 from shared.accounts import Accounts
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RedisAway
 from shared.preflight import inspect
 from shared.redis_client import reachable, sync_redis
 from shared.settings import Settings
 
 
-def check_redis(settings: Settings, log: Log, *, may_be_away: bool) -> None:
-    """Warn of a Redis that could lose events, and refuse one that does not answer unless it ``may_be_away``.
-
-    A supervisor restarts ingest also while Redis is away: then events go to the spool until Redis is back.
+def check_redis(settings: Settings, log: Log) -> None:
+    """Warn of a Redis that could lose events, and of one that does not answer: events go to the spool until it does.
 
     Raises:
-        ConfigurationError: Redis does not answer, or it is not safe and ``ACKFIRST_REQUIRE_SAFE_REDIS`` is set.
+        ConfigurationError: Redis refuses us, or it is not safe and ``ACKFIRST_REQUIRE_SAFE_REDIS`` is set.
     """
     url = settings.redis_url.get_secret_value()
     try:
         reachable(url)
-    except ConfigurationError:
-        if may_be_away:
-            return
-        raise
+    except RedisAway as error:
+        log.warning(
+            "redis.away", reason=str(error), consequence="verified events go to the spool on disk until it is back"
+        )
+        return
     with closing(sync_redis(url)) as client:
         findings = inspect(client)
     if findings and settings.require_safe_redis:

@@ -15,6 +15,10 @@ class ConfigurationError(AckfirstError):
     """
 
 
+class RedisAway(ConfigurationError):  # noqa: N818 - a state of the world
+    """Nobody answers at the configured Redis. Perhaps the setting is wrong, perhaps it is only away for a while."""
+
+
 class QueueUnavailable(AckfirstError):  # noqa: N818 - a state of the world, not a mistake
     """Redis could not take a write in time, or refused it. The event is not known to be durable."""
 

@@ -9,13 +9,16 @@ import redis
 import redis.asyncio
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from shared import masking, sentinel_url
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RedisAway
 from shared.packing import packed_by_hiredis
+
+#: What time does not mend: a password, a user's rights, a database that there is not.
+_REFUSALS: Final = (AuthenticationError, NoPermissionError, ResponseError)
 
 _CHECK: Final = "check ACKFIRST_REDIS_URL"
 
@@ -75,7 +78,8 @@ def reachable(url: str, *, timeout: float = 5.0) -> None:
     """Ask the server at ``url`` for an answer, once. A server that is still loading its data counts as there.
 
     Raises:
-        ConfigurationError: Nobody answers within ``timeout`` seconds, or it refuses us.
+        RedisAway: Nobody answers within ``timeout`` seconds.
+        ConfigurationError: It refuses us.
     """
     with sync_redis(url, timeout=timeout, retry=Retry(NoBackoff(), 0)) as client:
         try:
@@ -84,9 +88,8 @@ def reachable(url: str, *, timeout: float = 5.0) -> None:
             return
         except FAILURES as error:
             why = str(error).rstrip(". ") or type(error).__name__
-            raise ConfigurationError(
-                f"cannot reach Redis at {masking.url(url)}: {why}, check ACKFIRST_REDIS_URL"
-            ) from error
+            kind = ConfigurationError if isinstance(error, _REFUSALS) else RedisAway
+            raise kind(f"cannot reach Redis at {masking.url(url)}: {why}, check ACKFIRST_REDIS_URL") from error
 
 
 def _arguments(url: str, timeout: float) -> dict[str, Any]:

@@ -4,13 +4,12 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from shared.free_port import free_port
 from shared.supervisor import reexec
 from simulator.account import SigningAccount
 
@@ -91,7 +90,7 @@ class Stack:
         return lanes is not None and not any(lane["waiting"] or lane["retries"] for lane in lanes.values())
 
     def _start_once(self) -> None:
-        self._ports = _free_ports()
+        self._ports = (free_port(), free_port(), free_port())
         (self.folder / "ackfirst.toml").touch()
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
@@ -140,13 +139,3 @@ class Stack:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         said = [line for line in lines if line.startswith(_SENTENCE)]
         return "\n".join(said[-1:] or lines[-_TAIL:]) or "it said nothing"
-
-
-def _free_ports() -> tuple[int, int, int]:
-    """Three loopback ports that nobody uses at this moment."""
-    with ExitStack() as opened:
-        probes = [opened.enter_context(socket.socket()) for _ in range(3)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        first, second, third = (int(probe.getsockname()[1]) for probe in probes)
-    return first, second, third

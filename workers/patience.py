@@ -34,6 +34,8 @@ FIRST_PAUSE: Final = 0.1
 """Seconds; doubles with every failure in a row."""
 LONGEST_PAUSE: Final = 2.0
 """Seconds. Short: the first event after an outage should not wait for us."""
+RARELY: Final = 60.0
+"""Seconds: the longest silence about an outage that goes on."""
 
 
 class Steadily(Protocol):
@@ -53,12 +55,15 @@ class Patience:
     def __call__(self, action: Callable[[], Result]) -> Result:
         """Return what ``action`` returns, whenever that may be. Other errors than outages are raised at once."""
         pause = FIRST_PAUSE
-        waited = 0.0
+        waited = told = 0.0
         while True:
             try:
                 result = action()
             except OUTAGES as error:
-                self._log.warning("redis.unavailable", error=f"{type(error).__name__}: {error}", pause_seconds=pause)
+                if waited >= told:  # at once, then ever more rarely
+                    words = f"{type(error).__name__}: {error}"
+                    self._log.warning("redis.unavailable", error=words, waited_seconds=round(waited, 1))
+                    told = waited + min(max(waited, LONGEST_PAUSE), RARELY)
                 self._sleep(pause)
                 waited += pause
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import free_port, run_cli
+from shared.free_port import free_port
+from tests.support.processes import run_cli
 
 GOOD = {"ACKFIRST_API_KEY": "abcd1234", "ACKFIRST_SIGNATURE_SECRET": "orchid"}
 
@@ -56,7 +57,7 @@ def test_an_unknown_sms_method(tmp_path: Path) -> None:
     assert message.startswith("ackfirst.toml, account a, sms_signature_method: it should be 'md5hash'")
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard", "worker"])
+@pytest.mark.parametrize("command", ["dashboard", "worker"])
 def test_a_redis_that_nobody_runs(tmp_path: Path, command: str) -> None:
     port = free_port()
     environ = {name.removeprefix("ACKFIRST_"): value for name, value in GOOD.items()}

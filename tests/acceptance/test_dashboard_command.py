@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.processes import Cli, free_port, run_cli
+from shared.free_port import free_port
+from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 
 STARTED = '"dashboard.started"'

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from shared.free_port import free_port
 from tests.support.dev import Dev
 from tests.support.factories import inbound_message
-from tests.support.processes import free_port
 from tests.support.redis_process import RedisProcess
 from tests.support.supervised import is_alive
 from tests.support.waiting import wait_until

@@ -17,9 +17,10 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from shared.free_port import free_port
 from tests.support.factories import inbound_message
 from tests.support.nexmo import compose, signed_headers, token
-from tests.support.processes import Cli, free_port
+from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings
 

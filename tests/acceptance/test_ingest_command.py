@@ -16,9 +16,10 @@ import pytest
 import redis
 
 from shared import keys
+from shared.free_port import free_port
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.nexmo import Nexmo
-from tests.support.processes import Cli, free_port, run_cli
+from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings
 from tests.support.waiting import wait_until
@@ -104,10 +105,29 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in cli.output
 
 
-def test_a_redis_that_does_not_answer_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    cli = run_cli("ingest", cwd=tmp_path, env=settings(f"redis://127.0.0.1:{free_port()}/0", tmp_path))
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_started_while_redis_is_away_it_says_so_answers_and_queues_later(
+    own_redis: RedisProcess, tmp_path: Path, processes: str
+) -> None:
+    own_redis.kill()
+    with running(own_redis.url, tmp_path, "--processes", processes) as ingest:
+        [line] = log_lines(ingest.cli, "redis.away")
+        assert "check ACKFIRST_REDIS_URL" in line["reason"]
+        assert {ingest.nexmo.post_json(inbound_message(message_uuid=f"u-{number}")) for number in range(10)} == {200}
+        own_redis.start()
+        with own_redis.client() as client:
+            wait_until(lambda: client.llen(keys.queue(APPLICATION)) == 10, timeout=20)
+
+
+def test_a_redis_that_refuses_us_is_one_sentence_and_exit_code_2(redis_folder: Path, tmp_path: Path) -> None:
+    server = RedisProcess(redis_folder).start()
+    try:
+        cli = run_cli("ingest", cwd=tmp_path, env=settings(f"{server.url}?db=99999", tmp_path))
+    finally:
+        server.stop()
     assert cli.process.returncode == 2
-    assert "ackfirst: cannot reach Redis at redis://127.0.0.1" in cli.output
+    assert "ackfirst: cannot reach Redis at unix://" in cli.output
+    assert "check ACKFIRST_REDIS_URL" in cli.output
     assert "Traceback" not in cli.output
 
 

@@ -14,9 +14,10 @@ from typing import Self
 import pytest
 
 from shared import keys
+from shared.free_port import free_port
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.nexmo import Nexmo
-from tests.support.processes import Cli, free_port
+from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings
 from tests.support.waiting import wait_until

@@ -66,8 +66,9 @@ def test_a_killed_engine_is_replaced(redis_sync: redis.Redis, redis_url: str, tm
         [first] = wait_until(lambda: calls(redis_sync), timeout=20)
         os.kill(int(first), signal.SIGKILL)
         enqueue(redis_sync, make_envelope())
-        wait_until(lambda: len(calls(redis_sync)) == 2, timeout=20)
-        assert calls(redis_sync)[1] != first
+        # Killed before it had told Redis of its end, the first job runs again: then there are three.
+        wait_until(lambda: len(calls(redis_sync)) >= 2, timeout=20)
+        assert set(calls(redis_sync)[1:]) != {first}
 
 
 def test_due_retries_are_promoted_after_a_janitor_was_killed(

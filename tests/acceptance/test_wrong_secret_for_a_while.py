@@ -18,6 +18,7 @@ from typing import Any
 from yarl import URL
 
 from shared import keys
+from shared.free_port import free_port
 from shared.quarantine import QuarantineRecord
 from simulator.delivery import Delivery
 from simulator.run import Plan, run, traffic
@@ -25,7 +26,7 @@ from simulator.sender import Pace
 from simulator.traffic import Shares
 from tests.chaos.ledger import acknowledged, event_of
 from tests.chaos.world import ACCOUNT
-from tests.support.processes import Cli, free_port, run_cli
+from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings
 from tests.support.waiting import wait_until

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from shared import keys
+from shared.free_port import free_port
 from simulator.account import SigningAccount, made_up_applications
 from tests.chaos.children import children, command_line, kill
 from tests.chaos.fault import Fault
@@ -17,7 +18,7 @@ from tests.chaos.proxy import Proxy
 from tests.support.clock import Clock
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
-from tests.support.processes import Cli, free_port
+from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings
 from tests.support.waiting import wait_until

@@ -10,8 +10,8 @@ import redis
 import redis.sentinel
 
 from shared.errors import ConfigurationError
+from shared.free_port import free_port
 from shared.redis_client import async_redis, reachable, sync_redis
-from tests.support.processes import free_port
 from tests.support.redis_process import RedisProcess
 
 

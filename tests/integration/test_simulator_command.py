@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from shared.free_port import free_port
 from shared.policy import Policy
 from simulator.account import SigningAccount
 from simulator.planned import Kind
 from tests.support.factories import API_KEY, SECRET
-from tests.support.processes import Cli, free_port, run_cli
+from tests.support.processes import Cli, run_cli
 from tests.support.receiver import Receiver, honest, receiver
 from tests.support.simulated import receiver_of
 from tests.support.waiting import await_until

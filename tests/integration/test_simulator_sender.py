@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from yarl import URL
 
+from shared.free_port import free_port
 from shared.nexmo.callback import Callback
 from shared.policy import Policy
 from simulator.delivery import Delivery
@@ -15,7 +16,6 @@ from simulator.report import latency
 from simulator.sender import Pace, Sender, Unreachable, client, probe
 from simulator.signing import Signer
 from tests.support.factories import NOW
-from tests.support.processes import free_port
 from tests.support.receiver import Answer, Receiver, honest, receiver
 from tests.support.simulated import MIXED, ONLY_GENUINE, make_signing_account, one, plan, receiver_of
 from tests.support.waiting import await_until

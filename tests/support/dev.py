@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shared.free_port import free_port
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
-from tests.support.processes import Cli, free_port
+from tests.support.processes import Cli
 from tests.support.supervised import is_alive
 
 HANDLERS = """

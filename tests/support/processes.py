@@ -1,10 +1,7 @@
 """Real ``ackfirst`` processes, started and ended by a test."""
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,15 +12,6 @@ from typing import Self
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses, below those that the system gives to outgoing connections of other tests."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def clean_environment(**settings: str) -> dict[str, str]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.free_port import free_port
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
-from tests.support.processes import Cli, free_port, run_cli
+from tests.support.processes import Cli, run_cli
 from tests.support.waiting import wait_until
 
 

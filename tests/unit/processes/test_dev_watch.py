@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from ops.watch import Watch, announce, is_healthy
-from tests.support.processes import free_port
+from shared.free_port import free_port
 from tests.support.waiting import wait_until
 
 

@@ -75,7 +75,21 @@ def test_patience_waits_longer_and_longer_but_never_long() -> None:
     with structlog.testing.capture_logs() as lines:
         assert Patience(log=structlog.get_logger(), sleep=pauses.append)(action) == "answer"
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2])
-    assert [line["event"] for line in lines] == ["redis.unavailable"] * 8 + ["redis.available"]
+    told = [(line["event"], line["waited_seconds"]) for line in lines]
+    away, back = "redis.unavailable", "redis.available"
+    assert told == [(away, 0.0), (away, 3.1), (away, 7.1), (back, 9.1)]
+
+
+def test_a_long_outage_is_told_once_a_minute() -> None:
+    failures = iter([*[redis.ConnectionError()] * 2_000, None])
+
+    def action() -> None:
+        if (error := next(failures)) is not None:
+            raise error
+
+    with structlog.testing.capture_logs() as lines:
+        Patience(log=structlog.get_logger(), sleep=lambda _: None)(action)
+    assert 4000 / 60 <= len(lines) <= 4000 / 60 + 8
 
 
 def test_patience_is_for_outages_only() -> None:
