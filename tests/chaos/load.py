@@ -35,7 +35,7 @@ class Shape:
 
 
 #: Open loop, both. A burst is faster than one ingest process with a busy neighbour takes it.
-SHAPES: Final = {Kind.STEADY: Shape(300.0, 4.0), Kind.BURST: Shape(1500.0, 1.0)}
+SHAPES: Final = {Kind.STEADY: Shape(300.0, 2.5), Kind.BURST: Shape(1500.0, 0.5)}
 QUICK: Final = {Kind.STEADY: Shape(150.0, 2.5), Kind.BURST: Shape(1000.0, 0.4)}
 #: Part of the traffic that is through before the fault strikes.
 BEFORE: Final = 0.2

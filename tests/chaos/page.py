@@ -34,7 +34,7 @@ and compares. The simulator alone says what was acknowledged; handlers write wha
 * **rescued**: seconds from the kill of an engine until the job that it had in hand was finished by another one.
 
 {date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f}
-minutes. Steady is {steady:g} callbacks a second, a burst {burst:,.0f} in a second.
+minutes. Steady is {steady:g} callbacks a second, a burst comes at {burst:,.0f} a second.
 
 {table}
 

@@ -133,14 +133,18 @@ class World:
     def kill_engines(self) -> None:
         """kill -9 of all of them; what they had in hand is noted."""
         engines = wait_until(self.engines, timeout=30)
+        held = self._in_hand()
         kill(*engines)
         when = time.monotonic()
+        # Afterwards too: it may have taken the next one just before. A janitor may have seen to it already.
+        self.killed |= {job: when for engine, job in (*held, *self._in_hand()) if engine in engines}
+        wait_until(lambda: set(self.engines()) - set(engines), timeout=30)
+
+    def _in_hand(self) -> list[tuple[int, str]]:
+        """Process id of an engine and the job that it has taken."""
         with self.redis.client() as client:
             held = client.hgetall(keys.HANDS)
-        for engine, job in held.items():
-            if int(engine.rpartition(b"-")[2]) in engines:
-                self.killed[json.loads(job)[1]] = when
-        wait_until(lambda: set(self.engines()) - set(engines), timeout=30)
+        return [(int(engine.rpartition(b"-")[2]), str(json.loads(job)[1])) for engine, job in held.items()]
 
     # What they say
     def log(self) -> Iterator[dict[str, Any]]:
