@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ingest.ack_log import Log
 from ingest.batcher import FLUSH_LIMIT, Batcher
+from ingest.ending import end
 from ingest.exposition import Exposition
 from ingest.generation import GenerationWatch
 from ingest.spool.circuit import Circuit
@@ -21,9 +22,6 @@ from ingest.spool.sink import FallbackSink
 from shared.enqueue import Enqueuer
 from shared.settings import Settings
 from shared.spool_folder import spool_folder
-
-#: Seconds that a cancelled task has before it is cancelled once more.
-_HEARING: Final = 0.1
 
 
 class Durability:
@@ -39,6 +37,7 @@ class Durability:
     def __init__(self, settings: Settings, redis: Callable[..., Any], exposition: Exposition, log: Log) -> None:
         self._settings = settings
         self._redis = redis
+        self._log = log
         self._circuit = circuit = Circuit(high_water=settings.redis_high_water, log=log)
         self.generation = GenerationWatch(
             settings.data_dir, settings.redis_url.get_secret_value(), log=log, registry=exposition.registry
@@ -81,7 +80,8 @@ class Durability:
 
     async def close(self) -> None:
         """Write what waits, in Redis or on disk; what is on disk stays there for the next process."""
-        await _end(self._tasks)
+        if deaf := await end(self._tasks, within=self._settings.stop_grace):
+            self._log.warning("ingest.tasks-left", tasks=deaf)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.stop_grace):
                 await self._batcher.close()
@@ -91,11 +91,3 @@ class Durability:
         """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
         return Enqueuer(client, self._settings.job_options, dedupe_seconds=self._settings.dedupe_seconds)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until it is heard: in a driver that is connecting at this moment, one cancellation may get lost."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=_HEARING)

@@ -1,0 +1,23 @@
+"""Ends tasks that run for ever, also those that miss a cancellation."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+#: Seconds that a cancelled task has before it is cancelled once more.
+HEARING: Final = 0.1
+
+
+async def end(tasks: Sequence[asyncio.Task[None]], *, within: float) -> list[str]:
+    """Cancel until it is heard, for ``within`` seconds at most; the names of tasks that have not heard it by then.
+
+    Python 3.11's ``asyncio.wait_for``, through which redis-py sends, forgets a cancellation that comes in the same turn
+    of the loop as its result (``asyncio/tasks.py``; 3.12 has it mended): the task then simply goes on.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while (pending := [task for task in tasks if not task.done()]) and loop.time() < deadline:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=HEARING)
+    return [task.get_name() for task in pending]
