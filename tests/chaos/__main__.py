@@ -4,6 +4,8 @@ import json
 import random
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ import click
 from tests.chaos.load import QUICK, SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.page import page
-from tests.chaos.play import play
+from tests.chaos.play import play_named
 from tests.chaos.table import plain
 
 if TYPE_CHECKING:
@@ -24,18 +26,26 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="NAME", help="Only this fault; may be given several times.")
 @click.option("--load", type=click.Choice([kind.value for kind in Kind]), help="Only this load; else steady and burst.")
 @click.option("--quick", is_flag=True, help="Only the half that runs with the tests, with less traffic.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="Rows at the same time; with more than one, limits of time do not count.",
+)
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs of the whole.")
 @click.option("--seed", type=int, help="Of the traffic; random if not given. Each row prints the same traffic again.")
 @click.option("--json", "as_json", is_flag=True, help="One object a row.")
 @click.option("--page", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the page of the last run.")
 @click.option("--keep", is_flag=True, help="Keep each row's logs and data; a row that fails keeps them anyway.")
 def main(
+    *,
     only: tuple[str, ...],
     load: str | None,
+    jobs: int,
     repeat: int,
     seed: int | None,
     file: Path | None,
-    *,
     listed: bool,
     quick: bool,
     as_json: bool,
@@ -55,19 +65,26 @@ def main(
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     kinds = [Kind(load)] if load else list(Kind)
     good = True
+    shapes = QUICK if quick else SHAPES
     for _ in range(repeat):
         began = time.monotonic()
         rows: list[Ledger] = []
-        for fault in faults:
-            for kind in kinds:
-                row = play(fault, kind, (QUICK if quick else SHAPES)[kind], seed=seed, keep=keep)
+        # Processes of their own: two simulators in one interpreter would wait for each other.
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            playing = [
+                pool.submit(play_named, fault.name, kind, shapes[kind], seed=seed, keep=keep, timed=jobs == 1)
+                for fault in faults
+                for kind in kinds
+            ]
+            for future in playing:
+                row = future.result()
                 rows.append(row)
                 click.echo(json.dumps(row.as_dict()) if as_json else plain(row))
         seconds = time.monotonic() - began
         bad = sum(not row.holds for row in rows)
         good = good and not bad
         summary = f"{len(rows)} rows, {bad} do not hold, {sum(len(row.missing) for row in rows)} missing"
-        click.echo(f"{summary}, {seconds:.0f} s, seed {seed}", err=as_json)
+        click.echo(f"{summary}, {seconds:.0f} s, seed {seed}, {jobs} at a time", err=as_json)
         if file:
             file.write_text(page(rows, seconds=seconds, seed=seed), encoding="utf-8")
     sys.exit(0 if good else 1)

@@ -12,12 +12,18 @@ import redis
 from tests.chaos.fault import Fault
 from tests.chaos.ledger import Findings, Ledger, Stock, acknowledged, draw_up, stock, unplayed
 from tests.chaos.load import BEFORE, Kind, Load, Shape
+from tests.chaos.matrix import fault as named
 from tests.chaos.notes import read
 from tests.chaos.world import World
 from tests.support.waiting import POLL
 
 #: Seconds without any progress after which what is missing is believed to be lost.
 PATIENCE: Final = 25.0
+
+
+def play_named(name: str, kind: Kind, shape: Shape, *, seed: int, keep: bool, timed: bool) -> Ledger:
+    """``play`` for another process, which a fault itself cannot be sent to."""
+    return play(named(name), kind, shape, seed=seed, keep=keep, timed=timed)
 
 
 def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = False, timed: bool = True) -> Ledger:
