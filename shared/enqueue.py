@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from shared import keys
+from shared.dedupe import period, place
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
 from shared.job import JobOptions, job_fields
@@ -16,7 +17,7 @@ from shared.redis_client import FAILURES
 
 _SCRIPT: Final = files("shared").joinpath("enqueue.lua").read_text()
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
-_KEY_COUNT: Final = 6
+_KEY_COUNT: Final = 5
 
 Written = bool | QueueUnavailable
 """What became of one event: True queued, False seen before, or why it could not be written."""
@@ -28,7 +29,7 @@ class Enqueuer:
     def __init__(self, redis: Redis, options: JobOptions, *, dedupe_seconds: int) -> None:
         self._redis = redis
         self._options = options
-        self._dedupe_seconds = dedupe_seconds
+        self._period = period(dedupe_seconds)
 
     async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[Written]:
         """Write a batch in one round trip; one result an envelope, in order.
@@ -65,13 +66,14 @@ class Enqueuer:
         queue = keys.queue(envelope.lane)
         pairs = [part for pair in job_fields(envelope, self._options, now=now).items() for part in pair]
         return (
-            keys.dedupe(envelope.id),
             keys.job(envelope.id),
             queue,
             keys.RQ_QUEUES,
             keys.LANES,
             keys.BELL,
-            self._dedupe_seconds,
+            keys.seen_prefix(self._period),
+            *place(envelope.id),
+            self._period,
             envelope.id,
             envelope.lane,
             keys.BELL_LIMIT,

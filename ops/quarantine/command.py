@@ -161,10 +161,11 @@ async def _recheck(
     dry_run: bool,
 ) -> None:
     review = QuarantineReview(redis)
+    rehearsed = RehearsedQueue(redis, dedupe_seconds=settings.dedupe_seconds)
     run = Recheck(
         judge=_verifier(settings, accounts),
         accounts=accounts,
-        queue=RehearsedQueue(redis) if dry_run else await _enqueuer(redis, settings),
+        queue=rehearsed if dry_run else await _enqueuer(redis, settings),
         records=KeptRecords() if dry_run else review,
         tell=tell,
         clock=time.time,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from shared import keys
+from shared.dedupe import PERIODS, period, place
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
 from shared.redis_client import FAILURES
@@ -13,8 +14,9 @@ from shared.redis_client import FAILURES
 class RehearsedQueue:
     """Says what the queue would answer."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, dedupe_seconds: int) -> None:
         self._redis = redis
+        self._period = period(dedupe_seconds)
         self._taken: set[str] = set()
 
     async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool]:  # noqa: ARG002 - the queue's signature
@@ -24,12 +26,19 @@ class RehearsedQueue:
             QueueUnavailable: Redis did not answer.
         """
         try:
+            seconds, _ = await self._redis.time()
+            current = int(seconds) // self._period
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for envelope in envelopes:
-                    pipeline.exists(keys.dedupe(envelope.id), keys.job(envelope.id))
-                known = await pipeline.execute()
+                    bucket, member = place(envelope.id)
+                    pipeline.exists(keys.job(envelope.id))
+                    for number in range(current - PERIODS, current + 2):
+                        pipeline.sismember(keys.seen(self._period, number, bucket), member)
+                answers = await pipeline.execute()
         except FAILURES as error:
             raise QueueUnavailable(f"Redis did not say which events it knows: {error}") from error
+        asked = PERIODS + 3
+        known = [any(answers[start : start + asked]) for start in range(0, len(answers), asked)]
         return [not seen and self._take(envelope.id) for seen, envelope in zip(known, envelopes, strict=True)]
 
     def _take(self, event_id: str) -> bool:

@@ -1,12 +1,14 @@
 """Writing events to a real server: once each, in one round trip, and safe to repeat."""
 
 import asyncio
+import time
 
 import pytest
 import redis
 import redis.asyncio
 
 from shared import keys
+from shared.dedupe import place
 from shared.enqueue import Enqueuer
 from shared.errors import QueueUnavailable
 from shared.job import JobOptions
@@ -69,7 +71,37 @@ async def test_an_event_that_was_processed_is_remembered_for_the_dedupe_window(
     await writer.enqueue([envelope], now=NOW)
     redis_sync.delete(keys.job(envelope.id), keys.queue(envelope.lane))
     assert await writer.enqueue([envelope], now=NOW) == [False]
-    assert 259190 <= redis_sync.ttl(keys.dedupe(envelope.id)) <= 259200
+    [remembered] = redis_sync.keys(f"{keys.seen_prefix(86_400)}*")
+    assert 259_200 <= redis_sync.ttl(remembered) <= 345_600, "the window at the least, four thirds of it at the most"
+
+
+async def test_an_event_is_forgotten_after_the_window_and_not_before(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    envelope = make_envelope()
+    writer = enqueuer(redis_async, dedupe_seconds=3)
+    began = time.monotonic()
+    results = [await writer.enqueue([envelope], now=NOW)]
+    while results[-1] == [False] or len(results) == 1:
+        redis_sync.delete(keys.job(envelope.id), keys.queue(envelope.lane))
+        results.append(await writer.enqueue([envelope], now=NOW))
+        assert time.monotonic() - began < 20
+        await asyncio.sleep(0.05)
+    assert 3 <= time.monotonic() - began <= 5 + 2, "the window, and up to a third more"
+
+
+async def test_an_event_of_the_period_before_or_after_is_known(
+    redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
+) -> None:
+    writer = enqueuer(redis_async, dedupe_seconds=259_200)
+    current = redis_sync.time()[0] // 86_400
+    found = {}
+    for number in range(current - 4, current + 3):
+        envelope = make_envelope()
+        bucket, member = place(envelope.id)
+        redis_sync.sadd(keys.seen(86_400, number, bucket), member)
+        [found[number - current]] = await writer.enqueue([envelope], now=NOW)
+    assert found == {-4: True, -3: False, -2: False, -1: False, 0: False, 1: False, 2: True}
 
 
 async def test_a_dead_letter_that_outlived_the_window_is_not_overwritten(
@@ -105,7 +137,10 @@ async def test_a_refused_event_is_told_apart_and_the_others_are_written(
     results = await enqueuer(redis_async).enqueue([bad, good], now=NOW)
     assert isinstance(results[0], QueueUnavailable)
     assert results[1] is True
-    assert not redis_sync.exists(keys.dedupe(bad.id)), "an event that was not queued must not be remembered as seen"
+    [remembered] = redis_sync.keys("ackfirst:seen:*")
+    bucket, member = place(good.id)
+    assert remembered.decode().endswith(bucket), "an event that was not queued must not be remembered as seen"
+    assert redis_sync.smembers(remembered) == {member.encode()}
 
 
 @pytest.mark.parametrize("command", ["hset", "sadd", "rpush"])
