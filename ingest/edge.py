@@ -19,6 +19,9 @@ from shared.policy import Verdict
 WEBHOOK_PATHS: Final = frozenset(WEBHOOKS.values())
 HEALTH_PATH: Final = "/healthz"
 
+#: What answers: not which version of which library, as aiohttp would tell strangers.
+_NAME: Final = "ackfirst"
+
 _WEBHOOK_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 _HEALTH_METHODS: Final = frozenset({"GET", "HEAD"})
 
@@ -71,6 +74,7 @@ class Edge:
             self.open_requests -= 1
             if not self.open_requests:
                 self._quiet.set()
+        response.headers["Server"] = _NAME
         if self._stopping:
             response.force_close()
         return response

@@ -178,6 +178,12 @@ async def test_other_paths_and_methods_are_not_served(redis_url: str) -> None:
         assert (reply.status, reply.body) == (200, b"ok\n")
 
 
+async def test_no_answer_tells_strangers_what_runs_here(redis_url: str) -> None:
+    async with running_ingest(redis_url) as ingest:
+        replies = [await ingest.post_signed(BODY), await wrong_secret(ingest), await ingest.send("GET", "/nothing")]
+    assert {reply.headers["Server"] for reply in replies} == {"ackfirst"}
+
+
 async def test_simultaneous_deliveries_of_one_event_queue_it_once(redis_url: str, redis_sync: redis.Redis) -> None:
     async with running_ingest(redis_url) as ingest:
         replies = await asyncio.gather(*(ingest.post_signed(BODY) for _ in range(40)))
