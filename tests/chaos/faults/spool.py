@@ -11,6 +11,7 @@ from tests.chaos.children import kill
 from tests.chaos.fault import NO_ANSWER, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
+from tests.support.waiting import wait_until
 
 #: Bytes that a file of ingest may have while its disk is "full".
 _DISK: Final = 200_000
@@ -23,6 +24,14 @@ def _fill_disk(world: World, load: Load) -> None:
         time.sleep(2.5)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
         time.sleep(1.5)
+
+
+def _kill_one(world: World, load: Load) -> None:
+    with world.redis_away():
+        load.wait_for(0.6)
+        before = world.ingest_processes()
+        kill(before[0])
+        wait_until(lambda: len(set(world.ingest_processes()) - {before[0]}) == len(before), timeout=30)
 
 
 def _damage(world: World, load: Load) -> None:
@@ -69,6 +78,15 @@ FAULTS = (
         refusals=frozenset({503}),
         again=1,
         quick=True,
+    ),
+    Fault(
+        name="spool-kill-9",
+        about="Redis is away, and one of two ingest processes gets kill -9: another one empties its file",
+        strike=_kill_one,
+        lasts=2.0,
+        ingest=("--processes", "2"),
+        refusals=frozenset({NO_ANSWER}),
+        again=1,
     ),
     Fault(
         name="spool-damaged",
