@@ -28,7 +28,8 @@ def without_arguments(description: str) -> str:
 def without_texts(text: str, arguments: Any) -> str:
     """The same text, for example a traceback, with every quotation of the job's own arguments masked."""
     for quoted in sorted(set(_texts(arguments)), key=len, reverse=True):
-        for spelling in (quoted, repr(quoted)[1:-1], json.dumps(quoted)[1:-1]):
+        # The longest first: a text that ends in a backslash is a part of its own quotation.
+        for spelling in sorted({quoted, repr(quoted)[1:-1], json.dumps(quoted)[1:-1]}, key=len, reverse=True):
             text = re.sub(_quotation(spelling), masking.text(quoted), text)
     return text
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -76,6 +76,7 @@ def test_masking_takes_any_json_and_is_stable(value: object) -> None:
 
 
 @given(st.text(min_size=1).filter(str.strip), st.sampled_from([repr, json.dumps]))
+@example("000\\", repr)
 def test_a_quoted_text_never_survives(text: str, quote: Callable[[str], str]) -> None:
     envelope = json.dumps({"body": json.dumps({"message": {"text": text}})})
     quoted = quote(text)

@@ -73,7 +73,8 @@ def test_whatever_a_stranger_sent_can_be_shown_on_a_terminal(fields: dict[str, A
 
 
 @given(
-    text=st.text(min_size=4).filter(lambda text: text not in masked._KNOWN), name=st.sampled_from(sorted(masked._NAMES))
+    text=st.text(min_size=4).filter(lambda text: text not in masked._KNOWN),
+    name=st.sampled_from(sorted(masked._NAMES - masked._HARMLESS)),
 )
 def test_a_persons_words_are_masked_wherever_they_stand(text: str, name: str) -> None:
     found = masked.fields({name: text, text: [{name: {"text": text}}]}, personal=False)
