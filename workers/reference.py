@@ -101,12 +101,15 @@ def read(redis: Redis) -> tuple[float, float]:
     with redis.pipeline(transaction=False) as pipeline:
         pipeline.time()
         pipeline.get(keys.CLOCK)
-        (seconds, microseconds), correction = pipeline.execute()
+        now, correction = pipeline.execute(raise_on_error=False)
+    if isinstance(now, Exception):
+        raise now
+    seconds, microseconds = now
     return int(seconds) + int(microseconds) / 1e6, _number(correction)
 
 
 def _number(text: Any) -> float:
     try:
         return float(text or 0)
-    except ValueError:  # somebody else's
+    except (ValueError, TypeError):  # somebody else's
         return 0.0

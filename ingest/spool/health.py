@@ -77,17 +77,25 @@ class Health:
             pipeline.get(keys.GENERATION)
             pipeline.get(keys.ROUNDS)
             pipeline.info("memory")
-            *_, marker, rounds, memory = await pipeline.execute(raise_on_error=False)
-        failures = [answer for answer in (*_, marker, rounds, memory) if isinstance(answer, Exception)]
-        for failure in failures:
-            if not isinstance(failure, NoPermissionError):
-                raise failure
-        if failures:
-            return None
+            answers = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception) and not _concerns_us_alone(answer):
+                raise answer
+        *_, marker, rounds, memory = answers
         if marker is None and self._circuit.closed:
             await self._redis.set(keys.GENERATION, secrets.token_hex(8), nx=True)
-        self._generation.observe(marker and marker.decode(errors="replace"), int(rounds or 0))
-        return _share(memory)
+        if isinstance(marker, bytes):
+            self._generation.observe(marker.decode(errors="replace"), _whole(rounds))
+        return None if isinstance(memory, Exception) else _share(memory)
+
+
+def _concerns_us_alone(error: Exception) -> bool:
+    """Whether Redis is well all the same: it does not let us ask this, or somebody wrote nonsense under our names."""
+    return isinstance(error, NoPermissionError) or str(error).startswith("WRONGTYPE")
+
+
+def _whole(number: Any) -> int:
+    return int(number) if isinstance(number, bytes) and number.isdigit() else 0
 
 
 def _share(memory: Any) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
-from redis.exceptions import ConnectionError, ReadOnlyError  # noqa: A004 - redis-py's name for it
+from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError  # noqa: A004 - redis-py's name for it
 
 from ingest.generation import GenerationWatch
 from ingest.spool.circuit import Circuit
@@ -16,8 +16,8 @@ from tests.support.waiting import await_until
 
 
 class _Pipeline:
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
+    def __init__(self, answer: Any, marker: Any, rounds: Any) -> None:
+        self._answer, self._marker, self._rounds = answer, marker, rounds
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,16 +38,18 @@ class _Pipeline:
         assert not raise_on_error
         if isinstance(self._answer, Exception):
             raise self._answer
-        return [True, b"marker", b"1", self._answer]
+        return [True, self._marker, self._rounds, self._answer]
 
 
 class _Redis:
     def __init__(self) -> None:
         self.answer: Any = {"used_memory": 1, "maxmemory": 0}
+        self.marker: Any = b"marker"
+        self.rounds: Any = b"1"
 
     def pipeline(self, *, transaction: bool) -> _Pipeline:
         assert not transaction
-        return _Pipeline(self.answer)
+        return _Pipeline(self.answer, self.marker, self.rounds)
 
 
 def watch(redis: _Redis, circuit: Circuit, folder: Path) -> Health:
@@ -92,3 +94,12 @@ async def test_it_goes_on_asking_after_a_connection_that_broke_in_the_middle_of_
     await await_until(lambda: circuit.closed)
     assert not asking.done()
     asking.cancel()
+
+
+@pytest.mark.parametrize("nonsense", [ResponseError("WRONGTYPE Operation against a key"), b"many", b"-1", b""])
+async def test_nonsense_under_our_names_is_no_sign_of_an_ill_redis(nonsense: Any, tmp_path: Path) -> None:
+    redis = _Redis()
+    circuit = Circuit(high_water=0.8, log=structlog.get_logger())
+    redis.marker = redis.rounds = nonsense
+    await watch(redis, circuit, tmp_path).ask()
+    assert circuit.closed
