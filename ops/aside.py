@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shared import keys, masking, redis_client
@@ -32,6 +33,9 @@ _REFUSALS: Final = {
     "gone": "it is not on record any more",
     "no-hash": "its job hash is gone: there is nothing to queue",
 }
+
+#: Columns at the least: ids are there to be copied.
+WIDTH: Final = 120
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -57,11 +61,15 @@ def list_(*, lane: str | None, as_json: bool) -> None:
             click.echo(json.dumps(_row(record)))
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("id", "set aside", "lane", "place", "entry", "reason"):
+    table.add_column("id", no_wrap=True)
+    table.add_column("set aside", no_wrap=True)
+    for name in ("lane", "place", "entry", "reason"):
         table.add_column(name, overflow="fold")
     for record in records:
-        table.add_row(*(str(value) for value in _row(record).values()))
-    Console(highlight=False).print(table if records else "Nothing is set aside.")
+        table.add_row(*map(escape, _row(record).values()))
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
+    console.print(table if records else "Nothing is set aside.")
 
 
 @command.command()

@@ -31,7 +31,8 @@ class AsideRecord:
     @property
     def shown(self) -> str:
         """The entry as printable text."""
-        return self.entry.decode(errors="backslashreplace").encode("unicode_escape").decode()
+        words = self.entry.decode(errors="backslashreplace")
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in words)
 
     @property
     def job_id(self) -> str | None:

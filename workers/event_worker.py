@@ -14,7 +14,7 @@ from rq.suspension import is_suspended
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-from shared import keys
+from shared import keys, masking
 from workers.aside import Aside
 from workers.event_job import EventJob
 from workers.lanes import Lanes, Taken
@@ -148,7 +148,7 @@ class EventWorker(SteadyWorker):
             job = EventJob(taken.job_id, connection=self.connection, serializer=JSONSerializer)
             job.restore(taken.fields)
         except Exception as error:  # noqa: BLE001 - whatever a stranger wrote there, it must not end the worker
-            reason = f"the job hash cannot be read: {error!r}"
+            reason = masking.numbers(f"the job hash cannot be read: {error!r}")
             self._aside.put(taken.lane, "taken", taken.job_id, reason, job_id=taken.job_id, hands=self.name)
             return None
         if job.get_status(refresh=False) is JobStatus.FINISHED:  # its id was pushed twice, by a repeated write

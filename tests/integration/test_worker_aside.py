@@ -190,7 +190,7 @@ def test_an_operator_sees_it_masked_and_queues_it_again_once_it_is_mended(
     redis_sync.rpush(keys.queue(LANE), b"\xffgarbage\x1b[31m")
     burst(redis_url, nothing)
     first, second = (json.loads(line) for line in run("list", "--json").output.splitlines())
-    assert sorted((first["entry"], second["entry"])) == sorted((envelope.id, r"\\xffgarbage\x1b[31m"))
+    assert sorted((first["entry"], second["entry"])) == sorted((envelope.id, r"\xffgarbage\x1b[31m"))
     mine = next(row for row in (first, second) if row["entry"] == envelope.id)
     other = next(row for row in (first, second) if row is not mine)
     shown = run("show", mine["id"]).output
