@@ -1,7 +1,7 @@
 """Which events were seen before, in 8 bytes each: small sets of integers, one for each period and bucket.
 
-An event id ends in 32 hexadecimal digits of a SHA-256. Their first 17 bits name one of 131,072 buckets, the next 64
-bits are the member. Redis keeps a set of up to 512 integers (``set-max-intset-entries``) as a sorted array, so a member
+An event id ends in 32 hexadecimal digits of a SHA-256, which are folded to 81 bits: 17 name one of 131,072 buckets, the
+other 64 are the member. Redis keeps a set of up to 512 integers (``set-max-intset-entries``) as a sorted array, so a member
 costs 8 bytes and its share of the key. The window is cut into three periods; a set holds what was first seen in one of
 them and expires as a whole when the window has passed for its youngest member: an id is remembered for one window at
 the least and for four thirds of it at the most. A bucket of a day holds about 200 members at 300 events a second, and
@@ -23,6 +23,7 @@ PERIODS: Final = 3
 BUCKET_BITS: Final = 17
 MEMBER_BITS: Final = 64
 
+_BITS: Final = BUCKET_BITS + MEMBER_BITS
 _DIGITS: Final = 32
 _HEX: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 
@@ -37,6 +38,7 @@ def place(event_id: str) -> tuple[str, str]:
     digits = event_id[-_DIGITS:]
     if not _HEX(digits):  # none of ours
         digits = sha256(event_id.encode()).hexdigest()[:_DIGITS]
-    bits = int(digits, 16) >> (4 * _DIGITS - BUCKET_BITS - MEMBER_BITS)
+    bits = int(digits, 16)
+    bits = (bits ^ (bits >> _BITS)) & (2**_BITS - 1)
     bucket, member = bits >> MEMBER_BITS, bits & (2**MEMBER_BITS - 1)
     return f"{bucket:05x}", str(member - 2 ** (MEMBER_BITS - 1))

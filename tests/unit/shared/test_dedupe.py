@@ -17,11 +17,15 @@ def test_a_member_is_what_redis_keeps_in_eight_bytes_and_a_bucket_is_one_of_1310
     assert member == str(int(member)), "Redis takes an integer only in its shortest form"
 
 
-@given(digits, digits)
-def test_two_ids_share_a_place_only_if_their_first_81_bits_agree(one: str, other: str) -> None:
-    shift = 128 - BUCKET_BITS - MEMBER_BITS
-    agree = int(one, 16) >> shift == int(other, 16) >> shift
-    assert (place(f"m-{one}") == place(f"m-{other}")) is agree
+@given(digits, st.integers(0, 127))
+def test_ids_that_differ_in_one_bit_have_places_of_their_own(hexadecimal: str, bit: int) -> None:
+    other = int(hexadecimal, 16) ^ (1 << bit)
+    assert place(f"m-{hexadecimal}") != place(f"m-{other:032x}")
+
+
+@given(st.sets(st.integers(0, 2**81 - 1), max_size=20))
+def test_no_two_of_81_bits_share_a_place(numbers: set[int]) -> None:
+    assert len({place(f"m-{number:032x}") for number in numbers}) == len(numbers)
 
 
 def test_an_id_of_another_form_has_a_place_too() -> None:
