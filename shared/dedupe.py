@@ -1,11 +1,11 @@
 """Which events were seen before, in 8 bytes each: small sets of integers, one for each period and bucket.
 
 An event id ends in 32 hexadecimal digits of a SHA-256, which are folded to 81 bits: 17 name one of 131,072 buckets, the
-other 64 are the member. Redis keeps a set of up to 512 integers (``set-max-intset-entries``) as a sorted array, so a member
-costs 8 bytes and its share of the key. The window is cut into three periods; a set holds what was first seen in one of
-them and expires as a whole when the window has passed for its youngest member: an id is remembered for one window at
-the least and for four thirds of it at the most. A bucket of a day holds about 200 members at 300 events a second, and
-stays below 512 up to 700 a second; beyond that sets become hash tables: correct, but dearer.
+other 64 are the member. Redis keeps a set of up to 512 integers (``set-max-intset-entries``) as a sorted array, so a
+member costs 8 bytes and its share of the key. The window is cut into three periods; a set holds what was first seen in
+one of them and expires as a whole when the window has passed for its youngest member: an id is remembered for one
+window at the least and for four thirds of it at the most. A bucket of a day holds about 200 members at 300 events a
+second, and stays below 512 up to 700 a second; beyond that sets become hash tables: correct, but dearer.
 
 Collisions: two ids are taken for the same when all 81 bits agree. With n ids in memory that happens at all with a
 probability of n*(n-1)/2 / 2**81. At 300 events a second and four days n is 104 million, the probability 2.2e-9: less
