@@ -106,7 +106,10 @@ class Settings(BaseSettings):
         "may carry an old token and a replay is recognised as a duplicate.",
     )
     dedupe_seconds: WholeSeconds = Field(
-        259_200, ge=1, description="How long an event is remembered, so that its second delivery is not queued again."
+        259_200,
+        ge=1,
+        description="How long an event is remembered at the least (a third longer at the most), so that its second "
+        "delivery is not queued again.",
     )
     quarantine_max_records: int = Field(10_000, ge=1, description="Most callbacks that the quarantine holds.")
     quarantine_max_bytes: int = Field(67_108_864, ge=1, description="Most bytes that the quarantine holds.")
