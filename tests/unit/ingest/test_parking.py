@@ -30,8 +30,8 @@ class HangingQuarantine:
         return bool(record.body)
 
 
-def parking(quarantine: HangingQuarantine) -> Parking:
-    return Parking(cast("Quarantine", quarantine), rate=1000.0, deadline=0.01, clock=lambda: 0.0)
+def parking(quarantine: HangingQuarantine, *, rate: float = 1000.0) -> Parking:
+    return Parking(cast("Quarantine", quarantine), rate=rate, deadline=0.01, clock=lambda: 0.0)
 
 
 async def test_no_more_bodies_wait_for_a_redis_that_hangs_than_memory_is_meant_for() -> None:
@@ -53,3 +53,13 @@ async def test_there_is_room_again_when_redis_has_taken_them() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert [await siding.park(BIG, SUSPECT, Verdict.SUSPECT) for _ in range(20)] == [True] * 20
+
+
+async def test_the_rate_is_for_strangers_and_not_for_what_a_secret_of_ours_has_signed() -> None:
+    quarantine = HangingQuarantine()
+    quarantine.goes_on.set()
+    siding = parking(quarantine, rate=2.0)
+    ours = Verification(verdict=Verdict.SUSPECT, reason="issued-in-the-future", account="a", secret=0)
+    one = Arrival(callback(b"{}"))
+    assert [await siding.park(one, ours, Verdict.SUSPECT) for _ in range(20)] == [True] * 20
+    assert [await siding.park(one, SUSPECT, Verdict.SUSPECT) for _ in range(4)] == [True, True, False, False]
