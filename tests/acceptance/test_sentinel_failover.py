@@ -1,0 +1,74 @@
+"""A master that dies under load: ingest and workers find the new one by themselves, and everything goes on."""
+
+import itertools
+import threading
+import time
+from pathlib import Path
+
+from shared import keys
+from tests.support.factories import inbound_message
+from tests.support.processes import Cli
+from tests.support.sentinel import Watched
+from tests.support.stack import ingest, settings
+from tests.support.waiting import wait_until
+
+#: Events of a hundred a second that Redis's replication may be behind: it confirms a write before a replica has it.
+LAG = 2
+
+HANDLERS = """
+import os
+from workers import on
+
+NOTES = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+@on()
+def run(event):
+    os.write(NOTES, f"{event.message_id}\\n".encode())
+"""
+
+
+def handled(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+def test_a_failover_under_load_refuses_nobody_and_workers_go_on_with_the_new_master(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    (tmp_path / "my_handlers.py").write_text(HANDLERS)
+    with Watched(tmp_path) as redis:
+        env = {**settings(redis.url, tmp_path, ACKFIRST_HANDLERS="my_handlers"), "NOTES": str(notes)}
+        with ingest(tmp_path, env) as nexmo, Cli("worker", cwd=tmp_path, env=env, name="worker") as worker:
+            worker.wait_for_output("worker.started", timeout=30)
+            stop, statuses, sent = threading.Event(), list[int](), list[str]()
+
+            def send() -> None:
+                for number in itertools.count():
+                    if stop.wait(0.01):
+                        return
+                    statuses.append(nexmo.post_json(inbound_message(message_uuid=f"u-{number}")))
+                    sent.append(f"u-{number}")
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            wait_until(lambda: len(handled(notes)) >= 50, timeout=60)
+            former = redis.master
+            redis.kill(former)
+            killed = time.monotonic()
+            wait_until(lambda: redis.master != former, timeout=60, message="the Sentinel promotes the replica")
+            before = len(sent)
+            wait_until(lambda: len(sent) >= before + 100, timeout=60)
+            stop.set()
+            sender.join()
+            after = set(sent[before:])
+            wait_until(lambda: after <= set(handled(notes)), timeout=90, message="workers run on the new master")
+            took = time.monotonic() - killed
+            with redis.client(redis.master) as client:
+                assert client.info("replication")["role"] == "master"
+                wait_until(lambda: client.scard("rq:workers") == 1 and client.exists(keys.JANITOR_LEASE), timeout=30)
+    seen = handled(notes)
+    missing = set(sent) - set(seen)
+    print(  # noqa: T201 - the figures that count
+        f"failover under 100/s: {len(sent)} sent, answers {sorted(set(statuses))}, {len(missing)} missing, "
+        f"{len(seen) - len(set(seen))} handled again, all well {took:.1f} s after the kill"
+    )
+    assert set(statuses) == {200}
+    assert len(missing) <= LAG, "a replica that is copied to afterwards may lack the newest writes, no more"
