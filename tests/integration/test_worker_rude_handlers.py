@@ -153,13 +153,13 @@ def test_the_end_of_a_failed_job_is_written_although_redis_goes_away_in_the_midd
     envelope = make_envelope()
     outages = iter(["the first write"])
 
-    def execute(pipeline: Pipeline, *args: bool) -> list[object]:
+    def execute(pipeline: Pipeline, *args: bool, **options: bool) -> list[object]:
         written = [str(command[0][:2]) for command in pipeline.command_stack]
         ends_it = any(keys.failed(envelope.lane) in one or ("RPUSH" in one and "queue" in one) for one in written)
         if ends_it and next(outages, None):
             pipeline.reset()
             raise ConnectionError("gone")
-        return original(pipeline, *args)
+        return original(pipeline, *args, **options)
 
     @on(retries=retries)
     def broken(event: Event, context: Context) -> None:
