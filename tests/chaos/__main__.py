@@ -86,7 +86,7 @@ def main(
         summary = f"{len(rows)} rows, {bad} do not hold, {sum(len(row.missing) for row in rows)} missing"
         click.echo(f"{summary}, {seconds:.0f} s, seed {seed}, {jobs} at a time", err=as_json)
         if file:
-            file.write_text(page(rows, seconds=seconds, seed=seed), encoding="utf-8")
+            file.write_text(page(rows, seconds=seconds, seed=seed, jobs=jobs), encoding="utf-8")
     sys.exit(0 if good else 1)
 
 

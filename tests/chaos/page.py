@@ -34,7 +34,8 @@ and compares. The simulator alone says what was acknowledged; handlers write wha
 * **rescued**: seconds from the kill of an engine until the job that it had in hand was finished by another one.
 
 {date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f}
-minutes. Steady is {steady:g} callbacks a second, a burst comes at {burst:,.0f} a second.
+minutes, {jobs} at a time (each row more slows down the others' answers). Steady is {steady:g} callbacks a second, a
+burst comes at {burst:,.0f} a second.
 
 {table}
 
@@ -58,7 +59,7 @@ The three that were hardest to see, each with the test that keeps it from coming
 """
 
 
-def page(rows: Sequence[Ledger], *, seconds: float, seed: int) -> str:
+def page(rows: Sequence[Ledger], *, seconds: float, seed: int, jobs: int) -> str:
     """Everything as measured."""
     return _TEXT.format(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -70,6 +71,7 @@ def page(rows: Sequence[Ledger], *, seconds: float, seed: int) -> str:
         aiohttp=version("aiohttp"),
         rows=len(rows),
         minutes=seconds / 60,
+        jobs=jobs,
         steady=SHAPES[Kind.STEADY].rate,
         burst=SHAPES[Kind.BURST].rate,
         table=markdown(rows),
