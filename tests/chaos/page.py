@@ -50,8 +50,8 @@ The three that were hardest to see, each with the test that keeps it from coming
 * `redis-reset`: a connection that is reset in the middle of a write makes uvloop raise `RuntimeError`, which redis-py
   passes on. It ended the task that asks Redis for its health: the circuit stayed open, and the spool was never drained
   again until a restart. `tests/unit/spool/test_health.py`.
-* `clock-1h-ahead`: a retry that was scheduled while the clock was wrong waited for an hour, every retry of the next
-  hour came at once, and a running job looked overdue and was run a second time beside itself.
+* `clock-1h-ahead`: a retry that was scheduled while the clock was wrong waited for an hour. The same cause, found by
+  reading on: every retry of the next hour would have come at once, and a running job would have looked overdue.
   `tests/integration/test_worker_reference.py`, `tests/integration/test_worker_rescue.py`.
 * `clock-1h-behind`: every token was then one of the future; the quarantine's rate turned genuine callbacks away with
   429, and a recheck judged them by the wrong clock for ever. `tests/unit/ingest/test_parking.py`,
