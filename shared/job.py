@@ -17,7 +17,10 @@ from shared.keys import LANE_PREFIX
 #: The one function that a job may name, with one argument: the envelope's text. Workers refuse any other.
 FUNCTION: Final = "workers.jobs.process"
 
-_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"  # rq/utils.py:utcformat
+
+def rq_time(now: float) -> str:
+    """Unix seconds as RQ writes them in a job hash (``rq/utils.py``: ``utcformat``)."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ def job_fields(envelope: Envelope, options: JobOptions, *, now: float) -> dict[s
         options: Time limits and retries.
         now: Unix seconds at which the job is queued.
     """
-    time = datetime.fromtimestamp(now, UTC).strftime(_TIME)
+    time = rq_time(now)
     return {
         "status": "queued",
         "origin": LANE_PREFIX + envelope.lane,

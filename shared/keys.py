@@ -57,10 +57,6 @@ CLOCK: Final = "ackfirst:clock"
 #: expiry. One field for every engine that has not ended in order and was not yet buried.
 ENGINES: Final = "ackfirst:engines"
 
-#: hash engine -> ``["<lane>","<job id>"]``, the job that it has taken and not settled, no expiry. At most one field an
-#: engine.
-HANDS: Final = "ackfirst:hands"
-
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
 KILLS: Final = "ackfirst_kills"
 
@@ -81,6 +77,14 @@ def seen(period: int, number: int, bucket: str) -> str:
 def marks(event_id: str) -> str:
     """Hash handler → state of its work on one event, expires with the job. Absent where nothing must be remembered."""
     return f"ackfirst:marks:{event_id}"
+
+
+def hands(engine: str) -> str:
+    """Hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled, no expiry.
+
+    At most as many fields as an engine takes at once; gone when its hands are empty.
+    """
+    return f"ackfirst:hands:{engine}"
 
 
 def queue_name(lane: str) -> str:

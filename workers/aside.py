@@ -43,8 +43,11 @@ class Aside:
         """
         return bool(
             self._aside(
-                keys=[keys.ASIDE, _KEYS[place](lane), keys.HANDS, keys.job(job_id)],
-                args=[entry, hands, lane, place, printable(reason)[:LONGEST_REASON], LIMIT, LONGEST_ENTRY, self._keep],
+                keys=[keys.ASIDE, _KEYS[place](lane), keys.hands(hands), keys.job(job_id)],
+                args=[
+                    *(entry, job_id if hands else "", lane, place, printable(reason)[:LONGEST_REASON]),
+                    *(LIMIT, LONGEST_ENTRY, self._keep),
+                ],
             )
         )
 

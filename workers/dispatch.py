@@ -1,6 +1,6 @@
 """Which handlers of an event run now, and what their ending means: the core of a worker, without Redis or RQ."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,6 +24,22 @@ class Invoke(Protocol):
 
     def __call__(self, handler: Handler, event: Event, context: Context) -> None:
         """Return when the attempt has succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A handler that is to be called now."""
+
+    handler: Handler
+    event: Event
+    context: Context
+
+
+#: How an attempt ended: what the handler raised, or None; and its duration in seconds.
+Ending = tuple[BaseException | None, float]
+
+#: A pass of an event over its handlers: asks for one attempt after another, is sent their endings, returns the report.
+Pass = Generator[Attempt, Ending, Report]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,43 @@ class Dispatcher:
         *,
         budget: float,
     ) -> Report:
-        """Run what is due and say how every handler now stands.
+        """Run what is due, one after the other, and say how every handler now stands; arguments as of ``steps``."""
+        return self.drive(self.steps(event, handlers, marks, remember, budget=budget))
+
+    def drive(self, pass_: Pass) -> Report:
+        """Make the attempts that a pass asks for.
+
+        Raises:
+            ForcedStop: In the middle of one.
+        """
+        try:
+            attempt = next(pass_)
+            while True:
+                attempt = pass_.send(self._make(attempt))
+        except StopIteration as end:
+            report: Report = end.value
+            return report
+
+    def _make(self, attempt: Attempt) -> Ending:
+        began = self._clock.steady()
+        try:
+            self._invoke(attempt.handler, attempt.event, attempt.context)
+        except ForcedStop:
+            raise
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
+            return error, self._clock.steady() - began
+        return None, self._clock.steady() - began
+
+    def steps(
+        self,
+        event: Event,
+        handlers: Sequence[Handler],
+        marks: Mapping[str, Mark],
+        remember: Callable[[str, Mark], None],
+        *,
+        budget: float,
+    ) -> Pass:
+        """The pass, for whoever makes the attempts.
 
         Args:
             event: For the handlers.
@@ -63,7 +115,7 @@ class Dispatcher:
             budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
                 pass, except the first.
         """
-        pass_ = _Pass(marks, remember if len(handlers) > 1 else _only(State.RETRY, remember))
+        pass_ = _Marking(marks, remember if len(handlers) > 1 else _only(State.RETRY, remember))
         end = self._clock.steady() + budget
         for handler in handlers:
             if not self._is_due(marks.get(handler.name)):
@@ -71,7 +123,10 @@ class Dispatcher:
             elif pass_.seconds and self._clock.steady() + handler.timeout > end:
                 pass_.postpone(handler)
             else:
-                self._run(handler, event, pass_)
+                attempts = pass_.attempts(handler) + 1
+                attempt = Attempt(handler, event, self._context(handler, event, attempts))
+                error, seconds = yield attempt
+                self._record(pass_, attempt, error, seconds)
         return Report(marks=pass_.after, errors=pass_.errors, seconds=pass_.seconds)
 
     def _is_due(self, mark: Mark | None) -> bool:
@@ -79,26 +134,14 @@ class Dispatcher:
             return True
         return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
 
-    def _run(self, handler: Handler, event: Event, pass_: "_Pass") -> None:
-        attempts = pass_.attempts(handler) + 1
-        context = self._context(handler, event, attempts)
-        began = self._clock.steady()
-        error = self._attempt(handler, event, context)
-        pass_.seconds[handler.name] = self._clock.steady() - began
-        mark = self._judge(handler, attempts, error)
+    def _record(self, pass_: "_Marking", attempt: Attempt, error: BaseException | None, seconds: float) -> None:
+        handler, context = attempt.handler, attempt.context
+        pass_.seconds[handler.name] = seconds
+        mark = self._judge(handler, context.attempt, error)
         if error is not None:
             pass_.errors[handler.name] = error
             _tell(context.log, mark, error)
         pass_.record(handler, mark)
-
-    def _attempt(self, handler: Handler, event: Event, context: Context) -> BaseException | None:
-        try:
-            self._invoke(handler, event, context)
-        except ForcedStop:
-            raise
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
-            return error
-        return None
 
     def _judge(self, handler: Handler, attempts: int, error: BaseException | None) -> Mark:
         if error is None:
@@ -120,7 +163,7 @@ class Dispatcher:
         )
 
 
-class _Pass:
+class _Marking:
     """What is known while one pass runs."""
 
     def __init__(self, before: Mapping[str, Mark], remember: Callable[[str, Mark], None]) -> None:

@@ -27,6 +27,7 @@ from workers.janitor import LEASE, Janitor
 from workers.lanes import Lanes
 from workers.lease import Lease
 from workers.orphans import Orphans
+from workers.pace import MOST, Pace
 from workers.patience import Patience
 from workers.promoter import Promoter
 from workers.reference import Corrector, Reference
@@ -70,11 +71,20 @@ def _work(
     with _invoker(isolate=isolate) as invoke:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
         aside = Aside(redis, keep=settings.failure_ttl)
-        lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), pinned=pinned)
+        lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), seed=secrets.token_hex(12), pinned=pinned)
+        pace = Pace(concurrency=settings.handler_concurrency)
         # RQ's constructor asks the server for our address.
         worker = patience(
             lambda: EventWorker(
-                redis, processor.process, lanes=lanes, aside=aside, reference=reference, patience=patience
+                redis,
+                processor,
+                invoke,
+                lanes=lanes,
+                pace=pace,
+                aside=aside,
+                reference=reference,
+                patience=patience,
+                most=1 if isolate else MOST,
             )
         )
         return worker.run(burst=burst)

@@ -7,7 +7,8 @@ from typing import Final
 from redis import Redis
 from redis.client import Pipeline
 from rq import worker_registration
-from rq.job import Job, JobStatus
+from rq.executions import Execution
+from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
@@ -16,11 +17,18 @@ from rq.worker import WorkerStatus
 
 from shared import keys, masking
 from workers.aside import Aside
+from workers.dispatch import Invoke
 from workers.event_job import EventJob
-from workers.lanes import Lanes, Taken
+from workers.flow import Call, Flow
+from workers.hands import Hands
+from workers.lanes import Lanes
+from workers.pace import MOST, Pace
 from workers.patience import OUTAGES, Patience
+from workers.processor import Processor
 from workers.reference import Reference
+from workers.relief import Relief
 from workers.steady_worker import SteadyWorker
+from workers.taken import Taken
 
 #: Seconds between two signs of life in Redis while nothing else is written.
 HEARTBEAT: Final = 5.0
@@ -35,28 +43,38 @@ OWN_IDLE: Final = 0.1
 class EventWorker(SteadyWorker):
     """An RQ worker in every respect that others can see: registration, heartbeats, states, registries, commands.
 
-    ``run`` takes the place of ``work``: RQ's loop ends at the first error of Redis, and serves several queues without
-    the intermediate list that saves a job from a crash. RQ's maintenance is the janitor's: it would charge a retry.
+    ``run`` takes the place of ``work``: RQ's loop ends at the first error of Redis, serves several queues without the
+    intermediate list that saves a job from a crash, and needs twenty round trips a job, where this one takes and
+    settles jobs in batches. RQ's maintenance is the janitor's: it would charge a retry.
     """
 
     def __init__(
         self,
         connection: Redis,
-        process: Callable[[str, Job], str],
+        processor: Processor,
+        invoke: Invoke,
         *,
         lanes: Lanes,
+        pace: Pace,
         aside: Aside,
         reference: Reference,
         patience: Patience,
         clock: Callable[[], float] = time.monotonic,
         idle: int = IDLE,
+        most: int = MOST,
     ) -> None:
         self._idle_seconds = idle  # before RQ asks for ``dequeue_timeout``
         super().__init__(
             [keys.queue_name(lane) for lane in lanes.names], connection, name=lanes.engine, patience=patience
         )
-        self._process = process
+        self._processor = processor
         self._lanes = lanes
+        self._pace = pace
+        self._most = most
+        hands = Hands(connection, engine=lanes.engine)
+        self._flow = Flow(
+            processor, invoke, hands, pace, self._by_rq, steadily=patience, stops=lambda: self._stop_requested
+        )
         self._aside = aside
         self._reference = reference
         self._clock = clock
@@ -64,6 +82,7 @@ class EventWorker(SteadyWorker):
         self._next_look = 0.0
         self._suspended = False
         self._rung = False
+        self._is_lonely = False
 
     @property
     def dequeue_timeout(self) -> int:
@@ -73,14 +92,14 @@ class EventWorker(SteadyWorker):
     def run(self, *, burst: bool = False) -> int:
         """Work until a stop signal, or with ``burst`` until all lanes are empty; how many jobs were run."""
         self.listen_to_signals()
-        done = 0
         try:
             self._patience(self._arrive)
-            while (worked := self._patience(lambda: self._step(burst=burst))) is not None:
-                done += worked
+            with Relief(self._flow, log=self._events):
+                while self._patience(lambda: self._step(burst=burst)):
+                    pass
         finally:
             self._leave()
-        return done
+        return self._flow.started
 
     def _arrive(self) -> None:
         if self._stop_requested:
@@ -90,29 +109,40 @@ class EventWorker(SteadyWorker):
         self._announce()
         self.subscribe()  # type: ignore[no-untyped-call]  # RQ's
 
-    def _step(self, *, burst: bool) -> int | None:
-        """Run one job, or wait for one: how many were run, None to end."""
+    def _step(self, *, burst: bool) -> bool:
+        """Run what can be had, or wait for some; False to end."""
         if self._stop_requested:
-            return None
+            return self._wind_up()
         self.keep_listening()
         self._look_around()
-        taken = None if self._suspended else self._take()
-        if taken is None:
-            return None if burst else self._idle()
-        job = self._job(taken)
-        if job is None:
-            return 0
-        self.execute_job(job, self._queue(taken.lane))
-        return 1
+        if not self._suspended:
+            self._take()
+        if self._flow.held:
+            self._flow.run()
+            return True
+        return not burst and self._idle()
 
-    def _take(self) -> Taken | None:
-        taken = self._lanes.take()
-        if taken is None and self._rung and self._meet_lanes():  # the bell may have rung for a new lane
-            taken = self._lanes.take()
+    def _wind_up(self) -> bool:
+        """Give back what has not begun, and let the rest end."""
+        self._flow.give_back()
+        self._flow.settle()
+        if self._flow.held:
+            self._flow.run()
+        return self._flow.held > 0
+
+    def _take(self) -> None:
+        if self._is_lonely and self._flow.held:
+            return
+        taking = self._lanes.take(self._pace, have=self._flow.held, most=self._most)
+        if not taking.jobs and self._rung and self._meet_lanes():  # the bell may have rung for a new lane
+            taking = self._lanes.take(self._pace, have=self._flow.held, most=self._most)
         self._rung = False
-        return taken
+        self._is_lonely = taking.is_lonely
+        if taking.jobs:
+            self._state = WorkerStatus.BUSY
+            self._flow.add(taking.jobs)
 
-    def _idle(self) -> int:
+    def _idle(self) -> bool:
         state = WorkerStatus.SUSPENDED if self._suspended else WorkerStatus.IDLE
         if self.get_state() != state:
             self.set_state(state)
@@ -120,7 +150,7 @@ class EventWorker(SteadyWorker):
             time.sleep(OWN_IDLE)
         else:
             self._rung = self._lanes.wait(self._idle_seconds)
-        return 0
+        return True
 
     def _look_around(self) -> None:
         if self._clock() < self._next_look:
@@ -142,22 +172,44 @@ class EventWorker(SteadyWorker):
         name = keys.queue_name(lane)
         return Queue(name, connection=self.connection, job_class=EventJob, serializer=JSONSerializer)
 
+    def _by_rq(self, taken: Taken, call: Call | None) -> bool:
+        """Let RQ end a job: every failure, and what is no plain job of ours. False when there is none."""
+        job = self._patience(lambda: self._job(taken))
+        if job is None:
+            return False
+        if call is not None:
+            started = job.started_at
+
+            def process(_text: str, job: Job) -> str:
+                job.started_at = started  # the handlers have run already
+                return call(job)
+
+            job.process = process
+        execution = Execution(taken.execution_id, taken.job_id, self.connection, worker_name=self.name)
+        execution.created_at = job.started_at or execution.created_at
+        self.perform_job(job, self._queue(taken.lane), execution)
+        return True
+
     def _job(self, taken: Taken) -> EventJob | None:
         """The job; None, and out of the way, when there is none to be made of what was taken."""
         try:
             job = EventJob(taken.job_id, connection=self.connection, serializer=JSONSerializer)
-            job.restore(taken.fields)
+            job.refresh()  # type: ignore[no-untyped-call]  # RQ's
+        except OUTAGES:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a stranger wrote there, it must not end the worker
             reason = masking.numbers(f"the job hash cannot be read: {error!r}")
-            self._aside.put(taken.lane, "taken", taken.job_id, reason, job_id=taken.job_id, hands=self.name)
-            return None
-        if job.get_status(refresh=False) is JobStatus.FINISHED:  # its id was pushed twice, by a repeated write
-            self._lanes.drop(taken)
+            entry = f"{taken.job_id}:{taken.execution_id}"
+            self._aside.put(taken.lane, "running", entry, reason, job_id=taken.job_id, hands=self.name)
             return None
         job.origin = keys.queue_name(taken.lane)
-        job.process = self._process
+        job.process = self._processor.process
         job.clock = self._reference.now
         return job
+
+    def get_current_job_id(self) -> str | None:
+        """The job that runs right now: what RQ's command to stop one is compared with."""
+        return self._flow.current
 
     # Signs of life
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
@@ -179,7 +231,7 @@ class EventWorker(SteadyWorker):
 
     def _leave(self) -> None:
         try:
-            if not self.connection.hexists(keys.HANDS, self.name):  # else the janitor is to find the job
+            if not self.connection.exists(keys.hands(self.name)):  # else the janitor is to find the jobs
                 self.connection.hdel(keys.ENGINES, self.name)
             self.teardown()  # type: ignore[no-untyped-call]  # RQ's
         except OUTAGES as error:

@@ -40,6 +40,8 @@ class Handler:
     retries: int
     """Attempts after the first."""
     takes_context: bool
+    is_async: bool = False
+    """Whether a call only makes a coroutine."""
 
     def wants(self, event: Event) -> bool:
         """Whether any filter matches."""
@@ -106,6 +108,7 @@ def handler_of(function: Callable[..., Any], *, timeout: float, retries: int) ->
         timeout=timeout if note.timeout is None else note.timeout,
         retries=retries if note.retries is None else note.retries,
         takes_context=_positional_count(function) > 1,
+        is_async=inspect.iscoroutinefunction(function),
     )
 
 

@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
 from shared.nexmo.event import Event
 from workers.context import Context
 from workers.deadline import within
+from workers.dispatch import Attempt, Ending
 from workers.handler import Handler
-from workers.verdicts import HandlerTimeout
+from workers.verdicts import ForcedStop, HandlerTimeout
 
 #: Seconds that an async handler, or what it left behind, has to end after its cancellation, before the alarm ends it.
 BACKSTOP: Final = 2.0
+#: Seconds for which the first of many attempts that ended waits for company.
+COMPANY: Final = 0.002
 
 
 class Invoker:
@@ -22,6 +27,9 @@ class Invoker:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
+        self._waiting: dict[asyncio.Task[None], _Waiting] = {}
+        self._ended: list[tuple[_Waiting, Ending]] = []
+        self._wake: asyncio.Future[None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -37,14 +45,13 @@ class Invoker:
             within(BACKSTOP, self._runner.close)
 
     def __call__(self, handler: Handler, event: Event, context: Context) -> None:
-        """Run one attempt.
+        """Run one attempt to its end.
 
         Raises:
             HandlerTimeout: It took longer than ``handler.timeout``.
             BaseException: Whatever the handler raises.
         """
-        arguments = (event, context) if handler.takes_context else (event,)
-        returned = within(handler.timeout, lambda: handler.function(*arguments))
+        returned = _call(handler, event, context)
         if inspect.isawaitable(returned):
             self._run(returned, handler.timeout)
 
@@ -54,10 +61,113 @@ class Invoker:
         try:
             within(seconds + BACKSTOP, lambda: loop.run_until_complete(task))
         finally:
-            if not task.done():
-                task.cancel()
-            elif not task.cancelled():
-                task.exception()  # read once, so that asyncio does not report it a second time
+            _let_go(task)
+
+    def start(self, attempt: Attempt, then: Callable[[Ending], None]) -> bool:
+        """Begin an attempt: True when it is over; False when it waits, and ``pump`` will call ``then`` at its end.
+
+        Raises:
+            BaseException: Whatever a plain handler raises, or the call of an async one.
+        """
+        returned = _call(attempt.handler, attempt.event, attempt.context)
+        if not inspect.isawaitable(returned):
+            return True
+        seconds = attempt.handler.timeout
+        task = self._runner.get_loop().create_task(_bounded(returned, seconds))
+        self._waiting[task] = _Waiting(then, time.monotonic(), seconds)
+        task.add_done_callback(self._note_end)
+        return False
+
+    @property
+    def waiting(self) -> int:
+        """How many attempts are under way."""
+        return len(self._waiting)
+
+    def pump(self, seconds: float) -> None:
+        """Let the attempts go on until some have ended, ``seconds`` at the most, and tell of those.
+
+        Raises:
+            ForcedStop: The operator breaks it off.
+        """
+        if not self._waiting:
+            return
+        loop = self._runner.get_loop()
+        self._wake = loop.create_future()
+        handle = loop.call_later(seconds, self._rouse)
+        longest = min(waiting.end for waiting in self._waiting.values()) + BACKSTOP - time.monotonic()
+        try:
+            wake = self._wake
+            within(max(longest, COMPANY), lambda: loop.run_until_complete(wake))
+        except ForcedStop:
+            raise
+        except BaseException:  # noqa: BLE001, S110 - sys.exit() in a handler, of which its task tells, or the alarm
+            pass
+        finally:
+            handle.cancel()
+        self._give_up()
+        ended, self._ended = self._ended, []
+        for waiting, ending in ended:
+            waiting.then(ending)
+
+    def cancel(self) -> None:
+        """Give up all attempts that are under way; nobody is told."""
+        for task in self._waiting:
+            task.remove_done_callback(self._note_end)
+            _let_go(task)
+        self._waiting.clear()
+        self._ended.clear()
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        waiting = self._waiting.pop(task, None)
+        if waiting is None:  # given up before
+            _let_go(task)
+            return
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self._ended.append((waiting, (error, time.monotonic() - waiting.began)))
+        if len(self._ended) > len(self._waiting):
+            self._rouse()
+        elif len(self._ended) == 1:
+            task.get_loop().call_later(COMPANY, self._rouse)
+
+    def _rouse(self) -> None:
+        if self._wake and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _give_up(self) -> None:
+        """End the attempts that a cancellation has not ended."""
+        now = time.monotonic()
+        for task in [task for task, waiting in self._waiting.items() if now >= waiting.end + BACKSTOP]:
+            waiting = self._waiting.pop(task)
+            _let_go(task)
+            self._ended.append((waiting, (HandlerTimeout(waiting.seconds), now - waiting.began)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An attempt that is under way; times in monotonic seconds."""
+
+    then: Callable[[Ending], None]
+    began: float
+    seconds: float
+    """That it may take."""
+
+    @property
+    def end(self) -> float:
+        return self.began + self.seconds
+
+
+def _call(handler: Handler, event: Event, context: Context) -> Any:
+    arguments = (event, context) if handler.takes_context else (event,)
+    if handler.is_async:  # only makes the coroutine
+        return handler.function(*arguments)
+    return within(handler.timeout, lambda: handler.function(*arguments))
+
+
+def _let_go(task: asyncio.Task[None]) -> None:
+    if not task.done():
+        task.cancel()
+    elif not task.cancelled():
+        task.exception()  # read once, so that asyncio does not report it a second time
 
 
 async def _bounded(awaitable: Awaitable[Any], seconds: float) -> None:

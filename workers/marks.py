@@ -1,9 +1,9 @@
 """Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from redis import Redis
@@ -56,6 +56,12 @@ def decode(encoded: bytes | str) -> Mark | None:
         return None
 
 
+def read_marks(fields: Mapping[Any, Any]) -> dict[str, Mark]:
+    """Handler name → mark, of a hash of them; what cannot be read is left out."""
+    found = {text(name): decode(value) for name, value in fields.items()}
+    return {name: mark for name, mark in found.items() if mark is not None}
+
+
 #: Seconds for which marks outlive the latest retry that they speak of, at the least: that long a job may wait in its
 #: lane. They go with the end of their job.
 HORIZON: Final = 30 * 86_400
@@ -76,10 +82,13 @@ class RedisMarks:
 
     def read(self) -> dict[str, Mark]:
         """Handler name → mark; what cannot be read is left out."""
-        found = {text(name): decode(value) for name, value in self._redis.hgetall(self._key).items()}
-        marks = {name: mark for name, mark in found.items() if mark is not None}
-        self._latest = max((mark.not_before for mark in marks.values()), default=0.0)
+        marks = read_marks(self._redis.hgetall(self._key))
+        self.know(marks)
         return marks
+
+    def know(self, marks: Mapping[str, Mark]) -> None:
+        """Take these for what ``read`` would return."""
+        self._latest = max((mark.not_before for mark in marks.values()), default=0.0)
 
     def write(self, handler: str, mark: Mark) -> None:
         """One round trip."""

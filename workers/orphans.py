@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from redis import Redis
 
 from shared import keys
+from shared.job import rq_time
 from workers.lanes import JOB_PREFIX
-from workers.promoter import rq_time
 from workers.replies import is_job_id, text
 from workers.scripts import script
 

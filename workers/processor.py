@@ -1,5 +1,7 @@
 """One job from its text to its end: the road that every event takes, whichever RQ worker carries it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from redis import Redis
@@ -8,8 +10,8 @@ from shared.envelope import Envelope
 from shared.errors import EnvelopeError
 from shared.nexmo.event import Event
 from workers import steering
-from workers.dispatch import Clock, Dispatcher
-from workers.marks import RedisMarks
+from workers.dispatch import Clock, Dispatcher, Pass
+from workers.marks import Mark, RedisMarks
 from workers.parse import parse
 from workers.patience import Steadily
 from workers.registry import Registry
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
 HANDLERS_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A pass that has begun."""
+
+    envelope: Envelope
+    event: Event
+    pass_: Pass
 
 
 class TimedJob(Steerable, Protocol):
@@ -71,31 +82,52 @@ class Processor:
             EnvelopeError: The text cannot be read: the job becomes a dead letter.
         """
         try:
-            envelope = Envelope.decode(text)
-            event = parse(envelope)
+            work = self.open(text, timeout=job.timeout)
         except EnvelopeError:
             steering.never_again(job)
             raise
-        report = self._run(event, job)
-        self._steadily(lambda: self._tally.record(event.id, report))
-        self._tell(envelope, event, report)
-        return self._end(report, job)
-
-    def _run(self, event: Event, job: TimedJob) -> Report:
-        marks = RedisMarks(self._redis, event.id, keep=self._keep, now=self._clock.wall)
         try:
-            return self._dispatcher.dispatch(
-                event,
-                self._registry.matching(event),
-                self._steadily(marks.read),
-                lambda handler, mark: self._steadily(lambda: marks.write(handler, mark)),
-                budget=HANDLERS_SHARE * (job.timeout or self._job_timeout),
-            )
+            report = self._dispatcher.drive(work.pass_)
         except ForcedStop:
             steering.again(job, 0)
             raise
+        self.tell(work, report)
+        return self.end(work.event.id, report, job)
 
-    def _end(self, report: Report, job: TimedJob) -> str:
+    def open(self, text: str, *, timeout: float | None, marks: Mapping[str, Mark] | None = None) -> "Work":
+        """Begin a pass of the envelope ``text``.
+
+        Args:
+            text: The envelope.
+            timeout: Seconds that the whole job may take, if it says so.
+            marks: What is known of earlier passes; None to ask Redis.
+
+        Raises:
+            EnvelopeError: The text cannot be read.
+        """
+        envelope = Envelope.decode(text)
+        event = parse(envelope)
+        handlers = self._registry.matching(event)
+        notes = RedisMarks(self._redis, event.id, keep=self._keep, now=self._clock.wall)
+        if marks is None:
+            marks = self._steadily(notes.read)
+        else:
+            notes.know(marks)
+        pass_ = self._dispatcher.steps(
+            event,
+            handlers,
+            marks,
+            lambda handler, mark: self._steadily(lambda: notes.write(handler, mark)),
+            budget=HANDLERS_SHARE * (timeout or self._job_timeout),
+        )
+        return Work(envelope, event, pass_)
+
+    def end(self, event_id: str, report: Report, job: Steerable) -> str:
+        """Count what came of the pass, and end the job as ``process`` does."""
+        self._steadily(lambda: self._tally.record(event_id, report))
+        return self._end(report, job)
+
+    def _end(self, report: Report, job: Steerable) -> str:
         match report.outcome:
             case Outcome.RETRIED:
                 steering.again(job, whole_seconds(report.next_attempt - self._clock.wall()))
@@ -106,7 +138,9 @@ class Processor:
             case outcome:
                 return outcome.value
 
-    def _tell(self, envelope: Envelope, event: Event, report: Report) -> None:
+    def tell(self, work: "Work", report: Report) -> None:
+        """Log the one line of the event."""
+        event, envelope = work.event, work.envelope
         self._log.info(
             "event.processed",
             event_id=event.id,

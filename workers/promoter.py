@@ -1,12 +1,12 @@
 """Puts retries that are due back into their lanes."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 from redis import Redis
 
 from shared import keys
 from shared.aside import LIMIT, LONGEST_ENTRY
+from shared.job import rq_time
 from workers.lanes import JOB_PREFIX
 from workers.replies import text
 from workers.scripts import script
@@ -37,8 +37,3 @@ class Promoter:
             total += int(promoted)
             if seen < CHUNK:
                 return total
-
-
-def rq_time(now: float) -> str:
-    """Unix seconds as RQ writes them in a job hash (rq/utils.py: ``utcformat``)."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -10,6 +10,7 @@
 -- KEYS[8] rq:failed:<name>               sorted set of dead letters
 -- KEYS[9] rq:results:<id>                stream of the job's results
 -- KEYS[10] ackfirst:outcomes             hash of counters
+-- KEYS[11] ackfirst:hands:<engine>       hash of the jobs that the engine has taken ('held')
 -- ARGV[1] job id   ARGV[2] why it is looked at: 'held', 'overdue', 'stranded'
 -- ARGV[3] the engine that died ('held'), the member of KEYS[4] ('overdue')   ARGV[4] the engine's beat when it was last looked at
 -- ARGV[5] field of the kills   ARGV[6] its value when it was last looked at, '' for none   ARGV[7] its new value
@@ -30,6 +31,9 @@ if why == 'held' then
   if redis.call('HGET', KEYS[6], owner) ~= ARGV[4] then
     return 'changed'
   end
+  if redis.call('HEXISTS', KEYS[11], id) == 0 then
+    return 'ended'
+  end
 elseif why == 'overdue' then
   local due = redis.call('ZSCORE', KEYS[4], owner)
   if not due or tonumber(due) > tonumber(ARGV[8]) then
@@ -45,10 +49,17 @@ elseif not taken or (worker and worker ~= '' and redis.call('HEXISTS', KEYS[6], 
 end
 
 if not status then
+  if why == 'held' then
+    redis.call('HDEL', KEYS[11], id)
+  end
   return 'vanished'
 end
 if (redis.call('HGET', KEYS[1], ARGV[5]) or '') ~= ARGV[6] then
   return 'changed'
+end
+
+if why == 'held' then
+  redis.call('HDEL', KEYS[11], id)
 end
 
 local function forget(execution)

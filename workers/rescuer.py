@@ -8,9 +8,9 @@ from redis.exceptions import ResponseError
 from rq.results import Result
 
 from shared import keys
+from shared.job import rq_time
 from workers.aside import Aside
 from workers.lanes import JOB_PREFIX
-from workers.promoter import rq_time
 from workers.replies import printable, text
 from workers.scripts import script
 from workers.watch import Death
@@ -43,12 +43,11 @@ class Rescuer:
 
     def see_to(self, death: Death, now: float) -> None:
         """Rescue what the engine had in its hands at its death, and forget the engine. ``now`` in Unix seconds."""
-        held = self._redis.hget(keys.HANDS, death.engine)
-        if held:
-            lane, job_id = _job_in(held)
-            if self._rescue_from(death, lane, job_id, now) == "changed":
-                return
-        self._bury(keys=[keys.ENGINES, keys.HANDS], args=[death.engine, death.beat, held or b""])
+        held = self._redis.hgetall(keys.hands(death.engine))
+        for job_id, note in held.items():
+            _, _, lane = text(note).split(" ", 2)
+            self._rescue_from(death, lane, text(job_id), now)
+        self._bury(keys=[keys.ENGINES, keys.hands(death.engine)], args=[death.engine, death.beat])
 
     def _rescue_from(self, death: Death, lane: str, job_id: str, now: float) -> str:
         return self.rescue(lane, job_id, "held", owner=death.engine, cause=death.cause, now=now, beat=death.beat)
@@ -68,7 +67,7 @@ class Rescuer:
         keep = _seconds(failure_ttl, self._keep) if dead else 0
         came = text(
             self._rescue(
-                keys=_keys(lane, job_id),
+                keys=[*_keys(lane, job_id), keys.hands(owner)],
                 args=[
                     *(job_id, why, owner, beat),
                     *(keys.KILLS, before or b"", orjson.dumps(kills)),
@@ -118,11 +117,6 @@ def _result(job_id: str, worker: str, kills: list[str], redis: Redis) -> list[An
     error = f"WorkerKilled: {len(kills)} workers in a row died while they ran this job: {'; '.join(kills)}"
     result = Result(job_id, Result.Type.FAILED, redis, exc_string=error, worker_name=worker)
     return [part for pair in result.serialize().items() for part in pair]
-
-
-def _job_in(held: bytes | str) -> tuple[str, str]:
-    lane, job_id = orjson.loads(text(held))
-    return lane, job_id
 
 
 def _kills(encoded: bytes | str | None) -> list[str]:

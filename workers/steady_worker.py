@@ -19,7 +19,7 @@ from rq.queue import Queue
 from rq.registry import StartedJobRegistry
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
-from rq.worker import SimpleWorker, WorkerStatus
+from rq.worker import SimpleWorker
 
 from shared import keys
 from workers.event_job import EventJob
@@ -75,33 +75,8 @@ class SteadyWorker(SimpleWorker):
         self._stop_asked_at = 0.0
         self._events: FilteringBoundLogger = structlog.get_logger("workers")
 
-    def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run ``job`` in this process."""
-        execution = self._patience(lambda: self._begin(job, queue))
-        self.perform_job(job, queue, execution)
-
-    def _begin(self, job: Job, queue: Queue) -> Execution:
-        """Write that the job is running here, in one transaction where RQ has two.
-
-        A job is thus in the intermediate list or in RQ's registry of running jobs at every moment.
-        """
-        seconds = self.get_heartbeat_ttl(job)
-        with self.connection.pipeline() as pipeline:
-            for unanswered in self.executions.values():  # of an earlier try, which may have been written
-                unanswered.delete(job, pipeline)
-            execution = Execution.create(job, seconds, pipeline=pipeline, worker_name=self.name)
-            self.executions[execution.id] = execution
-            self.set_state(WorkerStatus.BUSY, pipeline)
-            self.heartbeat(seconds, pipeline)
-            job.prepare_for_execution(self.name, pipeline)
-            pipeline.persist(job.key)
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.execute()
-        self.executions = {execution.id: execution}
-        return execution
-
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - RQ's signature
-        """Do nothing: ``_begin`` has done it."""
+        """Do nothing: ``take.lua`` has done it."""
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:  # noqa: ARG002 - RQ's signature
         """Note the time; the job's end follows at once, so it needs no heartbeat."""
@@ -143,7 +118,7 @@ class SteadyWorker(SimpleWorker):
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Execution | None = None) -> None:
         """Let go of the job in the transaction that settles it: it has not killed this worker."""
         super().cleanup_execution(job, pipeline, execution)
-        pipeline.hdel(keys.HANDS, self.name)
+        pipeline.hdel(keys.hands(self.name), job.id)
         pipeline.hdel(job.key, keys.KILLS)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:

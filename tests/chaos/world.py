@@ -143,8 +143,8 @@ class World:
     def _in_hand(self) -> list[tuple[int, str]]:
         """Process id of an engine and the job that it has taken."""
         with self.redis.client() as client:
-            held = client.hgetall(keys.HANDS)
-        return [(int(engine.rpartition(b"-")[2]), str(json.loads(job)[1])) for engine, job in held.items()]
+            held = {name: client.hkeys(name) for name in client.scan_iter(keys.hands("*"))}
+        return [(int(name.rpartition(b"-")[2]), job.decode()) for name, jobs in held.items() for job in jobs]
 
     # What they say
     def log(self) -> Iterator[dict[str, Any]]:

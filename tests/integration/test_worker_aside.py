@@ -83,10 +83,10 @@ def test_a_hash_that_cannot_be_read_goes_aside_and_stays_for_a_look(
     burst(redis_url, nothing)
     assert status(redis_sync, good.id) == "finished"
     [record] = set_aside(redis_sync)
-    assert (record.job_id, record.lane, record.place) == ("p", LANE, "taken")
+    assert (record.job_id, record.lane, record.place) == ("p", LANE, "running")
     assert reason in record.reason
     assert redis_sync.ttl(keys.job(poison)) > 0
-    assert not redis_sync.hlen(keys.HANDS)
+    assert not redis_sync.keys(keys.hands("*"))
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,13 @@ def test_an_operator_sees_it_masked_and_queues_it_again_once_it_is_mended(
     envelope = make_envelope(lane=LANE)
     enqueue(redis_sync, envelope)
     redis_sync.hset(keys.job(envelope.id), "created_at", "yesterday")
+    redis_sync.hdel(keys.job(envelope.id), "result_ttl")  # without it RQ is to end the job, and must read all of it
     redis_sync.rpush(keys.queue(LANE), b"\xffgarbage\x1b[31m")
     burst(redis_url, nothing)
     first, second = (json.loads(line) for line in run("list", "--json").output.splitlines())
-    assert sorted((first["entry"], second["entry"])) == sorted((envelope.id, r"\xffgarbage\x1b[31m"))
-    mine = next(row for row in (first, second) if row["entry"] == envelope.id)
+    mine = next(row for row in (first, second) if row["entry"].startswith(envelope.id))
     other = next(row for row in (first, second) if row is not mine)
+    assert other["entry"] == r"\xffgarbage\x1b[31m"
     shown = run("show", mine["id"]).output
     assert "yesterday" in shown or "created_at" in shown
     assert "447700900417" not in shown

@@ -241,4 +241,4 @@ def test_a_pool_isolates_every_engine_and_the_others_jobs_go_on(
         enqueue(redis_sync, *envelopes)
         wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=60)
         assert "child.ended" not in pool.output, "no engine died of it"
-    assert not redis_sync.hlen(keys.HANDS)
+    assert not redis_sync.keys(keys.hands("*"))

@@ -12,14 +12,18 @@ from rq.serializers import JSONSerializer
 
 from shared import keys
 from tests.support.factories import make_envelope
-from tests.support.jobs import burst, enqueue, lane_is_empty, status
+from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status
 from tests.support.waiting import wait_until
 from workers import Event, on
 from workers.aside import Aside
 from workers.event_worker import EventWorker
+from workers.invoke import Invoker
 from workers.lanes import Lanes
-from workers.patience import Patience
+from workers.pace import Pace
+from workers.patience import Patience, at_once
 from workers.reference import Reference
+from workers.registry import Registry
+from workers.runtime import build_processor
 
 
 def test_a_full_lane_delays_another_lane_by_one_job(redis_sync: redis.Redis, redis_url: str) -> None:
@@ -57,11 +61,12 @@ def test_jobs_of_one_lane_run_in_order(redis_sync: redis.Redis, redis_url: str) 
 
 
 def test_a_script_that_the_server_forgot_is_loaded_again(redis_sync: redis.Redis) -> None:
-    lanes = Lanes(redis_sync, engine="e", pinned=("a",))
-    assert lanes.take() is None
+    lanes = Lanes(redis_sync, engine="e", seed="s", pinned=("a",))
+    pace = Pace(concurrency=100)
+    assert not lanes.take(pace, have=0, most=9).jobs
     redis_sync.script_flush()
     enqueue(redis_sync, make_envelope(lane="a"))
-    assert lanes.take() is not None
+    assert lanes.take(pace, have=0, most=9).jobs
 
 
 Start = Callable[[], EventWorker]
@@ -71,16 +76,20 @@ IDLE = 30
 
 
 @pytest.fixture
-def start(redis_sync: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts an engine in a thread, with a handler that does nothing; it is stopped at the end of the test."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # only the main thread may
     started: list[tuple[EventWorker, threading.Thread]] = []
 
     def start() -> EventWorker:
+        settings = settings_for(redis_url)
+        invoke = Invoker()
         worker = EventWorker(
             redis_sync,
-            lambda _text, _job: "processed",
-            lanes=Lanes(redis_sync, engine="e"),
+            build_processor(settings, Registry(), redis_sync, invoke=invoke, steadily=at_once),
+            invoke,
+            lanes=Lanes(redis_sync, engine="e", seed="s"),
+            pace=Pace(concurrency=100),
             aside=Aside(redis_sync, keep=60),
             reference=Reference(redis_sync),
             patience=Patience(log=structlog.get_logger()),

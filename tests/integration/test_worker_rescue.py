@@ -11,6 +11,7 @@ from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, status
 from workers.aside import Aside
 from workers.lanes import Lanes
+from workers.pace import Pace
 from workers.rescuer import Rescuer
 from workers.sweeper import STRANDED, Sweeper
 from workers.watch import Death
@@ -23,42 +24,42 @@ def _rescuer(client: redis.Redis) -> Rescuer:
     return Rescuer(client, Aside(client, keep=60), keep=60, log=structlog.get_logger())
 
 
-def _taken(client: redis.Redis, engine: str = "e") -> str:
-    """A job in the hands of an engine that has not started it."""
+def _started(client: redis.Redis, engine: str = "e") -> str:
+    """A job in the hands of an engine."""
     envelope = make_envelope(lane=LANE)
     enqueue(client, envelope)
     client.hset(keys.ENGINES, engine, 5)
-    taken = Lanes(client, engine=engine, pinned=(LANE,)).take()
-    assert taken is not None
-    assert taken.job_id == envelope.id
+    assert _take(client, engine, take="t") == [envelope.id]
     return envelope.id
 
 
-def _started(client: redis.Redis, engine: str = "e") -> str:
-    job_id = _taken(client, engine)
-    client.lrem(keys.intermediate(LANE), 1, job_id)
-    client.hset(keys.job(job_id), "status", "started")
-    client.zadd(keys.running(LANE), {f"{job_id}:x": NOW + 240})
-    client.zadd(f"rq:executions:{job_id}", {"x": NOW + 300})
-    client.hset(f"rq:execution:{job_id}:x", "worker_name", engine)
-    return job_id
+def _take(client: redis.Redis, engine: str, *, take: str, have: int = 0) -> list[str]:
+    lanes = Lanes(client, engine=engine, seed=take, pinned=(LANE,))
+    return [job.job_id for job in lanes.take(Pace(concurrency=100), have=have, most=10).jobs]
 
 
 DEATH = Death("e", "5", "signal SIGKILL")
 
 
-@pytest.mark.parametrize("bring", [_taken, _started])
-def test_a_dead_engines_job_goes_to_the_front_of_its_lane(redis_sync: redis.Redis, bring: object) -> None:
-    assert callable(bring)
-    job_id = bring(redis_sync)
+def _stranded(client: redis.Redis) -> str:
+    """A job that a stock worker has taken and not started."""
+    envelope = make_envelope(lane=LANE)
+    enqueue(client, envelope)
+    client.lmove(keys.queue(LANE), keys.intermediate(LANE), "LEFT", "RIGHT")
+    return envelope.id
+
+
+def test_a_dead_engines_job_goes_to_the_front_of_its_lane(redis_sync: redis.Redis) -> None:
+    job_id = _started(redis_sync)
     enqueue(redis_sync, make_envelope(lane=LANE))
     for _ in range(2):  # the second time nothing is left to do
         _rescuer(redis_sync).see_to(DEATH, NOW)
         assert redis_sync.lpos(keys.queue(LANE), job_id) == 0
         assert redis_sync.llen(keys.queue(LANE)) == 2
         assert status(redis_sync, job_id) == "queued"
-        left = [keys.running(LANE), keys.intermediate(LANE), f"rq:execution:{job_id}:x", keys.HANDS, keys.ENGINES]
+        left = [keys.running(LANE), keys.intermediate(LANE), keys.hands("e"), keys.ENGINES]
         assert not redis_sync.exists(*left)
+        assert not redis_sync.keys("rq:execution*")
 
 
 def test_an_engine_that_beats_after_all_keeps_its_job(redis_sync: redis.Redis) -> None:
@@ -67,7 +68,7 @@ def test_an_engine_that_beats_after_all_keeps_its_job(redis_sync: redis.Redis) -
     _rescuer(redis_sync).see_to(DEATH, NOW)
     assert status(redis_sync, job_id) == "started"
     assert redis_sync.hget(keys.ENGINES, "e") == b"6"
-    assert redis_sync.hexists(keys.HANDS, "e")
+    assert redis_sync.hexists(keys.hands("e"), job_id)
 
 
 @pytest.mark.parametrize("end", ["finished", "failed", "scheduled", "queued"])
@@ -80,31 +81,36 @@ def test_a_job_that_came_to_an_end_meanwhile_is_not_run_again(redis_sync: redis.
 
 
 def test_a_job_that_another_engine_has_by_now_stays_there(redis_sync: redis.Redis) -> None:
-    job_id = _taken(redis_sync)
+    job_id = _started(redis_sync)
     redis_sync.hset(keys.job(job_id), "worker_name", "another")
     _rescuer(redis_sync).see_to(DEATH, NOW)
-    assert redis_sync.lrange(keys.intermediate(LANE), 0, -1) == [job_id.encode()]
-    assert not redis_sync.exists(keys.queue(LANE))
+    assert status(redis_sync, job_id) == "started"
+    assert not redis_sync.exists(keys.queue(LANE), keys.hands("e"))
 
 
 def test_a_job_without_a_hash_ends_its_engines_burial_not(redis_sync: redis.Redis) -> None:
-    redis_sync.delete(keys.job(_taken(redis_sync)))
+    redis_sync.delete(keys.job(_started(redis_sync)))
     _rescuer(redis_sync).see_to(DEATH, NOW)
-    assert not redis_sync.exists(keys.intermediate(LANE), keys.queue(LANE), keys.HANDS, keys.ENGINES)
+    assert not redis_sync.exists(keys.queue(LANE), keys.hands("e"), keys.ENGINES)
 
 
 def test_a_take_whose_reply_was_lost_brings_the_same_job_again(redis_sync: redis.Redis) -> None:
-    job_id = _taken(redis_sync)
+    job_id = _started(redis_sync)
     enqueue(redis_sync, make_envelope(lane=LANE))
-    again = Lanes(redis_sync, engine="e", pinned=(LANE,)).take()
-    assert again is not None
-    assert again.job_id == job_id
+    assert _take(redis_sync, "e", take="t") == [job_id]
     assert redis_sync.llen(keys.queue(LANE)) == 1
+
+
+def test_the_next_take_of_an_engine_that_has_jobs_brings_others(redis_sync: redis.Redis) -> None:
+    _started(redis_sync)
+    other = make_envelope(lane=LANE)
+    enqueue(redis_sync, other)
+    assert _take(redis_sync, "e", take="u", have=1) == [other.id]
 
 
 def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
-    redis_sync.delete(keys.HANDS, keys.ENGINES)  # a stock worker has neither
+    redis_sync.delete(keys.hands("e"), keys.ENGINES)  # a stock worker has neither
     sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60), clock=lambda: 100.0)
     sweeper.sweep(NOW)
     assert status(redis_sync, job_id) == "started"
@@ -123,7 +129,7 @@ def test_a_job_of_an_engine_that_lives_is_never_overdue_however_the_clock_is_set
 
 def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
-    redis_sync.delete(keys.HANDS, keys.ENGINES)
+    redis_sync.delete(keys.hands("e"), keys.ENGINES)
     redis_sync.zadd(keys.running(LANE), {b"\xff:\xff": 1, "no colon": 1})
     redis_sync.rpush(keys.intermediate(LANE), b"\xff", "a.b:c")
     Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW + 241)
@@ -131,8 +137,7 @@ def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis)
 
 
 def test_a_job_that_a_stranger_took_and_never_started_runs_again(redis_sync: redis.Redis) -> None:
-    job_id = _taken(redis_sync)
-    redis_sync.delete(keys.HANDS, keys.ENGINES)
+    job_id = _stranded(redis_sync)
     now = [100.0]
     sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60), clock=lambda: now[0])
     sweeper.sweep(NOW)

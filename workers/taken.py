@@ -1,0 +1,60 @@
+"""A job in an engine's hands."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+from shared.job import FUNCTION
+from workers.marks import Mark, read_marks
+from workers.replies import text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A job that Redis shows as running in this engine."""
+
+    lane: str
+    job_id: str
+    execution_id: str
+    data: bytes
+    """As RQ has written it."""
+    timeout: float
+    """Seconds; 0 where the job says nothing, or that it may take for ever."""
+    result_ttl: int
+    """Seconds for which the finished job stays; 0 where that is not for us to tell."""
+    marks: Mapping[str, Mark]
+    at: float
+    """Monotonic seconds."""
+
+    @classmethod
+    def of(cls, lane: str, row: list[Any], *, at: float) -> Self:
+        """Read what ``take.lua`` gave, after the lane's position."""
+        job_id, execution_id, data, timeout, result_ttl, marks = row
+        return cls(
+            lane=lane,
+            job_id=text(job_id),
+            execution_id=text(execution_id),
+            data=data or b"",
+            timeout=_whole(timeout),
+            result_ttl=_whole(result_ttl),
+            marks=read_marks(dict(zip(marks[::2], marks[1::2], strict=True))) if marks else {},
+            at=at,
+        )
+
+    def envelope_text(self) -> str | None:
+        """The envelope; None for anything but a plain call of our one function, which RQ itself must judge."""
+        try:
+            data = self.data if self.data.startswith(b"[") else zlib.decompress(self.data)
+            match orjson.loads(data):
+                case [str(name), None, [str(envelope)], dict(named)] if name == FUNCTION and not named:
+                    return envelope
+        except (ValueError, zlib.error):
+            pass
+        return None
+
+
+def _whole(written: bytes | None) -> int:
+    return int(written) if written and written.isdigit() else 0
