@@ -17,7 +17,7 @@
 local function write(...)
   local done = redis.pcall(...)
   if type(done) == 'table' and done.err and string.sub(done.err, 1, 9) ~= 'WRONGTYPE' then
-    error(done.err)
+    redis.call(...) -- raises it as it is
   end
 end
 

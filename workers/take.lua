@@ -80,13 +80,11 @@ local function start(position, id, timeout)
     seconds = tonumber(ARGV[8])
   end
   seconds = math.floor(seconds) + GRACE
-  local refused = redis.pcall('ZADD', 'rq:executions:' .. id, now + seconds + GRACE, execution)
-  if type(refused) == 'table' and refused.err then
-    if string.sub(refused.err, 1, 9) == 'WRONGTYPE' then
-      return 'its executions are of another type'
-    end
-    error(refused.err)
+  local kind = redis.call('TYPE', 'rq:executions:' .. id).ok
+  if kind ~= 'none' and kind ~= 'zset' then
+    return 'its executions are of another type'
   end
+  redis.call('ZADD', 'rq:executions:' .. id, now + seconds + GRACE, execution)
   redis.call('EXPIRE', 'rq:executions:' .. id, seconds + GRACE)
   local key = 'rq:execution:' .. composite
   redis.call('DEL', key)

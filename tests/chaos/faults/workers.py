@@ -7,6 +7,7 @@ from tests.chaos.fault import Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
 from tests.support.waiting import wait_until
+from workers.pace import MOST
 
 
 def _kill_engine(world: World, load: Load) -> None:
@@ -37,8 +38,8 @@ def _let_them_die(world: World, load: Load) -> None:
     wait_until(world.engines, timeout=30)
 
 
-#: Events of one engine that may run again when it is killed: those that it had in hand.
-_IN_HAND = 3
+#: Events that may run again when an engine is killed three times: those whose end was not written yet.
+_IN_HAND = 3 * MOST
 
 FAULTS = (
     Fault(
