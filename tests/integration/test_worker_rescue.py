@@ -34,7 +34,7 @@ def _started(client: redis.Redis, engine: str = "e") -> str:
 
 
 def _take(client: redis.Redis, engine: str, *, take: str, have: int = 0) -> list[str]:
-    lanes = Lanes(client, engine=engine, seed=take, pinned=(LANE,))
+    lanes = Lanes(client, engine=engine, seed=take, pinned=(LANE,), wall=lambda: NOW)
     return [job.job_id for job in lanes.take(Pace(concurrency=100), have=have, most=10).jobs]
 
 

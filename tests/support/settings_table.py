@@ -14,6 +14,7 @@ _UNITS = {
     "callbacks": ("_records",),
     "callbacks/s": ("_rate",),
     "connections": ("_connections",),
+    "events": ("_concurrency",),
     "share": ("_water",),
 }
 _LONGER = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
