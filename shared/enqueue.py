@@ -1,4 +1,4 @@
-"""Write events to the queue: one script call an event, one round trip a batch, each event once."""
+"""Write events to the queue: one script call and one round trip a batch, each event once."""
 
 from collections.abc import Sequence
 from hashlib import sha1
@@ -12,12 +12,12 @@ from shared import keys
 from shared.dedupe import period, place
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
-from shared.job import JobOptions, job_fields
+from shared.job import JobOptions, job_data, rq_time, shared_fields
 from shared.redis_client import FAILURES
 
 _SCRIPT: Final = files("shared").joinpath("enqueue.lua").read_text()
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
-_KEY_COUNT: Final = 5
+_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL)
 
 Written = bool | QueueUnavailable
 """What became of one event: True queued, False seen before, or why it could not be written."""
@@ -28,8 +28,11 @@ class Enqueuer:
 
     def __init__(self, redis: Redis, options: JobOptions, *, dedupe_seconds: int) -> None:
         self._redis = redis
-        self._options = options
-        self._period = period(dedupe_seconds)
+        pairs = shared_fields(options).items()
+        seconds = period(dedupe_seconds)
+        self._head: list[Any] = [keys.seen_prefix(seconds), seconds, keys.BELL_LIMIT, keys.job(""), keys.queue("")]
+        self._head.append(keys.LANE_PREFIX)
+        self._shared: list[Any] = [len(pairs), *(part for pair in pairs for part in pair)]
 
     async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[Written]:
         """Write a batch in one round trip; one result an envelope, in order.
@@ -44,9 +47,8 @@ class Enqueuer:
         Raises:
             QueueUnavailable: Redis did not answer; any part of the batch may or may not have been written.
         """
-        calls = [self._call(envelope, now) for envelope in envelopes]
         try:
-            results = await self._run(calls)
+            results = await self._run(self._arguments(envelopes, now))
         except FAILURES as error:
             raise QueueUnavailable(f"Redis did not confirm the write: {error}") from error
         return [_written(result) for result in results]
@@ -62,39 +64,21 @@ class Enqueuer:
         except FAILURES as error:
             raise QueueUnavailable(f"Redis did not take the script: {error}") from error
 
-    def _call(self, envelope: Envelope, now: float) -> tuple[Any, ...]:
-        queue = keys.queue(envelope.lane)
-        pairs = [part for pair in job_fields(envelope, self._options, now=now).items() for part in pair]
-        return (
-            keys.job(envelope.id),
-            queue,
-            keys.RQ_QUEUES,
-            keys.LANES,
-            keys.BELL,
-            keys.seen_prefix(self._period),
-            *place(envelope.id),
-            self._period,
-            envelope.id,
-            envelope.lane,
-            keys.BELL_LIMIT,
-            *pairs,
-        )
+    def _arguments(self, envelopes: Sequence[Envelope], now: float) -> list[Any]:
+        arguments = [*self._head, rq_time(now), *self._shared]
+        for envelope in envelopes:
+            event_id = envelope.id
+            arguments += (event_id, envelope.lane, *place(event_id), job_data(envelope), envelope.family)
+        return arguments
 
-    async def _run(self, calls: list[tuple[Any, ...]]) -> list[Any]:
-        results = await self._pipeline(calls)
-        forgotten = [index for index, result in enumerate(results) if isinstance(result, NoScriptError)]
-        if forgotten:  # the server is new, restarted or was failed over to
+    async def _run(self, arguments: list[Any]) -> list[Any]:
+        results: list[Any]
+        try:
+            results = await self._redis.evalsha(_SHA, len(_KEYS), *_KEYS, *arguments)
+        except NoScriptError:  # the server is new, restarted or was failed over to
             await self._redis.script_load(_SCRIPT)
-            again = await self._pipeline([calls[index] for index in forgotten])
-            for index, result in zip(forgotten, again, strict=True):
-                results[index] = result
+            results = await self._redis.evalsha(_SHA, len(_KEYS), *_KEYS, *arguments)
         return results
-
-    async def _pipeline(self, calls: list[tuple[Any, ...]]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.evalsha(_SHA, _KEY_COUNT, *call)
-            return await pipeline.execute(raise_on_error=False)
 
 
 def _written(result: Any) -> Written:

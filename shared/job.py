@@ -52,18 +52,27 @@ def job_fields(envelope: Envelope, options: JobOptions, *, now: float) -> dict[s
     return {
         "status": "queued",
         "origin": LANE_PREFIX + envelope.lane,
-        "data": orjson.dumps([FUNCTION, None, [envelope.encode()], {}]),
+        "data": job_data(envelope),
         "description": envelope.family,  # RQ's default would print the arguments: a person's number and text
         "created_at": time,
         "enqueued_at": time,
-        "timeout": options.timeout,
-        "result_ttl": options.result_ttl,
-        "failure_ttl": options.failure_ttl,
-        **_retries(options.retry_intervals),
+        **shared_fields(options),
     }
 
 
-def _retries(intervals: tuple[int, ...]) -> dict[str, str | bytes | int]:
-    if not intervals:
-        return {}
-    return {"retries_left": len(intervals), "retry_intervals": orjson.dumps(intervals)}
+def job_data(envelope: Envelope) -> bytes:
+    """The call that RQ is to make, in its JSON serialization."""
+    return orjson.dumps([FUNCTION, None, [envelope.encode()], {}])
+
+
+def shared_fields(options: JobOptions) -> dict[str, str | bytes | int]:
+    """The fields of a job hash that all jobs have in common."""
+    fields: dict[str, str | bytes | int] = {
+        "timeout": options.timeout,
+        "result_ttl": options.result_ttl,
+        "failure_ttl": options.failure_ttl,
+    }
+    if options.retry_intervals:
+        fields["retries_left"] = len(options.retry_intervals)
+        fields["retry_intervals"] = orjson.dumps(options.retry_intervals)
+    return fields
