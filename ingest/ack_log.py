@@ -53,10 +53,11 @@ class Acknowledgement:
 
 
 class AckLog:
-    """Writes acknowledgements down."""
+    """Writes acknowledgements down: their lines to ``lines``, a fault of ours to ``log``."""
 
-    def __init__(self, log: Log, metrics: IngestMetrics) -> None:
+    def __init__(self, log: Log, metrics: IngestMetrics, *, lines: Log | None = None) -> None:
         self._log = log
+        self._lines = lines or log
         self._metrics = metrics
 
     def failed(self) -> None:
@@ -68,14 +69,22 @@ class AckLog:
         lag = _lag(ack)
         skew = ack.verification.skew if ack.verification else None
         self._measure(ack, lag, skew)
-        say = self._log.warning if ack.verdict in ALARMING else self._log.info
+        say = self._lines.warning if ack.verdict in ALARMING else self._lines.info
+        found, event = ack.verification, ack.envelope
+        family = found.family if found else None
+        # What a callback that nobody vouches for says about itself may hold a person's number anywhere.
         say(
             "callback.received",
-            **_event_fields(ack),
+            event_id=event.id if event else None,
+            family=family.value if family else None,
+            application=event.application_id if event else None,
+            lane=event.lane if event else None,
+            message_id=event.message_id if event else None,
             verdict=ack.verdict.value,
             reason=ack.reason,
-            **_account_fields(ack.verification),
-            secret=ack.verification and ack.verification.secret,
+            account=found.account if found else None,
+            **({} if found is None or found.account else _claim(found)),
+            secret=found.secret if found else None,
             http_status=ack.status,
             ack_ms=round(ack.seconds * 1000, 2),
             body_bytes=ack.body_bytes,
@@ -95,25 +104,10 @@ class AckLog:
             self._metrics.clock_skew_seconds.observe(skew)
 
 
-def _event_fields(ack: Acknowledgement) -> dict[str, Any]:
-    """What a verified callback says about itself; what nobody vouches for may hold a person's number anywhere."""
-    family = ack.verification.family if ack.verification else None
-    event = ack.envelope
-    return {
-        "event_id": event and event.id,
-        "family": family and family.value,
-        "application": event and event.application_id,
-        "lane": event and event.lane,
-        "message_id": event and event.message_id,
-    }
-
-
-def _account_fields(verification: Verification | None) -> dict[str, str | None]:
-    if verification is None:
-        return {"account": None}
-    if verification.account or not verification.claimed_account:
-        return {"account": verification.account}
-    return {"account": None, "claimed_account": plain_text(verification.claimed_account[:CLAIM_LIMIT])}
+def _claim(found: Verification) -> dict[str, str | None]:
+    """The account that an unconfirmed callback names, if it names one."""
+    claimed = found.claimed_account
+    return {"claimed_account": plain_text(claimed[:CLAIM_LIMIT])} if claimed else {}
 
 
 def _lag(ack: Acknowledgement) -> float | None:

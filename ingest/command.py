@@ -16,10 +16,9 @@ from ingest.processes import run_processes
 from ingest.server import IngestServer
 from ingest.start import check_accounts, check_redis
 from shared import log
-from shared.accounts import Accounts
 from shared.accounts_file import load_accounts
 from shared.parent_death import die_with_parent
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 
 
 @click.command()
@@ -35,7 +34,7 @@ def command(processes: int, *, member: bool) -> None:
     """Answer Nexmo's callbacks and queue the events."""
     die_with_parent()
     settings = load_settings(os.environ)
-    log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    sink = log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     logger = structlog.get_logger().bind()
     accounts = load_accounts(settings)
     if not member:  # of a member, its supervisor has looked
@@ -44,12 +43,16 @@ def command(processes: int, *, member: bool) -> None:
     if processes > 1:
         sys.exit(run_processes(settings, processes, log=logger))
     shared_folder = Path(os.environ[SHARED_FOLDER]) if member else None
-    uvloop.run(_serve(settings, accounts, logger, shared_folder))
+    server = IngestServer(settings, accounts, log=logger, lines=log.wide_lines(), shared_folder=shared_folder)
+    try:
+        uvloop.run(_serve(server, logger, sink))
+    finally:
+        sink.scatter()
 
 
-async def _serve(settings: Settings, accounts: Accounts, logger: Any, shared_folder: Path | None) -> None:
-    server = IngestServer(settings, accounts, log=logger, shared_folder=shared_folder)
+async def _serve(server: IngestServer, logger: Any, sink: log.Sink) -> None:
     stop = _stop_signal()
+    sink.gather(asyncio.get_running_loop().call_soon)
     await server.start()
     await stop.wait()
     logger.info("ingest.stopping")

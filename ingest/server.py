@@ -47,14 +47,24 @@ class IngestServer:
         settings: Limits, addresses, policy.
         accounts: Whose callbacks are genuine.
         log: A structlog logger.
+        lines: A logger for the line of each callback, if that is another one.
         shared_folder: Where a group of processes keeps its counts. Given, this process is one of the group and shares
             its ports with the others (``SO_REUSEPORT``).
     """
 
-    def __init__(self, settings: Settings, accounts: Accounts, *, log: Log, shared_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        log: Log,
+        lines: Log | None = None,
+        shared_folder: Path | None = None,
+    ) -> None:
         self._settings = settings
         self._accounts = accounts
         self._log = log
+        self._lines = lines
         self._shared_folder = shared_folder
         self._cleanup = AsyncExitStack()
         self.addresses: dict[str, Address] = {}
@@ -132,7 +142,7 @@ class IngestServer:
             sink=durability.sink,
             siding=self._parking(),
             policy=settings.policy,
-            ack_log=AckLog(self._log, metrics),
+            ack_log=AckLog(self._log, metrics, lines=self._lines),
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
