@@ -1,12 +1,13 @@
 """What the HTTP side hands to the core, and what it gets back."""
 
-from dataclasses import dataclass
+from functools import cache
 
 from shared.nexmo.callback import Callback
 from shared.policy import Policy, Verdict, ruling
+from shared.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrival:
     """A callback with the headers that are kept as evidence only."""
 
@@ -16,7 +17,7 @@ class Arrival:
     """W3C ``traceparent``, if it had one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What the sender hears."""
 
@@ -32,6 +33,7 @@ class Answer:
 _PUBLIC_NAMES = {Verdict.UNSIGNED_AGAIN: Verdict.UNSIGNED.value}
 
 
+@cache
 def answer(verdict: Verdict, policy: Policy) -> Answer:
     """What ``verdict`` says to the sender under ``policy``."""
     row = ruling(verdict, policy)

@@ -5,18 +5,18 @@ The raw body survives every hop byte for byte: as text where it is UTF-8, as bas
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Any, Final, Self, get_args
 
 import orjson
 
 from shared.errors import EnvelopeError
 from shared.nexmo.reading import Encoding
+from shared.record import field_names, named_record
 
 VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_record
 class Envelope:
     """One verified callback on its way from ingest to a worker."""
 
@@ -69,7 +69,7 @@ class Envelope:
         return cls(**_fields_v1(fields))
 
 
-_PLAIN_FIELDS: Final = tuple(name for name in Envelope.__slots__ if name != "body")
+_PLAIN_FIELDS: Final = tuple(name for name in field_names(Envelope) if name != "body")
 
 #: Unix seconds of the year 10000, which Python cannot date.
 _END_OF_TIME: Final = 253_402_300_800

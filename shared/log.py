@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Container, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import get_ident
@@ -59,17 +59,36 @@ def configure(
     return sink
 
 
-def wide_lines() -> Any:
-    """A logger for lines of which there is one a callback or event: the same lines for a quarter of the cost.
+class WideLines:
+    """What writes lines of which there is one a callback or event: the same lines as of any logger, in one step.
 
-    What they hold is the caller's promise: no secret, no number, no person's words. In another form than JSON it is
-    like any other.
+    What they hold is the caller's promise: no secret, no number, no person's words.
     """
+
+    def __init__(self, sink: "Sink", *, shown: Container[str]) -> None:
+        self._sink = sink
+        self._shown = shown
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        """The ordinary."""
+        if "info" in self._shown:
+            self._sink.msg(_wide_line("info", event, fields))
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        """What somebody should look at."""
+        if "warning" in self._shown:
+            self._sink.msg(_wide_line("warning", event, fields))
+
+
+def wide_lines() -> Any:
+    """``WideLines`` where lines are JSON; else, and where a test listens, a logger like any other."""
     config = structlog.get_config()
+    logger = structlog.get_logger().bind()
     if config["processors"][-1:] != _JSON:
-        return structlog.get_logger().bind()
-    wrapper = config["wrapper_class"]
-    return structlog.wrap_logger(config["logger_factory"](), processors=[_wide_line], wrapper_class=wrapper).bind()
+        return logger
+    levels = {"info": logging.INFO, "warning": logging.WARNING}
+    shown = {name for name, level in levels.items() if logger.is_enabled_for(level)}
+    return WideLines(config["logger_factory"](), shown=shown)
 
 
 def _common(*, personal: bool) -> list[Processor]:
@@ -168,14 +187,13 @@ def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str
         return json.dumps({str(name): value for name, value in event.items()}, default=repr, skipkeys=True)
 
 
-def _wide_line(_logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
-    """All of the steps of ``_common`` and ``_json_line`` that such a line needs."""
+def _wide_line(level: str, event: str, fields: dict[str, Any]) -> str:
     now = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-    line = {"timestamp": now, "level": name, "event": event.pop("event"), **event}
+    line = {"timestamp": now, "level": level, "event": event, **fields}
     try:
         return orjson.dumps(line).decode()
     except TypeError:
-        return _json_line(_logger, name, line)
+        return _json_line(None, level, line)
 
 
 _JSON: Final[list[Processor]] = [_json_line]

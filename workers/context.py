@@ -1,13 +1,14 @@
 """What a handler is told besides the event."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from shared.record import named_record
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_record
 class Context:
     """The second argument of a handler that takes two."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.nexmo.event import Event
+from shared.record import record
 from workers.context import Context
 from workers.handler import Handler
 from workers.marks import Mark, State
@@ -26,7 +27,7 @@ class Invoke(Protocol):
         """Return when the attempt has succeeded."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """A handler that is to be called now."""
 

@@ -1,7 +1,6 @@
 """Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import orjson
 from redis import Redis
 
 from shared import keys
+from shared.record import record
 from workers.replies import text
 
 
@@ -21,7 +21,7 @@ class State(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """One handler's state, and what its next attempt must know."""
 

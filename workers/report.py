@@ -2,10 +2,10 @@
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from shared.record import named_record
 from workers.marks import Mark, State
 from workers.replies import printable
 
@@ -29,7 +29,7 @@ class HandlersFailed(Exception):  # noqa: N818 - what RQ shows of the job, read 
     """Not every handler of the event is finished: the job is retried, or has become a dead letter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_record
 class Report:
     """All handlers that want the event, after the pass."""
 

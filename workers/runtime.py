@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from redis import Redis
 
+from shared.log import wide_lines
 from shared.settings import Settings
 from workers.dispatch import Clock, Dispatcher, Invoke
 from workers.loader import load
@@ -52,5 +53,5 @@ def build_processor(
         job_timeout=settings.job_timeout,
         clock=clock,
         steadily=steadily,
-        log=structlog.get_logger("workers"),
+        log=wide_lines(),
     )

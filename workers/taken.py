@@ -2,17 +2,17 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
 
 from shared.job import FUNCTION
+from shared.record import named_record
 from workers.marks import Mark, read_marks
 from workers.replies import text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_record
 class Taken:
     """A job that Redis shows as running in this engine."""
 

@@ -1,10 +1,11 @@
 """The HTTP request as it arrived, and the four families it may belong to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from shared.record import record
 
 
 class Family(StrEnum):
@@ -41,7 +42,7 @@ _LETTERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Callback:
     """One HTTP request from the provider, before anybody believes it.
 

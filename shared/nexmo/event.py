@@ -1,12 +1,13 @@
 """What a handler sees: one event, the same shape for every API version, channel and transport."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.record import field_names, named_record, record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class EventError:
     """Why a message failed, as the provider put it."""
 
@@ -22,7 +23,7 @@ class EventError:
     """Trace id to give to Vonage's support (v1 only)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Price:
     """What the message cost."""
 
@@ -32,7 +33,7 @@ class Price:
     """ISO 4217, ``EUR`` where the provider names none (the SMS API bills in euro)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_record
 class Event:
     """One event, normalised over Messages v1, Messages v0.1 and the SMS API.
 
@@ -84,7 +85,7 @@ class Event:
 
         What UTF-8 cannot hold (undecodable bytes, lone surrogates) becomes U+FFFD, so that the JSON text is valid.
         """
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in field_names(type(self))}
         return {name: _plain(value) for name, value in fields.items()}
 
     def as_json(self) -> str:
@@ -111,7 +112,7 @@ def _plain_of_event(value: Any) -> Any:
         case bytes():
             return value.decode("utf-8", "replace")
         case EventError() | Price():
-            return {name: _plain(getattr(value, name)) for name in value.__slots__}
+            return {name: _plain(getattr(value, name)) for name in field_names(type(value))}
         case _:
             return value
 

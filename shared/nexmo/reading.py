@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
@@ -11,6 +10,7 @@ import orjson
 
 from shared.nexmo.callback import Callback
 from shared.nexmo.values import scalar
+from shared.record import record
 
 Encoding = Literal["json", "form", "query"]
 
@@ -31,7 +31,7 @@ _DIGITS_AS_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 19
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """What a request says, before anybody believes it."""
 
@@ -62,6 +62,8 @@ def encoding_of(callback: Callback) -> Encoding:
     """Where the fields are. Of a missing content type (captured by SDK-php) or an odd one, the body decides."""
     if not callback.body:
         return "query"
+    if callback.content_type == "application/json":
+        return "json"
     media_type = callback.content_type.partition(";")[0].strip().lower()
     if media_type.endswith("json") or (media_type != _FORM and _OPENS_AN_OBJECT(callback.body)):
         return "json"

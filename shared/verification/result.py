@@ -1,13 +1,12 @@
 """What verification found out about one callback."""
 
-from dataclasses import dataclass
-
 from shared.nexmo.callback import Family
 from shared.nexmo.reading import Reading
 from shared.policy import Verdict
+from shared.record import named_record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named_record
 class Verification:
     """The verdict and the evidence for it."""
 
