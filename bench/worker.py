@@ -18,15 +18,15 @@ from shared.enqueue import Enqueuer
 from shared.envelope import Envelope
 from shared.job import JobOptions
 
-_LANE = "bench"
+LANE = "bench"
 _OPTIONS = JobOptions(timeout=180, result_ttl=300, failure_ttl=3600, retry_intervals=(5, 30))
 
 
 def rates(rounds: int, *, count: int) -> dict[str, list[float]]:
     """Jobs a second, ``rounds`` times in turn: ours, stock."""
-    ours = [sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", _LANE]
+    ours = [sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", LANE]
     stock = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--quiet", "--serializer", "json"]
-    stock += ["--worker-class", "rq.worker.SimpleWorker", keys.queue_name(_LANE)]
+    stock += ["--worker-class", "rq.worker.SimpleWorker", keys.queue_name(LANE)]
     measured: dict[str, list[float]] = {"ackfirst": [], "stock": []}
     for _ in range(rounds):
         measured["ackfirst"].append(_rate(ours, count))
@@ -37,7 +37,7 @@ def rates(rounds: int, *, count: int) -> dict[str, list[float]]:
 def _rate(command: list[str], count: int) -> float:
     """Jobs a second between the first and the last finished job, as Redis sees them: start-up does not count."""
     with servers.redis() as url, redis.Redis.from_url(url) as client, tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_fill(url, count))
+        asyncio.run(fill(url, count))
         env = {**os.environ, "ACKFIRST_REDIS_URL": url, "ACKFIRST_DATA_DIR": folder, "RQ_REDIS_URL": url}
         env |= {"ACKFIRST_HANDLERS": "bench.handlers", "ACKFIRST_LOG_LEVEL": "warning"}
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -45,7 +45,7 @@ def _rate(command: list[str], count: int) -> float:
 
 
 def _watch(client: redis.Redis, process: subprocess.Popen[bytes], count: int) -> float:
-    finished_key = f"rq:finished:{keys.queue_name(_LANE)}"
+    finished_key = f"rq:finished:{keys.queue_name(LANE)}"
     while not (first := client.zcard(finished_key)):
         if process.poll() is not None:
             raise SystemExit("the worker ended before its first job")
@@ -60,7 +60,8 @@ def _watch(client: redis.Redis, process: subprocess.Popen[bytes], count: int) ->
     return (count - first) / seconds
 
 
-async def _fill(url: str, count: int) -> None:
+async def fill(url: str, count: int) -> None:
+    """Queue ``count`` events, as ingest does."""
     async with redis.asyncio.from_url(url) as client:
         enqueuer = Enqueuer(client, _OPTIONS, dedupe_seconds=3600)
         envelopes = [_envelope(body) for body in callback_bodies(count)]
@@ -74,7 +75,7 @@ def _envelope(body: bytes) -> Envelope:
         family="inbound-message",
         account="k7m2p9qa",
         application_id=None,
-        lane=_LANE,
+        lane=LANE,
         message_id=None,
         received_at=time.time(),
         encoding="json",
