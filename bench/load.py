@@ -34,6 +34,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._lost = False
         self._answer: asyncio.Future[int] | None = None
         self._transport: asyncio.Transport
 
@@ -48,11 +49,14 @@ class _Connection(asyncio.Protocol):
             self._answer.set_result(int(head[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     async def ask(self, request: bytes) -> int:
         """Send one prepared request; its answer's status."""
+        if self._lost:
+            raise ConnectionResetError("the server has closed the connection")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer

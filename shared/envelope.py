@@ -44,8 +44,8 @@ class Envelope:
     """W3C ``traceparent`` of the request, if it had one."""
 
     def encode(self) -> str:
-        """JSON text of the newest version."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN_FIELDS}
+        """JSON text of the newest version; what is None is left out, which a reader takes for None."""
+        fields: dict[str, Any] = {name: value for name in _PLAIN_FIELDS if (value := getattr(self, name)) is not None}
         try:
             fields["body"] = self.body.decode()
         except UnicodeDecodeError:

@@ -136,6 +136,8 @@ class EventWorker(SteadyWorker):
         taking = self._lanes.take(self._pace, have=self._flow.held, most=self._most)
         if not taking.jobs and self._rung and self._meet_lanes():  # the bell may have rung for a new lane
             taking = self._lanes.take(self._pace, have=self._flow.held, most=self._most)
+        elif taking.lanes_have_changed:  # a full lane is no reason not to look for others
+            self._meet_lanes()
         self._rung = False
         self._is_lonely = taking.is_lonely
         if taking.jobs:

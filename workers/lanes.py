@@ -28,6 +28,8 @@ class Taking:
     jobs: Sequence[Taken] = ()
     is_lonely: bool = False
     """A job waits until the engine has nothing else in its hands."""
+    lanes_have_changed: bool = False
+    """There are lanes that the engine does not know, or some are gone."""
 
 
 class Lanes:
@@ -89,6 +91,7 @@ class Lanes:
             f"rq:worker:{self.engine}",
             f"rq:worker:{self.engine}:executions",
             keys.ASIDE,
+            keys.LANES,
         ]
         head: list[str | int | float] = [self.engine, have, self._unanswered, most, BATCH]
         tail: list[str | int | float] = [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX]
@@ -97,7 +100,7 @@ class Lanes:
             tail += (lane, pace.room(lane), pace.seconds(lane))
         while True:
             now = self._wall()
-            stopped_by, *rows = self._take(keys=keys_, args=[*head, now, rq_time(now), *tail])
+            stopped_by, number, *rows = self._take(keys=keys_, args=[*head, now, rq_time(now), *tail])
             if rows or stopped_by != b"more":
                 break
         self._unanswered = None
@@ -107,7 +110,8 @@ class Lanes:
             self._turn = start + stopped_by - 1  # that lane comes first when the hands are empty
         elif rows:
             self._turn = start + rows[-1][0]
-        return Taking(jobs, is_lonely=isinstance(stopped_by, int))
+        has_changed = not self.is_pinned and number != len(self.names)
+        return Taking(jobs, is_lonely=isinstance(stopped_by, int), lanes_have_changed=has_changed)
 
     def wait(self, seconds: int) -> bool:
         """Return when a job may have come, at the latest after ``seconds``; whether the bell rang."""

@@ -3,9 +3,9 @@
 from typing import Final
 
 #: Seconds of work that an engine takes at once: what another lane's event waits at most.
-BATCH: Final = 0.03
+BATCH: Final = 0.015
 #: Most jobs of one take.
-MOST: Final = 256
+MOST: Final = 128
 #: Seconds that a job of a lane is believed to take of which nothing is known.
 UNKNOWN: Final = 0.002
 #: Seconds that a job is believed to take at the least.

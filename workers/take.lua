@@ -6,6 +6,7 @@
 -- KEYS[2n+2]    rq:worker:<engine>              hash
 -- KEYS[2n+3]    rq:worker:<engine>:executions   set of <job id>:<execution id>
 -- KEYS[2n+4]    ackfirst:aside                  stream of entries that no worker can run
+-- KEYS[2n+5]    ackfirst:lanes                  set of all lanes
 -- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in its hands   ARGV[3] name of this take, the same when it
 -- is repeated   ARGV[4] most jobs   ARGV[5] seconds of work that they may be together   ARGV[6] now, unix seconds
 -- ARGV[7] now as RQ writes times   ARGV[8] seconds for a job without a timeout   ARGV[9] field of the kills
@@ -13,8 +14,8 @@
 -- ARGV[13] characters of an entry that are kept in it   ARGV[14] seconds without a sign of life after which RQ forgets
 -- the engine   ARGV[15..] lane, most jobs of it, seconds of work of one of them
 --
--- Returns {what stopped it, job, job, …}: the position of a lane whose next job must wait until the engine's hands are
--- empty, 'more' when so much had to be set aside that others should have their turn at Redis, else ''. A job is {position of its lane
+-- Returns {what stopped it, number of all lanes, job, job, …}. What stopped it is the position of a lane whose next job must wait until the engine's hands are
+-- empty, or 'more' when so much had to be set aside that others should have their turn at Redis, else ''. A job is {position of its lane
 -- from 1, id, execution id, data, timeout, result_ttl, marks as a flat list}.
 --
 -- The id leaves its list last: a script that is refused in the middle (memory, a command) has lost nothing. A job that
@@ -23,11 +24,11 @@
 -- once. A lane whose keys are of another type has nothing to take.
 local MOST_ASIDE = 100
 local GRACE = 60
-local lanes = (#KEYS - 4) / 2
-local hands, worker, executions, stream = KEYS[#KEYS - 3], KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
+local lanes = (#KEYS - 5) / 2
+local hands, worker, executions, stream = KEYS[#KEYS - 4], KEYS[#KEYS - 3], KEYS[#KEYS - 2], KEYS[#KEYS - 1]
 local engine, have, take = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, budget, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local reply = {''}
+local reply = {'', redis.call('SCARD', KEYS[#KEYS])}
 
 local function lane_at(position)
   local first = 12 + 3 * position
@@ -53,7 +54,7 @@ if redis.call('HLEN', hands) > have then
       give(position_of[lane], held[index], execution, data, timeout, result_ttl)
     end
   end
-  if #reply > 1 then
+  if #reply > 2 then
     return reply
   end
 end
@@ -123,7 +124,7 @@ local function take_one(position)
       set_aside(position, id, reason)
     elseif fields[1] == 'finished' or redis.call('HEXISTS', hands, id) == 1 then
       redis.call('LPOP', KEYS[position]) -- its id was pushed twice, by a repeated write
-    elseif fields[5] and (have > 0 or #reply > 1) then
+    elseif fields[5] and (have > 0 or #reply > 2) then
       return 'lonely'
     else
       local execution
@@ -161,7 +162,7 @@ local function go()
       elseif came == 'taken' then
         budget = budget - lane.seconds
         lane.room = lane.room - 1
-        if #reply > most or budget <= 0 then
+        if #reply - 2 >= most or budget <= 0 then
           return reply[1]
         end
         if lane.room > 0 then

@@ -23,7 +23,7 @@ def render(*, folder: Path, socket: Path, max_memory: int) -> bytes:
         "save": b'""',
         "maxmemory": b"%d" % max_memory,
         "maxmemory-policy": b"noeviction",
-        "hash-max-listpack-value": b"1024",
+        "hash-max-listpack-value": b"2048",
         "stream-node-max-bytes": b"256",
     }
     return b"".join(b"%s %s\n" % (name.encode(), value) for name, value in directives.items())

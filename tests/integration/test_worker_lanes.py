@@ -19,7 +19,7 @@ from workers.aside import Aside
 from workers.event_worker import EventWorker
 from workers.invoke import Invoker
 from workers.lanes import Lanes
-from workers.pace import Pace
+from workers.pace import MOST, Pace
 from workers.patience import Patience, at_once
 from workers.reference import Reference
 from workers.registry import Registry
@@ -164,3 +164,19 @@ def test_a_worker_registers_again_when_redis_has_forgotten_it(redis_sync: redis.
     enqueue(redis_sync, make_envelope(lane="after"))
     wait_until(lambda: redis_sync.hget(worker.key, "queues") == b"ackfirst-after", timeout=8)
     assert redis_sync.hget(worker.key, "pid")
+
+
+def test_a_lane_that_appears_while_another_is_full_is_served_within_a_batch(
+    redis_sync: redis.Redis, redis_url: str
+) -> None:
+    order: list[str | None] = []
+
+    @on()
+    def note(event: Event) -> None:
+        if not order:
+            enqueue(redis_sync, make_envelope(lane="new", application_id="new"))
+        order.append(event.application_id)
+
+    enqueue(redis_sync, *[make_envelope(lane="full", application_id="full") for _ in range(1500)])
+    assert burst(redis_url, note) == 1501
+    assert order.index("new") < 3 * MOST
