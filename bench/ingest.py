@@ -1,28 +1,44 @@
-"""Ingest against the bare handler and against the textbook, in turns; and its ack latency at a steady rate."""
+"""Ingest against the bare handler, the textbook and its peers, in turns; and its ack latency at a steady rate."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import uvloop
 
 from bench import servers
 from bench.load import Run, closed_loop, open_loop
+from bench.peers.install import Peers
 from bench.requests import signed_requests
 
 _CONNECTIONS = 64
 
+#: Starts a server that is given Redis's URL; yields its port.
+Server = Callable[[str], AbstractContextManager[int]]
 
-def rates(rounds: int, *, count: int, textbook_count: int) -> dict[str, list[Run]]:
-    """``rounds`` times in turn: bare, ackfirst, textbook."""
-    runs: dict[str, list[Run]] = {"bare": [], "ackfirst": [], "textbook": []}
+
+def rates(rounds: int, peers: Peers | None, *, count: int) -> dict[str, list[Run]]:
+    """``rounds`` times in turn: bare, ackfirst, textbook, and the peers. Slow ones get an eighth of the callbacks."""
+    rivals: dict[str, tuple[Server, int]] = {
+        "bare": (_beside(servers.bare), count),
+        "ackfirst": (servers.ingest, count),
+        "textbook": (servers.textbook, count // 8),
+    }
+    if peers:
+        rivals["FastAPI + Celery"] = (lambda url: servers.fastapi(url, peers.python), count // 8)
+        if (node := peers.node) is not None:
+            rivals["Fastify + BullMQ"] = (lambda url: servers.fastify(url, node), count // 8)
+    runs: dict[str, list[Run]] = {name: [] for name in rivals}
     for _ in range(rounds):
-        runs["bare"].append(_one(servers.bare, count))
-        with servers.redis() as url:
-            runs["ackfirst"].append(_one(lambda url=url: servers.ingest(url), count))  # type: ignore[misc]
-        with servers.redis() as url:
-            runs["textbook"].append(_one(lambda url=url: servers.textbook(url), textbook_count))  # type: ignore[misc]
+        for name, (server, number) in rivals.items():
+            with servers.redis() as url:
+                runs[name].append(_one(partial(server, url), max(500, number)))
     return runs
+
+
+def _beside(server: Callable[[], AbstractContextManager[int]]) -> Server:
+    return lambda _url: server()
 
 
 def _one(server: Callable[[], AbstractContextManager[int]], count: int) -> Run:

@@ -35,8 +35,9 @@ def signed_requests(count: int, *, application: str = "bench") -> list[bytes]:
     return [_request(body, application) for body in callback_bodies(count)]
 
 
-def _request(body: bytes, application: str) -> bytes:
-    token = sign_token(
+def token(body: bytes, application: str) -> str:
+    """A token for ``body``."""
+    return sign_token(
         secret=SECRET.encode(),
         body=body,
         api_key=API_KEY,
@@ -44,10 +45,13 @@ def _request(body: bytes, application: str) -> bytes:
         iat=int(time.time()),
         jti=str(uuid.uuid4()),
     )
+
+
+def _request(body: bytes, application: str) -> bytes:
     head = (
         "POST /webhooks/inbound-message HTTP/1.1\r\n"
         "Host: hooks.example.com\r\n"
-        f"Authorization: Bearer {token}\r\n"
+        f"Authorization: Bearer {token(body, application)}\r\n"
         "Content-Type: application/json\r\n"
         "User-Agent: Vonage/MessagingHUB/v1.0\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"

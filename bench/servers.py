@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.peers.install import ROOT
 from bench.requests import API_KEY, SECRET
 from shared.embedded import EmbeddedServer
 from shared.free_port import free_port
@@ -38,6 +39,22 @@ def textbook(redis_url: str) -> Iterator[int]:
 
 
 @contextmanager
+def fastapi(redis_url: str, python: str) -> Iterator[int]:
+    """FastAPI and Celery; yields its port."""
+    env = {"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET, "PYTHONPATH": str(ROOT)}
+    with _serving("-m", "bench.peers.fastapi_app", env=env, program=python) as port:
+        yield port
+
+
+@contextmanager
+def fastify(redis_url: str, folder: str) -> Iterator[int]:
+    """Fastify and BullMQ; yields its port."""
+    env = {"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET}
+    with _serving(f"{folder}/fastify.mjs", env=env, program="node") as port:
+        yield port
+
+
+@contextmanager
 def ingest(redis_url: str) -> Iterator[int]:
     """Our own ingest, one process; yields its port."""
     with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
@@ -57,18 +74,18 @@ def ingest(redis_url: str) -> Iterator[int]:
 
 
 @contextmanager
-def _serving(*args: str, env: dict[str, str] | None = None) -> Iterator[int]:
+def _serving(*args: str, env: dict[str, str] | None = None, program: str = sys.executable) -> Iterator[int]:
     port = free_port()
-    with _process(*args, str(port), env=env or {}):
+    with _process(*args, str(port), env=env or {}, program=program):
         wait_for_port(port)
         yield port
 
 
 @contextmanager
-def _process(*args: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _process(*args: str, env: dict[str, str], program: str = sys.executable) -> Iterator[subprocess.Popen[bytes]]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
     process = subprocess.Popen(
-        [sys.executable, *args],
+        [program, *args],
         env={**inherited, **env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

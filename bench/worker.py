@@ -22,7 +22,7 @@ LANE = "bench"
 _OPTIONS = JobOptions(timeout=180, result_ttl=300, failure_ttl=3600, retry_intervals=(5, 30))
 
 
-def rates(rounds: int, *, count: int) -> dict[str, list[float]]:
+def rates(rounds: int, *, count: int, stock_count: int) -> dict[str, list[float]]:
     """Jobs a second, ``rounds`` times in turn: ours, stock."""
     ours = [sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", LANE]
     stock = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--quiet", "--serializer", "json"]
@@ -30,7 +30,7 @@ def rates(rounds: int, *, count: int) -> dict[str, list[float]]:
     measured: dict[str, list[float]] = {"ackfirst": [], "stock": []}
     for _ in range(rounds):
         measured["ackfirst"].append(_rate(ours, count))
-        measured["stock"].append(_rate(stock, count))
+        measured["stock"].append(_rate(stock, stock_count))
     return measured
 
 

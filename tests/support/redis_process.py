@@ -27,7 +27,7 @@ class RedisProcess:
             "appendfsync": "always",
             "save": "",
             "maxmemory-policy": "noeviction",
-            "hash-max-listpack-value": "1024",
+            "hash-max-listpack-value": "2048",
             "stream-node-max-bytes": "256",
             **options,
         }

@@ -1,0 +1,66 @@
+"""What each step of ingest costs a callback by itself: run over and over in a loop, with everything in the caches."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bench.requests import API_KEY, SECRET, callback_bodies, token
+from ingest.ack_log import AckLog, Acknowledgement
+from ingest.exposition import Exposition
+from shared import log
+from shared.accounts import Account, Accounts
+from shared.dedupe import place
+from shared.job import job_data
+from shared.nexmo.callback import Callback
+from shared.policy import Verdict
+from shared.sealing import build_envelope
+from shared.verification import Verifier
+
+
+def microseconds(rounds: int, *, count: int) -> dict[str, list[float]]:
+    """Step → microseconds a callback, of each round."""
+    accounts = Accounts([Account(api_key=API_KEY, secrets=(SECRET.encode(),))])
+    verifier, now = Verifier(accounts), time.time()
+    callbacks = [_callback(body, now) for body in callback_bodies(count)]
+    found = [verifier.verify(one, now=now) for one in callbacks]
+    pairs = list(zip(callbacks, found, strict=True))
+    envelopes = [build_envelope(one, said, accounts=accounts, trace=None) for one, said in pairs]
+    acks = [
+        Acknowledgement(Verdict.VERIFIED, "token", 700, one, said, envelope, 200, 0.001)
+        for (one, said), envelope in zip(pairs, envelopes, strict=True)
+    ]
+    with Path(os.devnull).open("w") as nowhere:
+        log.configure(format="json", level="info", stream=nowhere, libraries=False)
+        lines = AckLog(structlog.get_logger(), Exposition(lambda: None).metrics, lines=log.wide_lines())
+        steps: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
+            "verify: token, hash, signature, fields, family": (lambda one: verifier.verify(one, now=now), callbacks),
+            "envelope: identity, lane": (lambda one: build_envelope(*one, accounts=accounts, trace=None), pairs),
+            "job: the call as JSON, place of the id": (lambda one: (job_data(one), place(one.id)), envelopes),
+            "count it and write its line": (lines.write, acks),
+        }
+        measured = {name: [_time(step, values) for _ in range(rounds)] for name, (step, values) in steps.items()}
+    structlog.reset_defaults()
+    return measured
+
+
+def _time(step: Callable[[Any], object], values: Sequence[Any]) -> float:
+    began = time.perf_counter()
+    for value in values:
+        step(value)
+    return 1e6 * (time.perf_counter() - began) / len(values)
+
+
+def _callback(body: bytes, now: float) -> Callback:
+    return Callback(
+        method="POST",
+        path="/webhooks/inbound-message",
+        query="",
+        content_type="application/json",
+        authorization=f"Bearer {token(body, 'bench')}",
+        body=body,
+        received_at=now,
+    )
