@@ -17,6 +17,8 @@ import redis
 
 from shared import keys
 from shared.free_port import free_port
+from shared.spool_file import look
+from shared.spool_folder import slots, spool_folder
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli, run_cli
@@ -159,7 +161,7 @@ def test_without_an_account_it_warns_and_parks(redis_url: str, redis_sync: redis
 def test_kill_9_loses_nothing_that_was_acknowledged(redis_url: str, redis_sync: redis.Redis, tmp_path: Path) -> None:
     with running(redis_url, tmp_path) as ingest:
         acknowledged = under_load(ingest, ingest.cli.process.kill)
-    assert redis_sync.llen(keys.queue(APPLICATION)) >= acknowledged > 0
+    assert durable(redis_sync, tmp_path) >= acknowledged > 0
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -169,7 +171,13 @@ def test_sigterm_under_load_answers_what_was_read_and_loses_nothing(
     with running(redis_url, tmp_path, "--processes", processes) as ingest:
         acknowledged = under_load(ingest, lambda: ingest.cli.process.send_signal(signal.SIGTERM))
         assert ingest.cli.wait() == 0
-    assert redis_sync.llen(keys.queue(APPLICATION)) >= acknowledged > 0
+    assert durable(redis_sync, tmp_path) >= acknowledged > 0
+
+
+def durable(client: redis.Redis, folder: Path) -> int:
+    """Events in the queue, or on disk where Redis has taken longer than the ack deadline."""
+    spooled = sum(look(slot.path)[0].records for slot in slots(spool_folder(folder / ".ackfirst")))
+    return int(client.llen(keys.queue(APPLICATION))) + spooled
 
 
 def under_load(ingest: Running, act: Callable[[], object]) -> int:
