@@ -36,6 +36,9 @@ class Attempt:
     context: Context
 
 
+#: Is told each new mark.
+Remember = Callable[[str, Mark], None]
+
 #: How an attempt ended: what the handler raised, or None; and its duration in seconds.
 Ending = tuple[BaseException | None, float]
 
@@ -65,12 +68,12 @@ class Dispatcher:
         event: Event,
         handlers: Sequence[Handler],
         marks: Mapping[str, Mark],
-        remember: Callable[[str, Mark], None],
+        remember: Remember,
         *,
         budget: float,
     ) -> Report:
         """Run what is due, one after the other, and say how every handler now stands; arguments as of ``steps``."""
-        return self.drive(self.steps(event, handlers, marks, remember, budget=budget))
+        return self.drive(self.steps(event, handlers, marks, sparing(handlers, remember), budget=budget))
 
     def drive(self, pass_: Pass) -> Report:
         """Make the attempts that a pass asks for.
@@ -101,7 +104,7 @@ class Dispatcher:
         event: Event,
         handlers: Sequence[Handler],
         marks: Mapping[str, Mark],
-        remember: Callable[[str, Mark], None],
+        remember: Remember,
         *,
         budget: float,
     ) -> Pass:
@@ -111,12 +114,11 @@ class Dispatcher:
             event: For the handlers.
             handlers: All that want the event.
             marks: What is known of earlier passes.
-            remember: Called with each new mark before the next handler starts; not for the success of an only handler,
-                which ends the job at once.
+            remember: Called with each new mark before the next handler starts.
             budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
                 pass, except the first.
         """
-        pass_ = _Marking(marks, remember if len(handlers) > 1 else _only(State.RETRY, remember))
+        pass_ = _Marking(marks, remember)
         end = self._clock.steady() + budget
         for handler in handlers:
             if not self._is_due(marks.get(handler.name)):
@@ -164,10 +166,17 @@ class Dispatcher:
         )
 
 
+def sparing(handlers: Sequence[Handler], remember: Remember) -> Remember:
+    """The same, but for the success of an only handler, where that ends the job at once."""
+    if len(handlers) > 1:
+        return remember
+    return lambda handler, mark: remember(handler, mark) if mark.state is State.RETRY else None
+
+
 class _Marking:
     """What is known while one pass runs."""
 
-    def __init__(self, before: Mapping[str, Mark], remember: Callable[[str, Mark], None]) -> None:
+    def __init__(self, before: Mapping[str, Mark], remember: Remember) -> None:
         self.after: dict[str, Mark | None] = {}
         self.errors: dict[str, BaseException] = {}
         self.seconds: dict[str, float] = {}
@@ -188,10 +197,6 @@ class _Marking:
     def record(self, handler: Handler, mark: Mark) -> None:
         self._remember(handler.name, mark)
         self.after[handler.name] = mark
-
-
-def _only(state: State, remember: Callable[[str, Mark], None]) -> Callable[[str, Mark], None]:
-    return lambda handler, mark: remember(handler, mark) if mark.state is state else None
 
 
 def _tell(log: "FilteringBoundLogger", mark: Mark, error: BaseException) -> None:

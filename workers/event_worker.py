@@ -21,6 +21,8 @@ from workers.dispatch import Invoke
 from workers.event_job import EventJob
 from workers.flow import Call, Flow
 from workers.hands import Hands
+from workers.holding import Holding
+from workers.journal import Journal
 from workers.lanes import Lanes
 from workers.pace import MOST, Pace
 from workers.patience import OUTAGES, Patience
@@ -71,10 +73,10 @@ class EventWorker(SteadyWorker):
         self._lanes = lanes
         self._pace = pace
         self._most = most
-        hands = Hands(connection, engine=lanes.engine)
-        self._flow = Flow(
-            processor, invoke, hands, pace, self._by_rq, steadily=patience, stops=lambda: self._stop_requested
-        )
+        self._journal = Journal(connection, engine=lanes.engine)
+        self._holding = Holding(Hands(connection, engine=lanes.engine), self._journal, steadily=patience)
+        by_rq, stops = self._by_rq, lambda: self._stop_requested
+        self._flow = Flow(processor, invoke, self._holding, self._journal, pace=pace, by_rq=by_rq, stops=stops)
         self._aside = aside
         self._reference = reference
         self._clock = clock
@@ -94,7 +96,7 @@ class EventWorker(SteadyWorker):
         self.listen_to_signals()
         try:
             self._patience(self._arrive)
-            with Relief(self._flow, log=self._events):
+            with Relief(self._flow, self._holding, log=self._events):
                 while self._patience(lambda: self._step(burst=burst)):
                     pass
         finally:
@@ -117,32 +119,32 @@ class EventWorker(SteadyWorker):
         self._look_around()
         if not self._suspended:
             self._take()
-        if self._flow.held:
+        if self._holding:
             self._flow.run()
             return True
         return not burst and self._idle()
 
     def _wind_up(self) -> bool:
         """Give back what has not begun, and let the rest end."""
-        self._flow.give_back()
+        self._holding.give_back()
         self._flow.settle()
-        if self._flow.held:
+        if self._holding:
             self._flow.run()
-        return self._flow.held > 0
+        return bool(self._holding)
 
     def _take(self) -> None:
-        if self._is_lonely and self._flow.held:
+        if self._is_lonely and len(self._holding):
             return
-        taking = self._lanes.take(self._pace, have=self._flow.held, most=self._most)
+        taking = self._lanes.take(self._pace, have=len(self._holding), most=self._most)
         if not taking.jobs and self._rung and self._meet_lanes():  # the bell may have rung for a new lane
-            taking = self._lanes.take(self._pace, have=self._flow.held, most=self._most)
+            taking = self._lanes.take(self._pace, have=len(self._holding), most=self._most)
         elif taking.lanes_have_changed:  # a full lane is no reason not to look for others
             self._meet_lanes()
         self._rung = False
         self._is_lonely = taking.is_lonely
         if taking.jobs:
             self._state = WorkerStatus.BUSY
-            self._flow.add(taking.jobs)
+            self._holding.add(taking.jobs)
 
     def _idle(self) -> bool:
         state = WorkerStatus.SUSPENDED if self._suspended else WorkerStatus.IDLE
@@ -233,7 +235,9 @@ class EventWorker(SteadyWorker):
 
     def _leave(self) -> None:
         try:
+            self._journal.close()
             if not self.connection.exists(keys.hands(self.name)):  # else the janitor is to find the jobs
+                self.connection.delete(keys.done(self.name))
                 self.connection.hdel(keys.ENGINES, self.name)
             self.teardown()  # type: ignore[no-untyped-call]  # RQ's
         except OUTAGES as error:

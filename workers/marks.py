@@ -90,11 +90,14 @@ class RedisMarks:
         """Take these for what ``read`` would return."""
         self._latest = max((mark.not_before for mark in marks.values()), default=0.0)
 
-    def write(self, handler: str, mark: Mark) -> None:
+    def write(self, marks: Mapping[str, Mark]) -> None:
         """One round trip."""
-        self._latest = max(self._latest, mark.not_before)
-        wait = max(0, int(self._latest - self._now()))
         with self._redis.pipeline() as pipeline:
-            pipeline.hset(self._key, handler, mark.encode())
-            pipeline.expire(self._key, self._keep + wait)
+            pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
+            pipeline.expire(self._key, self.seconds(marks))
             pipeline.execute()
+
+    def seconds(self, marks: Mapping[str, Mark]) -> int:
+        """How long the hash stays once it has these marks as well."""
+        self._latest = max(self._latest, *(mark.not_before for mark in marks.values()))
+        return self._keep + max(0, int(self._latest - self._now()))

@@ -10,7 +10,7 @@ from shared.envelope import Envelope
 from shared.errors import EnvelopeError
 from shared.nexmo.event import Event
 from workers import steering
-from workers.dispatch import Clock, Dispatcher, Pass
+from workers.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from workers.marks import Mark, RedisMarks
 from workers.parse import parse
 from workers.patience import Steadily
@@ -35,6 +35,9 @@ class Work:
     envelope: Envelope
     event: Event
     pass_: Pass
+    notes: RedisMarks
+    fresh: dict[str, Mark]
+    """Handler → mark that the pass has made and nobody has written down."""
 
 
 class TimedJob(Steerable, Protocol):
@@ -100,7 +103,8 @@ class Processor:
         Args:
             text: The envelope.
             timeout: Seconds that the whole job may take, if it says so.
-            marks: What is known of earlier passes; None to ask Redis.
+            marks: What is known of earlier passes, to whoever sees to the fresh ones; None to ask Redis for them, and
+                to write each fresh one there.
 
         Raises:
             EnvelopeError: The text cannot be read.
@@ -109,18 +113,22 @@ class Processor:
         event = parse(envelope)
         handlers = self._registry.matching(event)
         notes = RedisMarks(self._redis, event.id, keep=self._keep, now=self._clock.wall)
+        fresh: dict[str, Mark] = {}
+        remember: Remember = fresh.__setitem__
         if marks is None:
             marks = self._steadily(notes.read)
+            remember = sparing(handlers, lambda handler, mark: self._steadily(lambda: notes.write({handler: mark})))
         else:
             notes.know(marks)
-        pass_ = self._dispatcher.steps(
-            event,
-            handlers,
-            marks,
-            lambda handler, mark: self._steadily(lambda: notes.write(handler, mark)),
-            budget=HANDLERS_SHARE * (timeout or self._job_timeout),
+        budget = HANDLERS_SHARE * (timeout or self._job_timeout)
+        return Work(
+            envelope, event, self._dispatcher.steps(event, handlers, marks, remember, budget=budget), notes, fresh
         )
-        return Work(envelope, event, pass_)
+
+    def write_down(self, work: "Work") -> None:
+        """Write the fresh marks of a pass."""
+        if work.fresh:
+            self._steadily(lambda: work.notes.write(work.fresh))
 
     def end(self, event_id: str, report: Report, job: Steerable) -> str:
         """Count what came of the pass, and end the job as ``process`` does."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 from redis.exceptions import RedisError
 
 from workers.flow import Flow
+from workers.holding import Holding
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -18,8 +19,9 @@ PATIENCE: Final = 0.05
 class Relief:
     """Looks at a busy flow; sleeps while it is idle."""
 
-    def __init__(self, flow: Flow, *, log: "FilteringBoundLogger") -> None:
+    def __init__(self, flow: Flow, holding: Holding, *, log: "FilteringBoundLogger") -> None:
         self._flow = flow
+        self._holding = holding
         self._log = log
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="relief", daemon=True)
@@ -49,6 +51,6 @@ class Relief:
 
     def _relieve(self) -> None:
         try:
-            self._flow.relieve()
+            self._holding.relieve()
         except RedisError as error:
             self._log.debug("relief.failed", error=repr(error))

@@ -47,7 +47,9 @@ class Rescuer:
         for job_id, note in held.items():
             _, _, lane = text(note).split(" ", 2)
             self._rescue_from(death, lane, text(job_id), now)
-        self._bury(keys=[keys.ENGINES, keys.hands(death.engine)], args=[death.engine, death.beat])
+        self._bury(
+            keys=[keys.ENGINES, keys.hands(death.engine), keys.done(death.engine)], args=[death.engine, death.beat]
+        )
 
     def _rescue_from(self, death: Death, lane: str, job_id: str, now: float) -> str:
         return self.rescue(lane, job_id, "held", owner=death.engine, cause=death.cause, now=now, beat=death.beat)
@@ -67,7 +69,7 @@ class Rescuer:
         keep = _seconds(failure_ttl, self._keep) if dead else 0
         came = text(
             self._rescue(
-                keys=[*_keys(lane, job_id), keys.hands(owner)],
+                keys=[*_keys(lane, job_id), keys.hands(owner), keys.done(owner), keys.marks(job_id)],
                 args=[
                     *(job_id, why, owner, beat),
                     *(keys.KILLS, before or b"", orjson.dumps(kills)),
@@ -90,6 +92,8 @@ class Rescuer:
     def _tell(self, came: str, lane: str, job_id: str, cause: str, kills: list[str]) -> None:
         if came == "queued":
             self._log.warning("job.rescued", job_id=job_id, lane=lane, cause=cause, kills=len(kills))
+        elif came == "spared":
+            self._log.info("job.rescued", job_id=job_id, lane=lane, cause=cause, hint="its handlers have run")
         elif came == "alive" and (lane, job_id) not in self._late:
             self._late.add((lane, job_id))
             self._log.warning("job.late", job_id=job_id, lane=lane, hint="its engine lives: ackfirst worker --isolate")

@@ -243,6 +243,6 @@ def test_the_marks_of_a_finished_event_go_soon_also_where_another_worker_finishe
     redis_sync: redis.Redis,
 ) -> None:
     mark = Mark(State.DONE, 1)
-    RedisMarks(redis_sync, "m-1", keep=3600, now=time.time).write("my.handler", mark)
+    RedisMarks(redis_sync, "m-1", keep=3600, now=time.time).write({"my.handler": mark})
     Tally(redis_sync, keep=3600).record("m-1", Report(marks={"my.handler": mark}, errors={}, seconds={}))
     assert 0 < redis_sync.ttl(keys.marks("m-1")) <= LINGER

@@ -15,17 +15,17 @@ def _marks(client: redis.Redis) -> RedisMarks:
 
 
 def test_marks_outlive_a_short_time_for_dead_letters(redis_sync: redis.Redis) -> None:
-    _marks(redis_sync).write("my.handler", Mark(State.DONE, 1))
+    _marks(redis_sync).write({"my.handler": Mark(State.DONE, 1)})
     assert redis_sync.ttl(keys.marks(ID)) > HORIZON - 60
 
 
 def test_a_later_mark_does_not_shorten_what_a_long_wait_needs(redis_sync: redis.Redis) -> None:
     wait = 10 * HORIZON
     first = _marks(redis_sync)
-    first.write("my.patient", Mark(State.RETRY, 1, time.time() + wait))
-    first.write("my.quick", Mark(State.DONE, 1))
+    first.write({"my.patient": Mark(State.RETRY, 1, time.time() + wait)})
+    first.write({"my.quick": Mark(State.DONE, 1)})
     assert redis_sync.ttl(keys.marks(ID)) > wait
     second = _marks(redis_sync)
     second.read()
-    second.write("my.other", Mark(State.DONE, 2))
+    second.write({"my.other": Mark(State.DONE, 2)})
     assert redis_sync.ttl(keys.marks(ID)) > wait

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
+import structlog
 from structlog.testing import capture_logs
 
 from shared import keys
@@ -14,9 +15,12 @@ from shared.aside import AsideRecord
 from shared.envelope import Envelope
 from shared.job import JobOptions, job_fields
 from shared.settings import Settings, load_settings
+from workers.aside import Aside
 from workers.engine import work
 from workers.handler import handler_of
 from workers.registry import Registry
+from workers.rescuer import Rescuer
+from workers.watch import Death
 
 OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
 
@@ -53,6 +57,13 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     """Nothing waits in the lane, nothing is taken but not started, nothing is running."""
     waiting = client.llen(keys.queue(lane)) + client.llen(keys.intermediate(lane))
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
+
+
+def rescue_all(client: redis.Redis) -> None:
+    """See to all engines as a janitor does that has found them dead."""
+    rescuer = Rescuer(client, Aside(client, keep=60), keep=60, log=structlog.get_logger())
+    for engine, beat in client.hgetall(keys.ENGINES).items():
+        rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
 
 
 def settings_for(url: str, **overrides: str) -> Settings:

@@ -7,7 +7,6 @@ from tests.chaos.fault import Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
 from tests.support.waiting import wait_until
-from workers.pace import MOST
 
 
 def _kill_engine(world: World, load: Load) -> None:
@@ -38,8 +37,8 @@ def _let_them_die(world: World, load: Load) -> None:
     wait_until(world.engines, timeout=30)
 
 
-#: Events that may run again when an engine is killed three times: those whose end was not written yet.
-_IN_HAND = 3 * MOST
+#: Events of one engine that may run again when it is killed three times: the one whose handler had just ended.
+_IN_HAND = 3
 
 FAULTS = (
     Fault(
