@@ -50,7 +50,7 @@ class Hands:
         for one in finished:
             job, outcome = one.job, one.report.outcome.value
             arguments += (job.job_id, job.execution_id, job.lane, outcome, _result(outcome), job.result_ttl)
-            arguments += (one.began, one.ended, rq_time(one.ended))
+            arguments += (one.began, one.ended, rq_time(one.ended), int(job.has_killed))
         left = self._settle(
             keys=[self._key, f"rq:worker:{self._engine}", self._executions, keys.OUTCOMES, keys.HANDLER_TIMES],
             args=arguments,

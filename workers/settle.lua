@@ -9,63 +9,89 @@
 -- ARGV[5] prefix of job keys   ARGV[6] prefix of the keys of marks   ARGV[7] number of handlers
 -- then for each handler: its name, runs, seconds
 -- then for each job: id, execution id, lane, outcome, result as RQ encodes it, seconds for which the job stays,
--- began and ended in unix seconds, ended as RQ writes times
+-- began and ended in unix seconds, ended as RQ writes times, '1' if it has killed workers
 --
 -- Returns the ids that RQ itself must end, because other jobs wait for them. A job that is not in the engine's hands is
 -- not touched and not counted: an earlier call has ended it, or the engine was taken for dead and another has it.
--- What a stranger left under one of a job's keys, of another type, is left there.
+-- What a stranger left under one of a job's keys, of another type, is left there. A call of a command costs more than
+-- most commands: what can be done for many jobs at once is.
+local call = redis.call
+
 local function write(...)
   local done = redis.pcall(...)
   if type(done) == 'table' and done.err and string.sub(done.err, 1, 9) ~= 'WRONGTYPE' then
-    redis.call(...) -- raises it as it is
+    call(...) -- raises it as it is
   end
 end
 
-local left = {}
-local gone = {}
-local count = 0
-local working = 0.0
-local outcomes = {}
 local first = 8 + 3 * tonumber(ARGV[7])
-for at = first, #ARGV, 9 do
-  local id, execution, lane = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local held = redis.call('HGET', KEYS[1], id)
-  if held and string.find(held, ' ' .. execution .. ' ', 1, true) then
-    local job = ARGV[5] .. id
-    if redis.call('EXISTS', job .. ':dependents') == 1 then
+local ids, jobs, dependents = {}, {}, {}
+for at = first, #ARGV, 10 do
+  ids[#ids + 1] = ARGV[at]
+  jobs[#jobs + 1] = ARGV[5] .. ARGV[at]
+  dependents[#dependents + 1] = ARGV[5] .. ARGV[at] .. ':dependents'
+end
+local held = call('HMGET', KEYS[1], unpack(ids))
+local all_exist = call('EXISTS', unpack(jobs)) == #jobs
+local some_depend = call('EXISTS', unpack(dependents)) > 0
+
+local left, gone, ended, trash = {}, {}, {}, {}
+local working = 0.0
+local outcomes, lanes = {}, {}
+
+local function settle(at, job)
+  local id, lane, keep, seconds = ARGV[at], ARGV[at + 2], ARGV[at + 5], ARGV[at + 7] - ARGV[at + 6]
+  local results, composite = 'rq:results:' .. id, id .. ':' .. ARGV[at + 1]
+  write('XADD', results, 'MAXLEN', '10', '*', 'type', '1', 'worker_name', ARGV[1], 'return_value', ARGV[at + 4],
+    'execution_id', ARGV[at + 1], 'execution_started_at', ARGV[at + 6], 'execution_ended_at', ARGV[at + 7])
+  call('EXPIRE', results, keep)
+  if all_exist or call('EXISTS', job) == 1 then
+    call('HSET', job, 'status', 'finished', 'ended_at', ARGV[at + 8], 'last_heartbeat', ARGV[at + 8])
+    if ARGV[at + 9] == '1' then
+      call('HDEL', job, ARGV[4])
+    end
+    call('EXPIRE', job, keep)
+  end
+  local of_lane = lanes[lane] or {finished = {}, running = {}}
+  lanes[lane] = of_lane
+  of_lane.finished[#of_lane.finished + 1] = string.format('%.6f', ARGV[2] + keep)
+  of_lane.finished[#of_lane.finished + 1] = id
+  of_lane.running[#of_lane.running + 1] = composite
+  for _, key in ipairs({'rq:execution:' .. composite, 'rq:executions:' .. id, ARGV[6] .. id}) do
+    trash[#trash + 1] = key
+  end
+  ended[#ended + 1] = id
+  gone[#gone + 1] = composite
+  working = working + seconds
+  outcomes[ARGV[at + 3]] = (outcomes[ARGV[at + 3]] or 0) + 1
+end
+
+for index, id in ipairs(ids) do
+  local at = first + 10 * (index - 1)
+  if held[index] and string.find(held[index], ' ' .. ARGV[at + 1] .. ' ', 1, true) then
+    if some_depend and call('EXISTS', dependents[index]) == 1 then
       left[#left + 1] = id
     else
-      local results, keep = 'rq:results:' .. id, ARGV[at + 5]
-      local composite = id .. ':' .. execution
-      write('XADD', results, 'MAXLEN', '10', '*', 'type', '1', 'worker_name', ARGV[1], 'return_value', ARGV[at + 4],
-        'execution_id', execution, 'execution_started_at', ARGV[at + 6], 'execution_ended_at', ARGV[at + 7])
-      redis.call('EXPIRE', results, keep)
-      if redis.call('EXISTS', job) == 1 then
-        redis.call('HSET', job, 'status', 'finished', 'ended_at', ARGV[at + 8], 'last_heartbeat', ARGV[at + 8])
-        redis.call('HDEL', job, ARGV[4])
-      end
-      redis.call('EXPIRE', job, keep)
-      write('ZADD', 'rq:finished:' .. ARGV[3] .. lane, tonumber(ARGV[2]) + tonumber(keep), id)
-      write('ZREM', 'rq:wip:' .. ARGV[3] .. lane, composite)
-      redis.call('DEL', 'rq:execution:' .. composite, 'rq:executions:' .. id, ARGV[6] .. id)
-      redis.call('HDEL', KEYS[1], id)
-      gone[#gone + 1] = composite
-      count = count + 1
-      working = working + tonumber(ARGV[at + 7]) - tonumber(ARGV[at + 6])
-      outcomes[ARGV[at + 3]] = (outcomes[ARGV[at + 3]] or 0) + 1
+      settle(at, jobs[index])
     end
   end
 end
-if count > 0 then
-  redis.call('SREM', KEYS[3], unpack(gone))
-  redis.call('HINCRBY', KEYS[2], 'successful_job_count', count)
-  redis.call('HINCRBYFLOAT', KEYS[2], 'total_working_time', string.format('%.6f', working))
+for lane, of_lane in pairs(lanes) do
+  write('ZADD', 'rq:finished:' .. ARGV[3] .. lane, unpack(of_lane.finished))
+  write('ZREM', 'rq:wip:' .. ARGV[3] .. lane, unpack(of_lane.running))
+end
+if #ended > 0 then
+  call('DEL', unpack(trash))
+  call('HDEL', KEYS[1], unpack(ended))
+  call('SREM', KEYS[3], unpack(gone))
+  call('HINCRBY', KEYS[2], 'successful_job_count', #ended)
+  call('HINCRBYFLOAT', KEYS[2], 'total_working_time', string.format('%.6f', working))
   for outcome, number in pairs(outcomes) do
-    redis.call('HINCRBY', KEYS[4], outcome, number)
+    call('HINCRBY', KEYS[4], outcome, number)
   end
   for at = 8, first - 1, 3 do
-    redis.call('HINCRBY', KEYS[5], ARGV[at] .. ':runs', ARGV[at + 1])
-    redis.call('HINCRBYFLOAT', KEYS[5], ARGV[at] .. ':seconds', ARGV[at + 2])
+    call('HINCRBY', KEYS[5], ARGV[at] .. ':runs', ARGV[at + 1])
+    call('HINCRBYFLOAT', KEYS[5], ARGV[at] .. ':seconds', ARGV[at + 2])
   end
 end
 return left

@@ -25,6 +25,8 @@ class Taken:
     """Seconds; 0 where the job says nothing, or that it may take for ever."""
     result_ttl: int
     """Seconds for which the finished job stays; 0 where that is not for us to tell."""
+    has_killed: bool
+    """Whether workers have died while they ran it."""
     marks: Mapping[str, Mark]
     at: float
     """Monotonic seconds."""
@@ -32,7 +34,7 @@ class Taken:
     @classmethod
     def of(cls, lane: str, row: list[Any], *, at: float) -> Self:
         """Read what ``take.lua`` gave, after the lane's position."""
-        job_id, execution_id, data, timeout, result_ttl, marks = row
+        job_id, execution_id, data, timeout, result_ttl, kills, marks = row
         return cls(
             lane=lane,
             job_id=text(job_id),
@@ -40,6 +42,7 @@ class Taken:
             data=data or b"",
             timeout=_whole(timeout),
             result_ttl=_whole(result_ttl),
+            has_killed=kills is not None,
             marks=read_marks(dict(zip(marks[::2], marks[1::2], strict=True))) if marks else {},
             at=at,
         )

@@ -28,7 +28,7 @@ def engine(folder: Path, url: str, name: str) -> Cli:
 
 
 def taken(job_id: str, execution: str = "x1") -> Taken:
-    fields = {"data": b"", "timeout": 60.0, "result_ttl": 60, "marks": {}, "at": 0.0}
+    fields = {"data": b"", "timeout": 60.0, "result_ttl": 60, "has_killed": False, "marks": {}, "at": 0.0}
     return Taken(lane="l", job_id=job_id, execution_id=execution, **fields)
 
 
