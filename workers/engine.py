@@ -24,6 +24,7 @@ from workers.generation_watch import GenerationWatch
 from workers.invoke import Invoker
 from workers.isolation import IsolatedInvoker
 from workers.janitor import LEASE, Janitor
+from workers.journal import Journal, journals
 from workers.lanes import Lanes
 from workers.lease import Lease
 from workers.orphans import Orphans
@@ -63,15 +64,17 @@ def _work(
     settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str, isolate: bool
 ) -> int:
     redis = _connect(settings)
-    patience = Patience(log=structlog.get_logger("workers"))
+    log = structlog.get_logger("workers")
+    patience = Patience(log=log)
     reference = Reference(redis)
     patience(reference.calibrate)
     if burst:
         patience(lambda: Promoter(redis).promote(reference.now()))
-    with _invoker(isolate=isolate) as invoke:
+    engine = engine_name(pool, os.getpid())
+    with _invoker(isolate=isolate) as invoke, Journal(journals(settings.data_dir) / engine, log=log) as journal:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
         aside = Aside(redis, keep=settings.failure_ttl)
-        lanes = Lanes(redis, engine=engine_name(pool, os.getpid()), seed=secrets.token_hex(12), pinned=pinned)
+        lanes = Lanes(redis, engine=engine, seed=secrets.token_hex(12), pinned=pinned)
         pace = Pace(concurrency=settings.handler_concurrency)
         # RQ's constructor asks the server for our address.
         worker = patience(
@@ -81,6 +84,7 @@ def _work(
                 invoke,
                 lanes=lanes,
                 pace=pace,
+                journal=journal,
                 aside=aside,
                 reference=reference,
                 patience=patience,

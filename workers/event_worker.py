@@ -16,6 +16,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from shared import keys, masking
+from workers.ahead import Ahead
 from workers.aside import Aside
 from workers.dispatch import Invoke
 from workers.event_job import EventJob
@@ -30,6 +31,7 @@ from workers.processor import Processor
 from workers.reference import Reference
 from workers.relief import Relief
 from workers.steady_worker import SteadyWorker
+from workers.supply import Supply
 from workers.taken import Taken
 
 #: Seconds between two signs of life in Redis while nothing else is written.
@@ -58,6 +60,7 @@ class EventWorker(SteadyWorker):
         *,
         lanes: Lanes,
         pace: Pace,
+        journal: Journal,
         aside: Aside,
         reference: Reference,
         patience: Patience,
@@ -71,12 +74,12 @@ class EventWorker(SteadyWorker):
         )
         self._processor = processor
         self._lanes = lanes
-        self._pace = pace
-        self._most = most
-        self._journal = Journal(connection, engine=lanes.engine)
-        self._holding = Holding(Hands(connection, engine=lanes.engine), self._journal, steadily=patience)
+        self._ahead = Ahead(connection)
+        hands = Hands(connection, engine=lanes.engine)
+        self._holding = Holding(lanes, hands, journal, self._ahead, steadily=patience)
+        self._supply = Supply(lanes, self._holding, pace, most=most, meet=self._meet_lanes)
         by_rq, stops = self._by_rq, lambda: self._stop_requested
-        self._flow = Flow(processor, invoke, self._holding, self._journal, pace=pace, by_rq=by_rq, stops=stops)
+        self._flow = Flow(processor, invoke, self._holding, journal, pace=pace, by_rq=by_rq, stops=stops)
         self._aside = aside
         self._reference = reference
         self._clock = clock
@@ -84,7 +87,6 @@ class EventWorker(SteadyWorker):
         self._next_look = 0.0
         self._suspended = False
         self._rung = False
-        self._is_lonely = False
 
     @property
     def dequeue_timeout(self) -> int:
@@ -117,12 +119,18 @@ class EventWorker(SteadyWorker):
             return self._wind_up()
         self.keep_listening()
         self._look_around()
+        if not self._supply.has_come():
+            self._flow.settle()
+            if not self._suspended:
+                self._supply.fetch(rung=self._rung)
+            self._rung = False
+        if not self._holding:
+            return not burst and self._idle()
+        self._state = WorkerStatus.BUSY  # ``take.lua`` has written it
         if not self._suspended:
-            self._take()
-        if self._holding:
-            self._flow.run()
-            return True
-        return not burst and self._idle()
+            self._supply.go_ahead()
+        self._flow.run()
+        return True
 
     def _wind_up(self) -> bool:
         """Give back what has not begun, and let the rest end."""
@@ -131,20 +139,6 @@ class EventWorker(SteadyWorker):
         if self._holding:
             self._flow.run()
         return bool(self._holding)
-
-    def _take(self) -> None:
-        if self._is_lonely and len(self._holding):
-            return
-        taking = self._lanes.take(self._pace, have=len(self._holding), most=self._most)
-        if not taking.jobs and self._rung and self._meet_lanes():  # the bell may have rung for a new lane
-            taking = self._lanes.take(self._pace, have=len(self._holding), most=self._most)
-        elif taking.lanes_have_changed:  # a full lane is no reason not to look for others
-            self._meet_lanes()
-        self._rung = False
-        self._is_lonely = taking.is_lonely
-        if taking.jobs:
-            self._state = WorkerStatus.BUSY
-            self._holding.add(taking.jobs)
 
     def _idle(self) -> bool:
         state = WorkerStatus.SUSPENDED if self._suspended else WorkerStatus.IDLE
@@ -235,9 +229,8 @@ class EventWorker(SteadyWorker):
 
     def _leave(self) -> None:
         try:
-            self._journal.close()
+            self._ahead.close()
             if not self.connection.exists(keys.hands(self.name)):  # else the janitor is to find the jobs
-                self.connection.delete(keys.done(self.name))
                 self.connection.hdel(keys.ENGINES, self.name)
             self.teardown()  # type: ignore[no-untyped-call]  # RQ's
         except OUTAGES as error:

@@ -96,10 +96,10 @@ class Flow:
                 self._start(job)
                 self._settle_in_time()
             self.current = None
-            if self._under_way and self._invoker:
-                self._journal.flush()
+            if self._invoker:
                 self._invoker.pump(PUMP)
-            self.settle()
+            if not self._holding.is_ahead:
+                self.settle()
         except ForcedStop:
             self._break_off()
         finally:
@@ -172,7 +172,6 @@ class Flow:
 
     def _make(self, run: _Run, attempt: Attempt) -> Ending | None:
         """Make the attempt; None when it waits."""
-        self._journal.flush()
         began = self._clock()
         try:
             if self._invoker is None:

@@ -10,7 +10,9 @@ from redis import Redis
 
 from shared import keys
 from shared.job import rq_time
+from workers.ahead import Call
 from workers.lanes import JOB_PREFIX, MARKS_PREFIX
+from workers.replies import text
 from workers.report import Report
 from workers.scripts import script
 from workers.taken import Taken
@@ -40,6 +42,11 @@ class Hands:
 
     def settle(self, finished: Sequence[Finished], *, now: float) -> set[str]:
         """Write that these jobs have ended well, and count them; the ids of those that RQ itself must end."""
+        settle, keys_, arguments = self.settling(finished, now=now)
+        return set(map(text, settle(keys=keys_, args=arguments)))
+
+    def settling(self, finished: Sequence[Finished], *, now: float) -> Call:
+        """The call that does so."""
         times = _handler_times(finished)
         arguments: list[str | int | float] = [
             *(self._engine, now, keys.LANE_PREFIX, keys.KILLS, JOB_PREFIX, MARKS_PREFIX),
@@ -51,11 +58,8 @@ class Hands:
             job, outcome = one.job, one.report.outcome.value
             arguments += (job.job_id, job.execution_id, job.lane, outcome, _result(outcome), job.result_ttl)
             arguments += (one.began, one.ended, rq_time(one.ended), int(job.has_killed))
-        left = self._settle(
-            keys=[self._key, f"rq:worker:{self._engine}", self._executions, keys.OUTCOMES, keys.HANDLER_TIMES],
-            args=arguments,
-        )
-        return {one.decode() for one in left}
+        keys_ = [self._key, f"rq:worker:{self._engine}", self._executions, keys.OUTCOMES, keys.HANDLER_TIMES]
+        return self._settle, keys_, arguments
 
     def release(self, jobs: Iterable[Taken]) -> int:
         """Give jobs back to the front of their lanes, the first one first; how many there were."""

@@ -2,13 +2,19 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from redis.exceptions import RedisError
+
+from workers.ahead import Ahead
 from workers.hands import Finished, Hands
 from workers.journal import Journal
+from workers.lanes import Lanes, Taking
+from workers.pace import Pace
 from workers.patience import Steadily
+from workers.replies import text
 from workers.taken import Taken
 
 #: Seconds after which the end of a job is written at the latest while others go on.
@@ -16,20 +22,28 @@ SETTLE: Final = 0.025
 
 
 class Holding:
-    """The line of jobs that were taken, and the end of those that have run. ``relieve`` may be called by any thread."""
+    """The line of jobs that were taken, and the end of those that have run. ``relieve`` may be called by any thread.
+
+    ``go_ahead`` lets Redis settle and take while handlers run. Whatever becomes of that, nothing is lost: what it was
+    to settle is settled again, what it took comes with the next take.
+    """
 
     def __init__(
         self,
+        lanes: Lanes,
         hands: Hands,
         journal: Journal,
+        ahead: Ahead,
         *,
         steadily: Steadily,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``wall`` gives Unix seconds, ``clock`` monotonic ones."""
+        self._lanes = lanes
         self._hands = hands
         self._journal = journal
+        self._ahead = ahead
         self._steadily = steadily
         self._wall = wall
         self._clock = clock
@@ -37,17 +51,26 @@ class Holding:
         self._next: deque[Taken] = deque()
         self._finished: list[Finished] = []
         self._finished_since = 0.0
+        self._settling: list[Finished] = []
+        self._for_rq: list[Finished] = []
+        self._taking: Taking | None = None
         self._held: set[str] = set()
 
     def __len__(self) -> int:
         """How many jobs are in hand as far as Redis has confirmed."""
         return len(self._held)
 
+    # The line
     def add(self, jobs: Sequence[Taken]) -> None:
         """Put jobs in the line."""
         with self._lock:
             self._next.extend(jobs)
             self._held.update(job.job_id for job in jobs)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether jobs stand in it."""
+        return bool(self._next)
 
     def next(self) -> Taken | None:
         """The first in the line, which leaves it."""
@@ -68,8 +91,10 @@ class Holding:
 
     def lose(self, job: Taken) -> None:
         """Somebody else has settled it."""
-        self._release([job.job_id])
+        with self._lock:
+            self._let_go([job.job_id])
 
+    # The ends
     def finish(self, one: Finished) -> None:
         """Keep it until it is settled."""
         with self._lock:
@@ -84,40 +109,89 @@ class Holding:
     def settle(self) -> list[Finished]:
         """Write down what has ended; what RQ itself must end."""
         with self._lock:
-            left = self._steadily(self._settle)
-            back, self._finished = self._finished, []
-        return [one for one in back if one.job.job_id in left]
+            self._steadily(self._settle)
+            found, self._for_rq = self._for_rq, []
+        return found
 
+    # What Redis does meanwhile
+    @property
+    def is_ahead(self) -> bool:
+        """Whether Redis is at it, or has brought what nobody has looked at."""
+        return self._ahead.is_under_way or self._taking is not None
+
+    def go_ahead(self, pace: Pace, *, most: int) -> None:
+        """Let Redis settle what has ended, and then take, while handlers run."""
+        with self._lock:
+            finished = self._finished
+            have = len(self._held) - len(finished)
+            in_line = Counter(job.lane for job in self._next)
+            calls = [self._lanes.ask(pace, have=have, most=most, in_line=in_line)]
+            if finished:
+                calls.insert(0, self._hands.settling(finished, now=self._wall()))
+            try:
+                self._ahead.send(calls)
+            except RedisError:
+                return  # whoever comes to Redis next will wait for it
+            self._settling, self._finished = finished, []
+
+    def catch_up(self) -> Taking | None:
+        """What Redis has brought meanwhile, already in the line; None when nothing was under way, or it broke."""
+        with self._lock:
+            self._collect()
+            taking, self._taking = self._taking, None
+        return taking
+
+    def _collect(self) -> None:
+        if not self._ahead.is_under_way:
+            return
+        try:
+            *left, taken = self._ahead.answers()
+        except BaseException as error:
+            self._finished[:0] = self._settling
+            self._settling = []
+            if isinstance(error, RedisError):
+                return
+            raise
+        settled, self._settling = self._settling, []
+        self._confirm(settled, set(map(text, left[0])) if left else set())
+        self._taking = self._lanes.answer(taken)
+        self.add(self._taking.jobs)
+
+    # While a handler holds the engine, or at the end
     def give_back(self) -> None:
         """Give back what stands in the line."""
         with self._lock:
+            self._collect()
             self._steadily(self._give_back)
 
     def relieve(self) -> None:
-        """While a handler holds the engine: give back what waits behind it, and write down what ended before.
+        """Give back what waits behind a handler that takes long, and write down what ended before.
 
         Raises:
             RedisError: Redis did not do it. Nothing is lost: it is done again, by whoever comes first.
         """
         with self._lock:
+            self._collect()
             self._give_back()
-            left = self._settle()
-            self._finished = [one for one in self._finished if one.job.job_id in left]
+            self._settle()
 
-    def _settle(self) -> set[str]:
-        if not self._finished:
-            return set()
-        left = self._hands.settle(self._finished, now=self._wall())
-        self._release({one.job.job_id for one in self._finished} - left)
-        return left
+    def _settle(self) -> None:
+        if self._finished:
+            left = self._hands.settle(self._finished, now=self._wall())
+            settled, self._finished = self._finished, []
+            self._confirm(settled, left)
+
+    def _confirm(self, settled: Sequence[Finished], left: set[str]) -> None:
+        """Redis has settled all of them but those that are ``left``."""
+        self._for_rq += [one for one in settled if one.job.job_id in left]
+        self._let_go([one.job.job_id for one in settled if one.job.job_id not in left])
 
     def _give_back(self) -> None:
         if self._next:
             self._hands.release(self._next)
-            self._release([job.job_id for job in self._next])
+            self._let_go([job.job_id for job in self._next])
             self._next.clear()
 
-    def _release(self, job_ids: Iterable[str]) -> None:
-        with self._lock:
-            self._held.difference_update(job_ids)
+    def _let_go(self, job_ids: Sequence[str]) -> None:
+        self._held.difference_update(job_ids)
         self._journal.forget(job_ids)

@@ -1,109 +1,125 @@
-"""What has ended in an engine's hands and is not written down yet: kept where it outlives the engine's process."""
+"""What has ended in an engine's hands and is not written down yet: in a file that outlives the engine's process."""
 
+import fcntl
+import os
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
 
-import structlog
-from redis import Redis
-from redis.connection import Connection
-from redis.exceptions import RedisError
-
-from shared import keys
 from workers.marks import Mark
 from workers.taken import Taken
 
-#: Separates the parts of a note; no name of a handler and no mark has it.
-SEPARATOR = b"\n"
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+#: Separates the parts of a note; ends a note; ends all notes. No name of a handler and no mark has one of them.
+PART: Final = b"\n"
+NOTE: Final = b"\0"
+END: Final = b"\0"
+
+#: Bytes after which notes of settled jobs are overwritten. A note has about 200, and jobs are settled by the hundred.
+ENOUGH: Final = 1 << 20
+
+
+def journals(data_dir: Path) -> Path:
+    """The folder of all journals. Each file is named for its engine, which holds it by a lock while it lives."""
+    return data_dir / "journal"
 
 
 class Journal:
-    """Notes in the hash ``keys.done``, sent ahead of the code that may end the process and never waited for.
+    """Notes that the kernel keeps: what was noted is there, at whatever instruction the process is killed.
 
-    A batch is written down at its end. When a handler ends the process before, the janitor finds here which others had
-    ended (``rescue.lua``), and they do not run a second time. What was handed to the kernel reaches Redis even when
-    this process is killed at once; so a note costs one call of the kernel, not a round trip. Redis answers nothing on
-    this connection (``CLIENT REPLY OFF``). A note that gets lost with an outage costs a repetition, no more.
-
-    Notes wait until ``flush``: what is settled before that is never sent. Any thread may call any method.
+    A batch is written down at its end. When a handler ends the process before, the supervisor finds here which others
+    had ended (``workers.legacy``), and they do not run a second time. A note costs one call of the kernel, and Redis
+    nothing. It does not outlive the machine: after a power failure such handlers run again. So they do where the file
+    cannot be written, of which the log tells once. Any thread may call any method.
     """
 
-    def __init__(self, redis: Redis, *, engine: str) -> None:
-        self._pool = redis.connection_pool
-        self._key = keys.done(engine)
-        self._log = structlog.get_logger("workers")
+    def __init__(self, path: Path, *, log: "FilteringBoundLogger") -> None:
+        self._path = path
+        self._log = log
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._is_broken = False
-        self._unsent: dict[str, bytes] = {}
-        self._sent: set[str] = set()
-        self._obsolete: list[str] = []
+        self._file: int | None = None
+        self._end = 0
+        self._noted: dict[str, bytes] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = _locked(self._path)
+        except OSError as error:
+            self._give_up(error)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the file, unless it has something to say."""
+        if self._file is not None:
+            if not self._noted:
+                self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
 
     def note(self, job: Taken, marks: Mapping[str, Mark], *, is_over: bool, keep: int) -> None:
         """Handlers of a job have ended, all of this pass when it ``is_over``; ``keep`` seconds their marks stay."""
-        parts = [f"{job.execution_id} {int(is_over)} {keep}".encode()]
+        parts = [job.job_id.encode(), f"{job.execution_id} {int(is_over)} {keep}".encode()]
         for handler, mark in marks.items():
             parts += (handler.encode(), mark.encode())
+        note = PART.join(parts) + NOTE
         with self._lock:
-            self._unsent[job.job_id] = SEPARATOR.join(parts)
+            self._noted[job.job_id] = note
+            if self._end < ENOUGH:
+                self._append(note)
+            else:
+                self._begin_again()
 
     def forget(self, job_ids: Iterable[str]) -> None:
         """These jobs are settled, or in nobody's hands any more."""
         with self._lock:
-            self._is_broken = False  # Redis has just answered
             for job_id in job_ids:
-                self._unsent.pop(job_id, None)
-                if job_id in self._sent:
-                    self._sent.remove(job_id)
-                    self._obsolete.append(job_id)
-            if self._obsolete and not self._sent:
-                self._send()
+                self._noted.pop(job_id, None)
+            if self._end and not self._noted:
+                self._begin_again()
 
-    def flush(self) -> None:
-        """Send what is noted, before code runs that may end the process."""
-        if self._unsent:
-            with self._lock:
-                self._send()
+    def _begin_again(self) -> None:
+        self._end = 0
+        self._append(b"".join(self._noted.values()))
 
-    def close(self) -> None:
-        """Let go of the connection; nothing that is noted is taken back."""
-        with self._lock:
-            self._hang_up()
-
-    def _send(self) -> None:
-        commands: list[tuple[str | bytes, ...]] = []
-        if self._obsolete:
-            commands.append(("HDEL", self._key, *self._obsolete) if self._sent else ("DEL", self._key))
-        if self._unsent:
-            commands.append(("HSET", self._key, *(part for pair in self._unsent.items() for part in pair)))
-        if self._is_broken or not self._write(commands):
-            self._obsolete += (*self._sent, *self._unsent)
-            self._sent.clear()
-        else:
-            self._obsolete.clear()
-            self._sent.update(self._unsent)
-        self._unsent.clear()
-
-    # redis-py has no types for what it does below its commands.
-    def _write(self, commands: list[tuple[str | bytes, ...]]) -> bool:
+    def _append(self, notes: bytes) -> None:
+        if self._file is None:
+            return
         try:
-            connection = self._connected()
-            packed = b"".join(part for command in commands for part in connection.pack_command(*command))  # type: ignore[no-untyped-call]
-            connection.send_packed_command([packed], check_health=False)  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            self._is_broken = True  # until Redis has answered something else: never wait for it here
-            self._hang_up()
-            self._log.debug("journal.lost", error=repr(error))
-            return False
-        return True
+            os.pwrite(self._file, notes + END, self._end)
+        except OSError as error:
+            os.close(self._file)
+            self._file = None
+            self._give_up(error)
+        self._end += len(notes)
 
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._pool.get_connection()
-            self._connection.send_command("CLIENT", "REPLY", "OFF")  # type: ignore[no-untyped-call]
-        return self._connection
+    def _give_up(self, error: OSError) -> None:
+        hint = "check ACKFIRST_DATA_DIR: without it a crash of a handler repeats others of its batch"
+        self._log.warning("journal.unavailable", error=str(error), hint=hint)
 
-    def _hang_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.disconnect()  # type: ignore[no-untyped-call]
-            self._pool.release(connection)
+
+def _locked(path: Path) -> int:
+    """A new file that only this process holds: nobody sees it without its lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}")
+    file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(path)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def read_notes(content: bytes) -> dict[bytes, bytes]:
+    """Job id → its latest note without the id; what was being written at the end is left out."""
+    notes: dict[bytes, bytes] = {}
+    for one in content.split(NOTE)[:-1]:
+        job_id, _, note = one.partition(PART)
+        if not note:
+            break
+        notes[job_id] = note
+    return notes

@@ -2,9 +2,9 @@
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from redis import Redis
 from rq.defaults import DEFAULT_WORKER_TTL
@@ -12,10 +12,15 @@ from rq.defaults import DEFAULT_WORKER_TTL
 from shared import keys
 from shared.aside import LIMIT, LONGEST_ENTRY
 from shared.job import rq_time
+from workers.ahead import Call
 from workers.pace import BATCH, Pace
 from workers.replies import text
 from workers.scripts import script
 from workers.taken import Taken
+
+#: What an answer of ``take.lua`` has ahead of its jobs.
+_HEAD: Final = 2
+_NONE: Final[Mapping[str, int]] = {}
 
 JOB_PREFIX: Final = keys.job("")
 MARKS_PREFIX: Final = keys.marks("")
@@ -28,6 +33,8 @@ class Taking:
     jobs: Sequence[Taken] = ()
     is_lonely: bool = False
     """A job waits until the engine has nothing else in its hands."""
+    is_full: bool = False
+    """More may wait: they are as many as were wanted."""
     lanes_have_changed: bool = False
     """There are lanes that the engine does not know, or some are gone."""
 
@@ -60,7 +67,9 @@ class Lanes:
         self._take = script(redis, "take")
         self._numbers = itertools.count()
         self._unanswered: str | None = None
-        self._turn = 0
+        self._turn = self._start = 0
+        self._order: tuple[str, ...] = ()
+        self._asked = 0, Pace(concurrency=0), 0.0
         self.is_pinned = bool(pinned)
         self.names = pinned
 
@@ -81,37 +90,51 @@ class Lanes:
         """
         if not self.names:
             return Taking()
-        start = self._turn % len(self.names)
-        order = self.names[start:] + self.names[:start]
+        while True:
+            take, keys_, arguments = self.ask(pace, have=have, most=most)
+            reply = take(keys=keys_, args=arguments)
+            if len(reply) > _HEAD or reply[0] != b"more":
+                return self.answer(reply)
+
+    def ask(self, pace: Pace, *, have: int, most: int, in_line: Mapping[str, int] = _NONE) -> Call:
+        """The call that takes; ``in_line``: lane → jobs that ``pace`` has not been told of yet. There must be lanes."""
+        self._start = self._turn % len(self.names)
+        self._order = self.names[self._start :] + self.names[: self._start]
         self._unanswered = self._unanswered or f"{self._seed}{next(self._numbers):08x}"
         keys_ = [
-            *map(keys.queue, order),
-            *map(keys.running, order),
+            *map(keys.queue, self._order),
+            *map(keys.running, self._order),
             keys.hands(self.engine),
             f"rq:worker:{self.engine}",
             f"rq:worker:{self.engine}:executions",
             keys.ASIDE,
             keys.LANES,
         ]
-        head: list[str | int | float] = [self.engine, have, self._unanswered, most, BATCH]
-        tail: list[str | int | float] = [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX]
-        tail += [LIMIT, LONGEST_ENTRY, self._life]
-        for lane in order:
-            tail += (lane, pace.room(lane), pace.seconds(lane))
-        while True:
-            now = self._wall()
-            stopped_by, number, *rows = self._take(keys=keys_, args=[*head, now, rq_time(now), *tail])
-            if rows or stopped_by != b"more":
-                break
+        now = self._wall()
+        arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, BATCH, now, rq_time(now)]
+        arguments += [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX, LIMIT, LONGEST_ENTRY, self._life]
+        for lane in self._order:
+            arguments += (lane, max(0, pace.room(lane) - in_line.get(lane, 0)), pace.seconds(lane))
+        self._asked = most, pace, self._clock()
+        return self._take, keys_, arguments
+
+    def answer(self, reply: list[Any]) -> Taking:
+        """What the answer to the latest ``ask`` brought."""
+        stopped_by, number, *rows = reply
+        most, pace, at = self._asked
         self._unanswered = None
-        at = self._clock()
-        jobs = [Taken.of(order[position - 1], row, at=at) for position, *row in rows]
+        jobs = [Taken.of(self._order[position - 1], row, at=at) for position, *row in rows]
         if isinstance(stopped_by, int):
-            self._turn = start + stopped_by - 1  # that lane comes first when the hands are empty
+            self._turn = self._start + stopped_by - 1  # that lane comes first when the hands are empty
         elif rows:
-            self._turn = start + rows[-1][0]
-        has_changed = not self.is_pinned and number != len(self.names)
-        return Taking(jobs, is_lonely=isinstance(stopped_by, int), lanes_have_changed=has_changed)
+            self._turn = self._start + rows[-1][0]
+        seconds = sum(pace.seconds(job.lane) for job in jobs)
+        return Taking(
+            jobs,
+            is_lonely=isinstance(stopped_by, int),
+            is_full=len(jobs) >= most or seconds >= BATCH,
+            lanes_have_changed=not self.is_pinned and number != len(self.names),
+        )
 
     def wait(self, seconds: int) -> bool:
         """Return when a job may have come, at the latest after ``seconds``; whether the bell rang."""

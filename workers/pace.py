@@ -2,8 +2,9 @@
 
 from typing import Final
 
-#: Seconds of work that an engine takes at once: what another lane's event waits at most.
-BATCH: Final = 0.015
+#: Seconds of work that an engine takes at once. It has two batches at the most, one that runs and one that was fetched
+#: meanwhile: what another lane's event waits.
+BATCH: Final = 0.0075
 #: Most jobs of one take.
 MOST: Final = 128
 #: Seconds that a job of a lane is believed to take of which nothing is known.

@@ -29,7 +29,7 @@ class Taken:
     """Whether workers have died while they ran it."""
     marks: Mapping[str, Mark]
     at: float
-    """Monotonic seconds."""
+    """Monotonic seconds at which Redis was asked for it."""
 
     @classmethod
     def of(cls, lane: str, row: list[Any], *, at: float) -> Self:

@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +15,8 @@ from redis.retry import Retry
 from shared import keys
 from shared.redis_client import sync_redis
 from shared.settings import Settings
+from workers.journal import journals
+from workers.legacy import Legacies
 from workers.scripts import script
 
 #: Seconds between two signs of life.
@@ -32,18 +35,24 @@ def engine_name(pool: str, pid: int) -> str:
 def vigil(settings: Settings) -> "Vigil":
     """A vigil for a pool of its own."""
     url = settings.redis_url.get_secret_value()
-    return Vigil(lambda: sync_redis(url, timeout=TIMEOUT, retry=Retry(NoBackoff(), 1)), pool=secrets.token_hex(8))
+    return Vigil(
+        lambda: sync_redis(url, timeout=TIMEOUT, retry=Retry(NoBackoff(), 1)),
+        pool=secrets.token_hex(8),
+        folder=journals(settings.data_dir),
+    )
 
 
 class Vigil:
     """Beats for the processes of one pool while they run; a process that is no engine is beaten for in vain.
 
-    A supervisor's watcher: it beats from outside the engines, so that code that holds an engine's interpreter lock
-    does not silence it. While Redis is away it tries again with every beat.
+    A supervisor's watcher: it hands over what dead engines have noted, and beats from outside the engines, so that code
+    that holds an engine's interpreter lock does not silence it. While Redis is away it tries again with every beat.
     """
 
-    def __init__(self, connect: Callable[[], Redis], *, pool: str) -> None:
+    def __init__(self, connect: Callable[[], Redis], *, pool: str, folder: Path) -> None:
+        """``folder`` has the journals of engines."""
         self._connect = connect
+        self._folder = folder
         self.pool = pool
         self._lock = threading.Lock()
         self._living: set[str] = set()
@@ -83,11 +92,13 @@ class Vigil:
     def _watch(self) -> None:
         with self._connect() as redis:
             beat, obituary = script(redis, "beat"), script(redis, "obituary")
+            legacies = Legacies(redis, self._folder)
             while True:
                 closing = self._closing
                 with self._lock:
                     living, news = sorted(self._living), dict(self._news)
                 try:
+                    legacies.hand_over(living=living)  # ahead of the news, which sets the janitor to work
                     for name, cause in news.items():
                         obituary(keys=[keys.ENGINES], args=[name, cause])
                         self._told(name)

@@ -106,7 +106,7 @@ def test_after_a_kill_only_the_unfinished_handler_runs_again(
     with engine(tmp_path, redis_url) as one:
         assert one.wait() == -signal.SIGKILL
     assert calls(redis_sync) == ["first", "second"]
-    rescue_all(redis_sync)
+    rescue_all(redis_sync, tmp_path / ".ackfirst")
     with engine(tmp_path, redis_url, burst=True) as two:
         assert two.wait() == 0
     assert calls(redis_sync) == ["first", "second", "second"]

@@ -7,29 +7,22 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 
 from shared import keys
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import burst, enqueue, rescue_all, status, statuses
-from tests.support.processes import Cli
-from tests.support.redis_process import RedisProcess
+from tests.support.processes import ROOT, Cli
+from tests.support.waiting import wait_until
+from tests.unit.workers.test_journal import DONE, taken
 from workers import on
-from workers.journal import Journal
-from workers.marks import Mark, State
-from workers.taken import Taken
-
-DONE = {"my.handler": Mark(State.DONE, 1)}
+from workers.journal import Journal, journals
+from workers.legacy import Legacies
 
 
-def engine(folder: Path, url: str, name: str) -> Cli:
-    env = {"ACKFIRST_REDIS_URL": url, "ACKFIRST_HANDLERS": "my_handlers"}
-    return Cli("worker", "--burst", cwd=folder, env=env, name=name)
-
-
-def taken(job_id: str, execution: str = "x1") -> Taken:
-    fields = {"data": b"", "timeout": 60.0, "result_ttl": 60, "has_killed": False, "marks": {}, "at": 0.0}
-    return Taken(lane="l", job_id=job_id, execution_id=execution, **fields)
+def pool(folder: Path, url: str, name: str) -> Cli:
+    return Cli("worker", cwd=folder, env={"ACKFIRST_REDIS_URL": url, "ACKFIRST_HANDLERS": "my_handlers"}, name=name)
 
 
 def in_hands(client: redis.Redis, execution: str = "x1") -> str:
@@ -43,66 +36,69 @@ def in_hands(client: redis.Redis, execution: str = "x1") -> str:
     return envelope.id
 
 
-def commands(client: redis.Redis, name: str) -> int:
-    return int(client.info("commandstats").get(f"cmdstat_{name}", {}).get("calls", 0))
+def leave_note(data_dir: Path, job_id: str, *, is_over: bool = True) -> None:
+    """What the engine ``e`` has left when it died."""
+    with Journal(journals(data_dir) / "e", log=structlog.get_logger()) as journal:
+        journal.note(taken(job_id), DONE, is_over=is_over, keep=1000)
 
 
-@pytest.mark.parametrize("death", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"])
+DEATHS = {"exits": "os._exit(3)", "is killed": "os.kill(os.getpid(), signal.SIGKILL)"}
+
+
+@pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
 def test_a_handler_that_ends_the_process_costs_no_other_event_a_second_run(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path, death: str
 ) -> None:
-    envelopes = [make_envelope() for _ in range(120)]
-    bad = envelopes[60].id
+    envelopes = [make_envelope() for _ in range(300)]
+    bad = envelopes[200].id
     code = f"@on()\ndef count(event):\n    note(event.id)\n    if event.id == '{bad}' and notes.incr('bad') == 1:\n"
     write_handlers(tmp_path, f"{code}        {death}\n")
     enqueue(redis_sync, *envelopes)
-    with engine(tmp_path, redis_url, "first") as first:
-        assert first.wait() != 0
-    before = len(calls(redis_sync))
-    assert before == 61, "it has died in the middle of the batch"
-    rescue_all(redis_sync)
-    charged = [one.id for one in envelopes if redis_sync.hexists(keys.job(one.id), keys.KILLS)]
-    assert bad in charged
-    assert not set(charged) & {one.id for one in envelopes[:60]}, "who had ended is not to blame"
-    with engine(tmp_path, redis_url, "second") as second:
-        assert second.wait() == 0
-    runs = Counter(calls(redis_sync))
-    assert runs == {one.id: 2 if one.id == bad else 1 for one in envelopes}
-    assert statuses(redis_sync, envelopes) == {"finished"}
-    assert redis_sync.hget(keys.OUTCOMES, "processed") == b"120"
+    with pool(tmp_path, redis_url, "pool"):
+        wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=60)
+    assert Counter(calls(redis_sync)) == {one.id: 2 if one.id == bad else 1 for one in envelopes}
+    assert redis_sync.hget(keys.OUTCOMES, "processed") == b"300"
     assert not redis_sync.keys(keys.done("*"))
+    assert not list(journals(tmp_path / ".ackfirst").iterdir())
 
 
-def test_a_lone_event_is_settled_without_a_note(redis_sync: redis.Redis, redis_url: str) -> None:
-    before = commands(redis_sync, "client|reply")
-    enqueue(redis_sync, make_envelope())
-    assert burst(redis_url, on()(lambda event: None)) == 1
-    assert commands(redis_sync, "client|reply") == before
+def test_a_pool_that_was_killed_whole_has_left_its_notes_for_the_next_one(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    code = "@on()\ndef count(event):\n    note(event.id)\n    if notes.llen('test:calls') == 200:\n"
+    write_handlers(tmp_path, f"{code}        os.kill(os.getppid(), signal.SIGKILL)\n        os.kill(os.getpid(), 9)\n")
+    envelopes = [make_envelope() for _ in range(300)]
+    enqueue(redis_sync, *envelopes)
+    with pool(tmp_path, redis_url, "first") as first:
+        first.wait()
+    assert len(calls(redis_sync)) == 200
+    with pool(tmp_path, redis_url, "second"):
+        wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=60)
+    assert sum(runs > 1 for runs in Counter(calls(redis_sync)).values()) == 1, "the one that was running"
 
 
-def test_a_batch_leaves_no_notes(redis_sync: redis.Redis, redis_url: str) -> None:
+def test_a_batch_is_noted_while_it_runs_and_leaves_nothing(redis_sync: redis.Redis, redis_url: str) -> None:
+    folder = journals(Path(redis_url.removeprefix("unix://")).parent / "data")
     seen = []
 
     @on()
     def look(event: object) -> None:
-        seen.append(sum(map(redis_sync.hlen, redis_sync.keys(keys.done("*")))))
+        [file] = folder.iterdir()
+        seen.append(file.read_bytes().count(b"\0"))
 
     enqueue(redis_sync, *[make_envelope() for _ in range(20)])
     assert burst(redis_url, look) == 20
-    assert max(seen) > 0
-    assert not redis_sync.keys(keys.done("*"))
+    assert max(seen) > 1
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize(("is_over", "charged"), [(True, False), (False, True)])
 def test_what_is_noted_becomes_marks_and_only_an_ended_job_is_not_charged(
-    redis_sync: redis.Redis, is_over: bool, charged: bool
+    redis_sync: redis.Redis, tmp_path: Path, is_over: bool, charged: bool
 ) -> None:
     job_id = in_hands(redis_sync)
-    journal = Journal(redis_sync, engine="e")
-    journal.note(taken(job_id), DONE, is_over=is_over, keep=1000)
-    journal.flush()
-    journal.close()
-    rescue_all(redis_sync)
+    leave_note(tmp_path, job_id, is_over=is_over)
+    rescue_all(redis_sync, tmp_path)
     assert status(redis_sync, job_id) == "queued"
     assert redis_sync.hgetall(keys.marks(job_id)) == {b"my.handler": DONE["my.handler"].encode()}
     assert 990 < redis_sync.ttl(keys.marks(job_id)) <= 1000
@@ -110,77 +106,63 @@ def test_what_is_noted_becomes_marks_and_only_an_ended_job_is_not_charged(
     assert not redis_sync.exists(keys.done("e"))
 
 
-def test_a_job_that_has_ended_is_no_dead_letter_however_many_workers_it_has_seen_die(redis_sync: redis.Redis) -> None:
+def test_a_job_that_has_ended_is_no_dead_letter_however_many_workers_it_has_seen_die(
+    redis_sync: redis.Redis, tmp_path: Path
+) -> None:
     job_id = in_hands(redis_sync)
     redis_sync.hset(keys.job(job_id), keys.KILLS, '["signal SIGKILL","signal SIGKILL"]')
-    journal = Journal(redis_sync, engine="e")
-    journal.note(taken(job_id), DONE, is_over=True, keep=1000)
-    journal.flush()
-    rescue_all(redis_sync)
+    leave_note(tmp_path, job_id)
+    rescue_all(redis_sync, tmp_path)
     assert status(redis_sync, job_id) == "queued"
-    journal.close()
 
 
-def test_a_note_of_an_earlier_execution_does_not_count(redis_sync: redis.Redis) -> None:
+def test_a_note_of_an_earlier_execution_does_not_count(redis_sync: redis.Redis, tmp_path: Path) -> None:
     job_id = in_hands(redis_sync, execution="x2")
-    journal = Journal(redis_sync, engine="e")
-    journal.note(taken(job_id, "x1"), DONE, is_over=True, keep=1000)
-    journal.flush()
-    journal.close()
-    rescue_all(redis_sync)
+    leave_note(tmp_path, job_id)
+    rescue_all(redis_sync, tmp_path)
     assert status(redis_sync, job_id) == "queued"
     assert not redis_sync.exists(keys.marks(job_id))
 
 
-def test_marks_of_another_type_do_not_keep_a_job_from_its_rescue(redis_sync: redis.Redis) -> None:
+def test_marks_of_another_type_do_not_keep_a_job_from_its_rescue(redis_sync: redis.Redis, tmp_path: Path) -> None:
     job_id = in_hands(redis_sync)
     redis_sync.set(keys.marks(job_id), "a stranger's")
-    journal = Journal(redis_sync, engine="e")
-    journal.note(taken(job_id), DONE, is_over=True, keep=1000)
-    journal.flush()
-    journal.close()
-    rescue_all(redis_sync)
+    leave_note(tmp_path, job_id)
+    rescue_all(redis_sync, tmp_path)
     assert status(redis_sync, job_id) == "queued"
 
 
-def test_what_is_forgotten_before_it_was_sent_is_never_sent(redis_sync: redis.Redis) -> None:
-    before = commands(redis_sync, "client|reply")
-    journal = Journal(redis_sync, engine="e")
-    journal.note(taken("a"), DONE, is_over=True, keep=1000)
-    journal.forget(["a"])
-    journal.flush()
-    assert commands(redis_sync, "client|reply") == before
+def test_notes_that_come_after_the_burial_leave_nothing(redis_sync: redis.Redis, tmp_path: Path) -> None:
+    job_id = in_hands(redis_sync)
+    rescue_all(redis_sync)
+    leave_note(tmp_path, job_id)
+    rescue_all(redis_sync, tmp_path)
+    assert not redis_sync.exists(keys.done("e"))
+    assert not list(journals(tmp_path).iterdir())
 
 
-def test_an_outage_costs_the_notes_and_nothing_else(own_redis: RedisProcess) -> None:
-    with redis.Redis.from_url(own_redis.url) as client:
-        journal = Journal(client, engine="e")
-        journal.note(taken("a"), DONE, is_over=True, keep=1000)
-        journal.flush()
-        own_redis.kill()
-        for job_id in ("b", "c"):
-            journal.note(taken(job_id), DONE, is_over=True, keep=1000)
-            journal.flush()
-        own_redis.start()
-        journal.forget(["a"])  # says that Redis has answered
-        journal.note(taken("d"), DONE, is_over=True, keep=1000)
-        journal.flush()
-        journal.close()
-        assert set(client.hkeys(keys.done("e"))) == {b"d"}
-
-
-def test_the_notes_of_a_killed_process_have_all_arrived(redis_sync: redis.Redis, redis_url: str) -> None:
+def test_the_journal_of_an_engine_that_lives_is_left_alone(redis_sync: redis.Redis, tmp_path: Path) -> None:
     code = f"""
-import os, redis
-from tests.integration.test_worker_journal import DONE, taken
-from workers.journal import Journal
-journal = Journal(redis.Redis.from_url({redis_url!r}), engine="e")
-for number in range(500):
-    journal.note(taken(str(number)), DONE, is_over=True, keep=1000)
-    journal.flush()
-os.kill(os.getpid(), 9)
+import os, sys, structlog
+from pathlib import Path
+from tests.unit.workers.test_journal import DONE, taken
+from workers.journal import Journal, journals
+with Journal(journals(Path({str(tmp_path)!r})) / "e", log=structlog.get_logger()) as journal:
+    for number in range(500):
+        journal.note(taken(str(number)), DONE, is_over=True, keep=1000)
+    print("noted", flush=True)
+    sys.stdin.read(1)
+    os.kill(os.getpid(), 9)
 """
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
-    assert done.returncode == -9
-    assert redis_sync.hlen(keys.done("e")) == 500
+    redis_sync.hset(keys.ENGINES, "e", 5)
+    legacies = Legacies(redis_sync, journals(tmp_path))
+    engine = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with engine:
+        assert engine.stdout
+        assert engine.stdout.readline() == b"noted\n"
+        legacies.hand_over(living=())
+        assert not redis_sync.exists(keys.done("e"))
+        engine.communicate(b"x", timeout=30)
+    legacies.hand_over(living=())
+    assert redis_sync.hlen(keys.done("e")) == 500, "all that was noted by the instant of the kill"
+    assert not list(journals(tmp_path).iterdir())

@@ -4,7 +4,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import redis
 import structlog
@@ -18,6 +20,8 @@ from shared.settings import Settings, load_settings
 from workers.aside import Aside
 from workers.engine import work
 from workers.handler import handler_of
+from workers.journal import journals
+from workers.legacy import Legacies
 from workers.registry import Registry
 from workers.rescuer import Rescuer
 from workers.watch import Death
@@ -59,8 +63,10 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
-def rescue_all(client: redis.Redis) -> None:
-    """See to all engines as a janitor does that has found them dead."""
+def rescue_all(client: redis.Redis, data_dir: Path | None = None) -> None:
+    """See to all engines as supervisor and janitor do that have found them dead."""
+    if data_dir:
+        Legacies(client, journals(data_dir)).hand_over(living=())
     rescuer = Rescuer(client, Aside(client, keep=60), keep=60, log=structlog.get_logger())
     for engine, beat in client.hgetall(keys.ENGINES).items():
         rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
@@ -68,7 +74,8 @@ def rescue_all(client: redis.Redis) -> None:
 
 def settings_for(url: str, **overrides: str) -> Settings:
     """Settings whose retries come at once unless ``retry_schedule`` says otherwise."""
-    given = {"redis_url": url, "retry_schedule": "0s,0s", **overrides}
+    folder = str(Path(unquote(urlsplit(url).path)).parent / "data")  # beside the socket: it goes with the server
+    given = {"redis_url": url, "data_dir": folder, "retry_schedule": "0s,0s", **overrides}
     return load_settings({f"ACKFIRST_{name.upper()}": value for name, value in given.items()})
 
 
