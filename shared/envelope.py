@@ -75,34 +75,37 @@ _PLAIN_FIELDS: Final = tuple(name for name in field_names(Envelope) if name != "
 _END_OF_TIME: Final = 253_402_300_800
 
 # What each field of version 1 may hold: a queue that strangers can write to is input like any other.
-_TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
-    "id": (str,),
-    "family": (str,),
-    "account": (str, type(None)),
-    "application_id": (str, type(None)),
-    "lane": (str,),
-    "message_id": (str, type(None)),
-    "received_at": (float, int),
-    "encoding": (str,),
-    "content_type": (str,),
-    "query": (str,),
-    "iat": (int, type(None)),
-    "jti": (str, type(None)),
-    "secret": (int, type(None)),
-    "trace": (str, type(None)),
+_TEXT: Final[frozenset[type]] = frozenset({str})
+_TEXT_OR_NONE: Final[frozenset[type]] = frozenset({str, type(None)})
+_WHOLE_OR_NONE: Final[frozenset[type]] = frozenset({int, type(None)})
+_TYPES_V1: Final[dict[str, frozenset[type]]] = {
+    "id": _TEXT,
+    "family": _TEXT,
+    "account": _TEXT_OR_NONE,
+    "application_id": _TEXT_OR_NONE,
+    "lane": _TEXT,
+    "message_id": _TEXT_OR_NONE,
+    "received_at": frozenset({float, int}),
+    "encoding": _TEXT,
+    "content_type": _TEXT,
+    "query": _TEXT,
+    "iat": _WHOLE_OR_NONE,
+    "jti": _TEXT_OR_NONE,
+    "secret": _WHOLE_OR_NONE,
+    "trace": _TEXT_OR_NONE,
 }
+_ENCODINGS: Final = frozenset(get_args(Encoding))
 
 
 def _fields_v1(fields: dict[str, Any]) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, types in _TYPES_V1.items():
-        value = fields.get(name)
-        if not isinstance(value, types):
-            raise EnvelopeError(f"the envelope's {name!r} is {type(value).__name__}, not {types[0].__name__}")
-        read[name] = value
+    read: dict[str, Any] = {name: fields.get(name) for name in _TYPES_V1}
+    for name, value in read.items():
+        if type(value) not in _TYPES_V1[name]:
+            wanted = " or ".join(sorted(kind.__name__ for kind in _TYPES_V1[name]))
+            raise EnvelopeError(f"the envelope's {name!r} is {type(value).__name__}, not {wanted}")
     if not 0 <= read["received_at"] < _END_OF_TIME:
         raise EnvelopeError(f"the envelope's 'received_at' is no time: {read['received_at']}")
-    if read["encoding"] not in get_args(Encoding):
+    if read["encoding"] not in _ENCODINGS:
         raise EnvelopeError(f"the envelope's encoding {read['encoding']!r} is not known")
     read["body"] = _body_v1(fields)
     return read

@@ -36,6 +36,9 @@ class Attempt:
     context: Context
 
 
+#: Makes a logger that knows some fields.
+LogOf = Callable[..., "FilteringBoundLogger"]
+
 #: Is told each new mark.
 Remember = Callable[[str, Mark], None]
 
@@ -57,7 +60,8 @@ class Clock:
 class Dispatcher:
     """Runs the handlers that are due, each on its own: the failure of one is nothing to the others."""
 
-    def __init__(self, invoke: Invoke, schedule: Schedule, *, clock: Clock, log: "FilteringBoundLogger") -> None:
+    def __init__(self, invoke: Invoke, schedule: Schedule, *, clock: Clock, log: LogOf) -> None:
+        """``log`` makes the logger of an attempt from what it is to know: quickly, for few handlers ever use it."""
         self._invoke = invoke
         self._schedule = schedule
         self._clock = clock
@@ -162,7 +166,7 @@ class Dispatcher:
             retries_left=max(0, handler.retries + 1 - attempt),
             handler=handler.name,
             idempotency_key=f"{event.id}:{handler.name}",
-            log=self._log.bind(event_id=event.id, handler=handler.name, attempt=attempt),
+            log=self._log(event_id=event.id, handler=handler.name, attempt=attempt),
         )
 
 

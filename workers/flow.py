@@ -91,6 +91,8 @@ class Flow:
     def run(self) -> None:
         """Run what stands in the line, let async handlers go on for a moment, and write down what has ended."""
         self.busy.set()
+        if self._invoker:
+            self._invoker.listen()
         try:
             while not self._stops() and (job := self._holding.next()) is not None:
                 self._start(job)

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from shared.nexmo.event import Event
 from workers.context import Context
-from workers.deadline import within
+from workers.deadline import Alarm, within
 from workers.dispatch import Attempt, Ending
 from workers.handler import Handler
 from workers.verdicts import ForcedStop, HandlerTimeout
@@ -22,11 +22,16 @@ BACKSTOP: Final = 2.0
 COMPANY: Final = 0.002
 
 
+#: Runs a call within so many seconds.
+Limit = Callable[[float, Callable[[], Any]], Any]
+
+
 class Invoker:
     """Runs all async handlers on one event loop that lives as long as the worker: they may keep their sessions."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
+        self._alarm = Alarm()
         self._waiting: dict[asyncio.Task[None], _Waiting] = {}
         self._ended: list[tuple[_Waiting, Ending]] = []
         self._wake: asyncio.Future[None] | None = None
@@ -41,6 +46,7 @@ class Invoker:
 
     def close(self) -> None:
         """Cancel what handlers left running, as far as it lets itself be cancelled, and close the loop."""
+        self._alarm.close()
         with contextlib.suppress(HandlerTimeout):
             within(BACKSTOP, self._runner.close)
 
@@ -51,7 +57,7 @@ class Invoker:
             HandlerTimeout: It took longer than ``handler.timeout``.
             BaseException: Whatever the handler raises.
         """
-        returned = _call(handler, event, context)
+        returned = _call(handler, event, context, within)
         if inspect.isawaitable(returned):
             self._run(returned, handler.timeout)
 
@@ -63,13 +69,17 @@ class Invoker:
         finally:
             _let_go(task)
 
+    def listen(self) -> None:
+        """Be ready for ``start``, whatever handlers have done to the signal of the alarm."""
+        self._alarm.listen()
+
     def start(self, attempt: Attempt, then: Callable[[Ending], None]) -> bool:
         """Begin an attempt: True when it is over; False when it waits, and ``pump`` will call ``then`` at its end.
 
         Raises:
             BaseException: Whatever a plain handler raises, or the call of an async one.
         """
-        returned = _call(attempt.handler, attempt.event, attempt.context)
+        returned = _call(attempt.handler, attempt.event, attempt.context, self._alarm)
         if not inspect.isawaitable(returned):
             return True
         seconds = attempt.handler.timeout
@@ -156,11 +166,11 @@ class _Waiting:
         return self.began + self.seconds
 
 
-def _call(handler: Handler, event: Event, context: Context) -> Any:
+def _call(handler: Handler, event: Event, context: Context, limit: Limit) -> Any:
     arguments = (event, context) if handler.takes_context else (event,)
     if handler.is_async:  # only makes the coroutine
         return handler.function(*arguments)
-    return within(handler.timeout, lambda: handler.function(*arguments))
+    return limit(handler.timeout, lambda: handler.function(*arguments))
 
 
 def _let_go(task: asyncio.Task[None]) -> None:

@@ -88,7 +88,7 @@ class RedisMarks:
 
     def know(self, marks: Mapping[str, Mark]) -> None:
         """Take these for what ``read`` would return."""
-        self._latest = max((mark.not_before for mark in marks.values()), default=0.0)
+        self._latest = max((mark.not_before for mark in marks.values()), default=0.0) if marks else 0.0
 
     def write(self, marks: Mapping[str, Mark]) -> None:
         """One round trip."""
@@ -99,5 +99,6 @@ class RedisMarks:
 
     def seconds(self, marks: Mapping[str, Mark]) -> int:
         """How long the hash stays once it has these marks as well."""
-        self._latest = max(self._latest, *(mark.not_before for mark in marks.values()))
-        return self._keep + max(0, int(self._latest - self._now()))
+        for mark in marks.values():
+            self._latest = max(self._latest, mark.not_before)
+        return self._keep + max(0, int(self._latest - self._now())) if self._latest else self._keep

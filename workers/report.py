@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
@@ -39,11 +40,14 @@ class Report:
     """Handler → what ended its attempt in this pass, if that was no success."""
     seconds: Mapping[str, float]
     """Handler → duration of its attempt in this pass."""
+    outcome: Outcome = field(init=False)
+    """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
 
-    @property
-    def outcome(self) -> Outcome:
-        """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
-        states = self._found()
+    def __post_init__(self) -> None:
+        self.outcome = self._outcome()  # type: ignore[misc]  # made once: it is asked for many times
+
+    def _outcome(self) -> Outcome:
+        states = {mark.state if mark else None for mark in self.marks.values()}
         if None in states or State.RETRY in states:
             return Outcome.RETRIED
         if State.DEAD in states:
@@ -80,9 +84,6 @@ class Report:
 
     def _ails(self, name: str) -> bool:
         return name in self.unsettled
-
-    def _found(self) -> set[State | None]:
-        return {mark.state if mark else None for mark in self.marks.values()}
 
     def _unfinished(self) -> list[Mark | None]:
         return [mark for mark in self.marks.values() if mark is None or mark.state is State.RETRY]

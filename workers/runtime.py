@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -47,7 +48,7 @@ def build_processor(
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(
         registry=registry,
-        dispatcher=Dispatcher(invoke, schedule, clock=clock, log=structlog.get_logger("workers.handler")),
+        dispatcher=Dispatcher(invoke, schedule, clock=clock, log=partial(structlog.get_logger, "workers.handler")),
         redis=redis,
         keep=settings.failure_ttl,
         job_timeout=settings.job_timeout,

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -18,6 +19,7 @@ from workers import Event, on
 from workers.aside import Aside
 from workers.event_worker import EventWorker
 from workers.invoke import Invoker
+from workers.journal import Journal
 from workers.lanes import Lanes
 from workers.pace import MOST, Pace
 from workers.patience import Patience, at_once
@@ -76,7 +78,7 @@ IDLE = 30
 
 
 @pytest.fixture
-def start(redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(redis_sync: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts an engine in a thread, with a handler that does nothing; it is stopped at the end of the test."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # only the main thread may
     started: list[tuple[EventWorker, threading.Thread]] = []
@@ -90,6 +92,7 @@ def start(redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPat
             invoke,
             lanes=Lanes(redis_sync, engine="e", seed="s"),
             pace=Pace(concurrency=100),
+            journal=Journal(tmp_path / "journal", log=structlog.get_logger()),
             aside=Aside(redis_sync, keep=60),
             reference=Reference(redis_sync),
             patience=Patience(log=structlog.get_logger()),

@@ -34,7 +34,7 @@ class World:
         self.endings: dict[str, Callable[[int], Ending]] = {}
         clock = Clock(wall=lambda: self.now, steady=lambda: self.now)
         schedule = Schedule(waits, random=lambda: 0.5)
-        self.dispatcher = Dispatcher(self.invoke, schedule, clock=clock, log=structlog.get_logger())
+        self.dispatcher = Dispatcher(self.invoke, schedule, clock=clock, log=structlog.get_logger)
 
     def invoke(self, handler: Handler, event: Event, context: Context) -> None:
         self.ran.append((handler.name, context.attempt))
