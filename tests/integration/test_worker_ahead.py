@@ -1,0 +1,142 @@
+"""Redis settles and takes while handlers run; whatever happens to that, nothing is lost and nothing runs twice."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import redis
+
+from shared import keys
+from tests.support.factories import make_envelope
+from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
+from tests.support.waiting import wait_until
+from workers import Event, on
+from workers.ahead import Ahead
+from workers.pace import BATCH
+
+
+def pending(client: redis.Redis) -> int:
+    """How many jobs are running as Redis sees it."""
+    return sum(client.hlen(name) for name in client.keys(keys.hands("*")))
+
+
+def test_the_next_batch_has_come_before_this_one_has_ended(redis_sync: redis.Redis, redis_url: str) -> None:
+    held: list[int] = []
+
+    @on()
+    def look(event: Event) -> None:
+        held.append(pending(redis_sync))
+        time.sleep(0.001)
+
+    envelopes = [make_envelope() for _ in range(60)]
+    enqueue(redis_sync, *envelopes)
+    assert burst(redis_url, look) == 60
+    sinks = sum(now < before for before, now in pairwise(held))
+    assert sinks, "batches are settled on the way"
+    assert min(held[:40]) >= 2, "while many wait, the line is never empty"
+    assert statuses(redis_sync, envelopes) == {"finished"}
+    assert lane_is_empty(redis_sync, envelopes[0].lane)
+
+
+def break_scripts(client: redis.Redis) -> None:
+    client.script_flush()
+
+
+def break_connections(client: redis.Redis) -> None:
+    client.client_kill_filter(_type="normal", skipme=True)
+
+
+@pytest.mark.parametrize("sabotage", [break_scripts, break_connections])
+def test_a_broken_fetch_loses_nothing_and_runs_nothing_twice(
+    redis_sync: redis.Redis, redis_url: str, sabotage: Callable[[redis.Redis], None]
+) -> None:
+    runs: Counter[str] = Counter()
+
+    @on()
+    def count(event: Event) -> None:
+        runs[event.id] += 1
+        if len(runs) % 25 == 0:
+            sabotage(redis_sync)
+
+    envelopes = [make_envelope(lane=f"lane-{n % 3}") for n in range(300)]
+    enqueue(redis_sync, *envelopes)
+    burst(redis_url, count)
+    assert runs == {one.id: 1 for one in envelopes}
+    assert statuses(redis_sync, envelopes) == {"finished"}
+    assert redis_sync.hget(keys.OUTCOMES, "processed") == b"300"
+    assert not pending(redis_sync)
+
+
+def test_what_was_fetched_behind_a_slow_handler_goes_back_too(redis_sync: redis.Redis, redis_url: str) -> None:
+    envelopes = [make_envelope() for _ in range(200)]
+    slow = envelopes[150].id
+    seen: list[set[str | None]] = []
+
+    @on()
+    def mostly_quick(event: Event) -> None:
+        if event.id == slow and not seen:
+            wait_until(lambda: pending(redis_sync) == 1)
+            seen.append(statuses(redis_sync, envelopes[151:]))
+
+    enqueue(redis_sync, *envelopes)
+    assert burst(redis_url, mostly_quick) == 200
+    assert seen == [{"queued"}]
+    assert statuses(redis_sync, envelopes) == {"finished"}
+
+
+def test_a_lone_event_beside_a_full_lane_waits_for_two_batches_at_the_most(
+    redis_sync: redis.Redis, redis_url: str
+) -> None:
+    arrived: list[float] = []
+    waited: list[float] = []
+
+    @on()
+    def work(event: Event) -> None:
+        if event.application_id == "lone":
+            waited.append(time.monotonic() - arrived[-1])
+            return
+        time.sleep(0.0005)
+        if len(arrived) < 20 and len(waited) == len(arrived):
+            arrived.append(time.monotonic())
+            enqueue(redis_sync, make_envelope(lane="b", application_id="lone"))
+
+    enqueue(redis_sync, *[make_envelope(lane="a") for _ in range(1500)])
+    redis_sync.sadd(keys.LANES, "b")
+    burst(redis_url, work)
+    assert len(waited) == 20
+    waits = sorted(waited)
+    assert waits[len(waits) // 2] < 4 * BATCH, "two batches, and what Redis and a busy machine take"
+
+
+def test_a_job_that_fails_while_others_are_fetched_fails_alone(redis_sync: redis.Redis, redis_url: str) -> None:
+    envelopes = [make_envelope() for _ in range(200)]
+    bad = {one.id for one in envelopes[::20]}
+
+    @on(retries=0)
+    def some_fail(event: Event) -> None:
+        if event.id in bad:
+            raise OSError("no")
+
+    enqueue(redis_sync, *envelopes)
+    burst(redis_url, some_fail)
+    assert {one.id for one in envelopes if status(redis_sync, one.id) == "failed"} == bad
+    assert redis_sync.hgetall(keys.OUTCOMES) == {b"processed": b"190", b"dead": b"10"}
+
+
+def test_an_error_of_one_call_gives_the_connection_up(redis_sync: redis.Redis) -> None:
+    ahead = Ahead(redis_sync)
+    good, bad = redis_sync.register_script("return 1"), redis_sync.register_script("return redis.call('NONSENSE')")
+    for script in (good, bad):
+        redis_sync.script_load(script.script)
+    ahead.send([(good, [], []), (bad, [], [])])
+    assert ahead.is_under_way
+    with pytest.raises(redis.RedisError):
+        ahead.answers()
+    assert not ahead.is_under_way
+    ahead.send([(good, [], [])])
+    assert ahead.answers() == [1]
+    ahead.close()
+    with pytest.raises(redis.RedisError):
+        ahead.answers()
