@@ -15,7 +15,8 @@ import redis
 
 from bench import servers, worker
 from bench.peers.install import ROOT, Peers
-from bench.requests import callback_bodies
+from bench.progress import say
+from bench.requests import LANE, callback_bodies
 
 #: Seconds after which a measurement that does not move is given up.
 PATIENCE: Final = 60.0
@@ -34,7 +35,7 @@ class Contender:
 
 def contenders(peers: Peers) -> list[Contender]:
     """All that can be measured here; ours first."""
-    ours = (sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", worker.LANE)
+    ours = (sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", LANE)
     python = peers.python
 
     def app(name: str, *work: str) -> Contender:
@@ -67,9 +68,10 @@ def contenders(peers: Peers) -> list[Contender]:
 def rates(rivals: Sequence[Contender], rounds: int, *, count: int) -> dict[str, list[float]]:
     """Tasks a second, ``rounds`` times in turn."""
     measured: dict[str, list[float]] = {one.name: [] for one in rivals}
-    for _ in range(rounds):
+    for number in range(rounds):
         for one in rivals:
             measured[one.name].append(_rate(one, count))
+            say(f"tasks, round {number + 1}: {one.name}, {measured[one.name][-1]:,.0f}/s")
     return measured
 
 
@@ -104,7 +106,7 @@ def _watch(name: str, client: redis.Redis, count: int) -> float:
     deadline = time.monotonic() + PATIENCE
     first = 0
     while done < count:
-        done = int(client.get("bench:done") or 0)  # type: ignore[arg-type]  # no asyncio here
+        done = int(client.get("bench:done") or 0)
         if not began and done >= warm:
             began, first = time.perf_counter(), done
         if time.monotonic() > deadline:
