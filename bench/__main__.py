@@ -13,8 +13,16 @@ from bench.sections import PEERED, SECTIONS
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="Times each pair is measured, in turns.")
-@click.option("--count", default=10_000, show_default=True, help="Callbacks or jobs a round; slow rivals get fewer.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Times each pair is measured, in turns."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(500),
+    default=10_000,
+    show_default=True,
+    help="Callbacks or jobs a round; slow rivals get fewer.",
+)
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Install and measure other people's queues.")
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Only these; again for more.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row instead of the tables.")
@@ -40,7 +48,7 @@ def main(*, rounds: int, count: int, peers: bool, only: tuple[str, ...], as_json
     if as_json:
         for name, rows in measured.items():
             for row in rows:
-                click.echo(json.dumps({"section": name, **row}))
+                click.echo(json.dumps({"section": name, **row}, ensure_ascii=False))
     else:
         report.show(measured)
 

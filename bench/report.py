@@ -50,6 +50,7 @@ def summary(measured: Mapping[str, Sequence[Row]]) -> str:
 
 def write(page: Path, measured: Mapping[str, Sequence[Row]], *, count: int) -> None:
     """Write page and charts; a section that was not measured this time stays on the page as it is."""
+    page.parent.mkdir(parents=True, exist_ok=True)
     sections = _sections(page.read_text()) if page.exists() else {}
     for name, rows in _filled(measured):
         chart = growth_rows.chart(name, rows)

@@ -26,7 +26,7 @@ def _bodies(plan: Plan) -> list[Row]:
 def _memory(_plan: Plan) -> list[Row]:
     costs = memory.waiting(20_000)
     limits = {"all of it": 1500.0}
-    rows = [row(f"{name}, bytes", [cost], at_most=limits.get(name)) for name, cost in costs.items()]
+    rows = [row(f"{name}, bytes", [max(0.0, round(cost, 1))], at_most=limits.get(name)) for name, cost in costs.items()]
     return [*rows, row(f"a remembered id of {memory.IDS:,}, bytes", [memory.remembered()], at_most=24)]
 
 

@@ -24,7 +24,7 @@ callbacks of a turn of the event loop.""",
     "latency": (
         "Time to the 200",
         """An open loop: a callback is sent when its time has come, whatever became of the one before; a stall shows
-as latency of all that wait.""",
+as latency of all that wait. So does what the load generator itself is late by; it is idle most of the time.""",
     ),
     "outage": (
         "Time to the 200 while Redis is killed",
