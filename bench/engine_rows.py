@@ -36,7 +36,7 @@ def peers(plan: Plan) -> list[Row]:
 def reached(plan: Plan) -> list[Row]:
     """Time from callback to handler, also beside a full lane."""
     runs = reach.steady(plan.rounds, rate=300, seconds=10)
-    beside, left = reach.beside_a_full_lane(waiting=200_000, rate=1, seconds=30)
+    beside, left = reach.beside_a_full_lane(waiting=300_000, rate=1, seconds=30)
     return [
         row("300/s, p50 ms", [at(run, 0.50) for run in runs], at_most=5),
         row("300/s, p99 ms", [at(run, 0.99) for run in runs], at_most=25),

@@ -61,8 +61,9 @@ def write(page: Path, measured: Mapping[str, Sequence[Row]], *, count: int) -> N
             file.write_text(svg.draw(chart))
             picture = f"\n![{chart.title}]({file.parent.name}/{file.name})\n"
         sections[TITLES[name][0]] = section(name, rows, count=count) + picture
-    known = [title for title, _ in TITLES.values() if title in sections]
-    page.write_text("\n".join([_HEAD, *(sections[title] for title in known)]))
+    text = "\n".join(sections[title] for title, _ in TITLES.values() if title in sections)
+    held, missed = (text.count(f" | {word} |\n") for word in ("yes", "no"))
+    page.write_text(f"{_HEAD}\n**{held} of {held + missed} limits hold.**\n\n{text}")
 
 
 def _filled(measured: Mapping[str, Sequence[Row]]) -> list[tuple[str, Sequence[Row]]]:

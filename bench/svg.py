@@ -11,7 +11,7 @@ from bench.rows import number
 _WIDTH: Final = 720
 _HEIGHT: Final = 356
 _SIZE: Final = f'width="{_WIDTH}" height="{_HEIGHT}"'
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 610, 64, 318
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 610, 80, 318
 
 #: Told apart by people who see few colours as well, and in print by their brightness.
 _COLOURS: Final = ("#0b5cad", "#c2500a", "#2f7d32")

@@ -25,6 +25,7 @@ def test_a_page_has_every_section_with_its_own_conditions(tmp_path: Path) -> Non
     assert text.index("## Ingest, one process") < text.index("## Worker engine")
     assert "| a rate | 2.5 | 2.5 | 2.5 | 1 | ≥ 1 | yes |" in text
     assert text.count("`--count 123`") == 2
+    assert "**1 of 2 limits hold.**" in text
 
 
 def test_a_section_that_was_not_measured_stays_as_it_is(tmp_path: Path) -> None:
