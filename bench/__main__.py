@@ -1,6 +1,7 @@
 """``python -m bench``: run every measurement in one go; print the table, or write it to a page."""
 
 import json
+import signal
 from pathlib import Path
 
 import click
@@ -37,6 +38,7 @@ def main(*, rounds: int, count: int, peers: bool, only: tuple[str, ...], as_json
 
     Everything that is needed is started on loopback and ended again; stderr tells how far it is.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, too
     names = [name for name in SECTIONS if not only or name in only]
     plan = Plan(rounds=rounds, count=count, peers=_peers() if peers and PEERED.intersection(names) else None)
     measured = {}

@@ -54,7 +54,7 @@ def by_size(rounds: int, *, count: int) -> dict[int, Rates]:
     for number in range(rounds):
         for size, rates in found.items():
             with servers.redis() as url:
-                _turn(url, rates, count=max(500, count * BODY_SIZE * 10 // max(size, BODY_SIZE * 10)), size=size)
+                _turn(url, rates, count=max(500, count // max(1, size // 7_000)), size=size)
             _tell(f"bodies, round {number + 1}: {size:,} bytes", rates)
     return found
 

@@ -37,7 +37,7 @@ def fits(client: redis.Redis, depth: int) -> bool:
 
 
 def top_up(url: str, depth: int) -> None:
-    """Let exactly or at least ``depth`` events wait in the lane ``LANE``."""
+    """Let at least ``depth`` events wait in the lane ``LANE``."""
     with redis.Redis.from_url(url) as client:
         missing = depth - client.llen(keys.queue(LANE))
         if missing <= CHUNK:

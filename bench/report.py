@@ -22,8 +22,8 @@ _HEAD: Final = """# Performance
 
 Written by `make bench` (`python -m bench --page docs/performance.md`); no figure here was typed. Every pair is
 measured in turns within one run, on loopback, with an append-only file that is synced at once (`appendfsync
-always`). The machine is shared and noisy: absolute numbers move from run to run by a factor of two, ratios much
-less. The limits are those of the design; *no* means that we have not reached one yet.
+always`). Absolute numbers move from run to run with whatever else the machine does, ratios much less. The limits are
+those of the design; *no* means that we have not reached one yet.
 """
 
 

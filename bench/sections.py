@@ -27,7 +27,8 @@ def _memory(_plan: Plan) -> list[Row]:
     costs = memory.waiting(20_000)
     limits = {"all of it": 1500.0}
     rows = [row(f"{name}, bytes", [max(0.0, round(cost, 1))], at_most=limits.get(name)) for name, cost in costs.items()]
-    return [*rows, row(f"a remembered id of {memory.IDS:,}, bytes", [memory.remembered()], at_most=24)]
+    rows.append(row(f"a remembered id of {memory.IDS:,}, bytes", [memory.remembered()], at_most=24))
+    return [*rows, row("an id as a key of its own, bytes", [memory.plain_key(100_000)])]
 
 
 #: Name on the command line -> what measures it.

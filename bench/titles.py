@@ -17,9 +17,9 @@ show what share of one core it used; near 1 it would be the limit.""",
     "stages": (
         "Where ingest's time goes",
         """Each step by itself, over and over, with everything in the processor's caches. Between two callbacks of a
-live server run thousands of other instructions: there the same steps take about twice as long. The rest
-is aiohttp (the bare handler above), asyncio's futures and tasks, and one command to Redis for all
-callbacks of a turn of the event loop.""",
+live server run thousands of other instructions: there the same steps take longer. The rest is aiohttp
+(the bare handler above), asyncio's futures and tasks, and one command to Redis for all callbacks of a turn
+of the event loop.""",
     ),
     "latency": (
         "Time to the 200",
@@ -69,6 +69,6 @@ append-only file anew meanwhile, except when ours makes it grow that far.""",
         "Redis memory of an event",
         """While it waits, with a body of 700 bytes: all of it, then each field by taking it out of all hashes, which
 is its share of the allocation, which Redis rounds. What remembers its id is not in it and has the last
-row: as many ids, spread over their sets as chance has it.""",
+rows: as many ids, spread over their sets as chance has it, and for comparison a key of its own that expires.""",
     ),
 }
