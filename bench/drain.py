@@ -45,10 +45,10 @@ class Drained:
 
 
 def rounds(number: int, *, count: int, rate: float) -> list[Drained]:
-    """In turns: a spool of ``count`` events alone, one beside ``rate`` callbacks a second, and as many alone."""
+    """In turns: a spool of ``count`` events alone, half of it beside ``rate`` callbacks a second, as many alone."""
     found = []
     for turn in range(number):
-        alone, beside = _alone(count), _beside(count, rate)
+        alone, beside = _alone(count), _beside(count // 2, rate)
         found.append(Drained(alone, beside[0], beside[1], _calm(beside[1].statuses.total(), rate)))
         say(f"drain, round {turn + 1}: {alone:,.0f}/s alone, {beside[0]:,.0f}/s beside {rate:g} callbacks/s")
     return found

@@ -31,6 +31,8 @@ class Contender:
     work: tuple[str, ...]
     folder: str = str(ROOT)
     env: dict[str, str] = field(default_factory=dict)
+    is_slow: bool = False
+    """Whether it gets a quarter of the tasks, so that a run does not wait for it most of the time."""
 
 
 def contenders(peers: Peers) -> list[Contender]:
@@ -50,12 +52,14 @@ def contenders(peers: Peers) -> list[Contender]:
             "arq",
             (peers.arq, "-m", "bench.peers.arq_app"),
             (peers.arq, "-m", "arq", "bench.peers.arq_app.WorkerSettings"),
+            is_slow=True,
         ),
         Contender("SAQ", (python, "-m", "bench.peers.saq_app"), (python, "-m", "saq", "bench.peers.saq_app.settings")),
         Contender(
             "Celery",
             (python, "-m", "bench.peers.celery_app"),
             (python, "-m", "celery", "-A", "bench.peers.celery_app", "worker", "--pool", "solo", "-l", "error"),
+            is_slow=True,
         ),
     ]
     if peers.node:
@@ -70,7 +74,7 @@ def rates(rivals: Sequence[Contender], rounds: int, *, count: int) -> dict[str, 
     measured: dict[str, list[float]] = {one.name: [] for one in rivals}
     for number in range(rounds):
         for one in rivals:
-            measured[one.name].append(_rate(one, count))
+            measured[one.name].append(_rate(one, count // 4 if one.is_slow else count))
             say(f"tasks, round {number + 1}: {one.name}, {measured[one.name][-1]:,.0f}/s")
     return measured
 

@@ -35,13 +35,13 @@ end they are counted in the queue.""",
     "drain": (
         "From the spool to Redis",
         """A process starts with a spool that is full of events, as an outage leaves it: at first without, then with
-live callbacks in an open loop. While callbacks come, draining takes half of the time.""",
+half as many events and live callbacks in an open loop. While callbacks come, draining takes half of the time.""",
     ),
     "worker": ("Worker engine", "One process, a handler that does nothing, the same jobs."),
     "tasks": (
         "One command to Redis in each task",
         """One process each. Redis syncs each write at once, also those of the handlers: a plain handler waits for
-one at a time.""",
+one at a time. The slowest get fewer tasks.""",
     ),
     "reach": (
         "From callback to handler",
