@@ -52,7 +52,6 @@ def contenders(peers: Peers) -> list[Contender]:
             "arq",
             (peers.arq, "-m", "bench.peers.arq_app"),
             (peers.arq, "-m", "arq", "bench.peers.arq_app.WorkerSettings"),
-            is_slow=True,
         ),
         Contender("SAQ", (python, "-m", "bench.peers.saq_app"), (python, "-m", "saq", "bench.peers.saq_app.settings")),
         Contender(

@@ -41,7 +41,7 @@ half as many events and live callbacks in an open loop. While callbacks come, dr
     "tasks": (
         "One command to Redis in each task",
         """One process each. Redis syncs each write at once, also those of the handlers: a plain handler waits for
-one at a time. The slowest get fewer tasks.""",
+one at a time. Celery gets a quarter of the tasks.""",
     ),
     "reach": (
         "From callback to handler",
