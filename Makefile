@@ -32,7 +32,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## measure ingest and workers against their references, in one run
+bench: $(STAMP) ## measure everything against its references and write docs/performance.md; about twenty minutes
 	@$(BIN)/python -m bench --page docs/performance.md
 
 chaos: $(STAMP) ## bring about every fault and write docs/reliability.md; fails when anything is missing

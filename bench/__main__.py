@@ -1,33 +1,63 @@
 """``python -m bench``: run every measurement in one go; print the table, or write it to a page."""
 
 import json
+import signal
 from pathlib import Path
 
 import click
 
-from bench import report, rows
-from bench.peers.install import install
+from bench import report
+from bench.peers.install import Peers, install
+from bench.plan import Plan
+from bench.progress import say
+from bench.sections import PEERED, SECTIONS
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="Times each pair is measured, in turns.")
-@click.option("--count", default=10_000, show_default=True, help="Callbacks or jobs a round; slow rivals get fewer.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Times each pair is measured, in turns."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(500),
+    default=10_000,
+    show_default=True,
+    help="Callbacks or jobs a round; slow rivals get fewer.",
+)
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Install and measure other people's queues.")
-@click.option("--only", multiple=True, type=click.Choice(sorted(rows.SECTIONS)), help="Only these; again for more.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row instead of the table.")
-@click.option("--page", type=click.Path(path_type=Path), help="Write the table to this Markdown file as well.")
+@click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Only these; again for more.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row instead of the tables.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the tables to this Markdown file as well, and charts into a folder beside it that is named like it. "
+    "Sections that --only leaves out stay as they stand there.",
+)
 def main(*, rounds: int, count: int, peers: bool, only: tuple[str, ...], as_json: bool, page: Path | None) -> None:
-    """Measure ingest and worker against their references on this machine."""
-    plan = rows.Plan(rounds=rounds, count=count, peers=install() if peers else None)
-    measured = {name: section(plan) for name, section in rows.SECTIONS.items() if not only or name in only}
+    """Measure ingest and worker against their references on this machine.
+
+    Everything that is needed is started on loopback and ended again; stderr tells how far it is.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, too
+    names = [name for name in SECTIONS if not only or name in only]
+    plan = Plan(rounds=rounds, count=count, peers=_peers() if peers and PEERED.intersection(names) else None)
+    measured = {}
+    for number, name in enumerate(names, 1):
+        say(f"{name}: section {number} of {len(names)}")
+        measured[name] = SECTIONS[name](plan)
+        if page:
+            report.write(page, measured, count=count)
     if as_json:
-        for section in measured.values():
-            for row in section:
-                click.echo(json.dumps(row))
+        for name, rows in measured.items():
+            for row in rows:
+                click.echo(json.dumps({"section": name, **row}, ensure_ascii=False))
     else:
         report.show(measured)
-    if page:
-        page.write_text(report.page(measured, rounds=rounds, count=count))
+
+
+def _peers() -> Peers:
+    say("peers: installing what is missing (the first time takes minutes)")
+    return install()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,13 @@ import uvloop
 from bench import servers
 from bench.load import Run, closed_loop, open_loop
 from bench.peers.install import Peers
-from bench.requests import signed_requests
+from bench.progress import say
+from bench.requests import BODY_SIZE, signed_requests
 
 _CONNECTIONS = 64
+
+#: Callbacks before the clock starts.
+WARM_UP = 200
 
 #: Starts a server that is given Redis's URL; yields its port.
 Server = Callable[[str], AbstractContextManager[int]]
@@ -30,10 +34,11 @@ def rates(rounds: int, peers: Peers | None, *, count: int) -> dict[str, list[Run
         if (node := peers.node) is not None:
             rivals["Fastify + BullMQ"] = (lambda url: servers.fastify(url, node), count // 8)
     runs: dict[str, list[Run]] = {name: [] for name in rivals}
-    for _ in range(rounds):
-        for name, (server, number) in rivals.items():
+    for number in range(rounds):
+        for name, (server, callbacks) in rivals.items():
             with servers.redis() as url:
-                runs[name].append(_one(partial(server, url), max(500, number)))
+                runs[name].append(rate(partial(server, url), max(500, callbacks)))
+            say(f"ingest, round {number + 1}: {name}, {runs[name][-1].rate:,.0f}/s")
     return runs
 
 
@@ -41,10 +46,15 @@ def _beside(server: Callable[[], AbstractContextManager[int]]) -> Server:
     return lambda _url: server()
 
 
-def _one(server: Callable[[], AbstractContextManager[int]], count: int) -> Run:
-    requests = signed_requests(count)
+def rate(server: Callable[[], AbstractContextManager[int]], count: int, *, size: int = BODY_SIZE) -> Run:
+    """Closed loop of ``count`` callbacks with bodies of ``size`` bytes, after ``WARM_UP`` that do not count.
+
+    Raises:
+        SystemExit: An answer was not 200.
+    """
+    requests = signed_requests(count, size=size)
     with server() as port:
-        uvloop.run(closed_loop(port, signed_requests(200), connections=8))  # warm up
+        uvloop.run(closed_loop(port, signed_requests(WARM_UP, size=size), connections=8))
         run = uvloop.run(closed_loop(port, requests, connections=_CONNECTIONS))
     if set(run.statuses) != {200}:
         raise SystemExit(f"not every answer was 200: {dict(run.statuses)}")
@@ -54,9 +64,10 @@ def _one(server: Callable[[], AbstractContextManager[int]], count: int) -> Run:
 def latency(rounds: int, *, rate: float, seconds: float) -> list[Run]:
     """Open loop at ``rate`` callbacks a second against ackfirst."""
     runs = []
-    for _ in range(rounds):
+    for number in range(rounds):
         requests = signed_requests(int(rate * seconds))
         with servers.redis() as url, servers.ingest(url) as port:
             asyncio.run(open_loop(port, signed_requests(100), rate=rate, connections=16))
             runs.append(asyncio.run(open_loop(port, requests, rate=rate, connections=64)))
+        say(f"latency, round {number + 1}: p99 {runs[-1].percentile(0.99):.3g} ms")
     return runs

@@ -7,7 +7,7 @@ It parses no more of an answer than its status and its end, so that it takes a f
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -97,7 +97,7 @@ async def closed_loop(port: int, requests: Sequence[bytes], *, connections: int)
     return _finish(pool, started, cpu, statuses, latencies)
 
 
-async def open_loop(port: int, requests: Sequence[bytes], *, rate: float, connections: int) -> Run:
+async def open_loop(port: int, requests: Iterable[bytes], *, rate: float, connections: int) -> Run:
     """One request every ``1 / rate`` seconds whatever the server does: a stall shows as latency of all that wait."""
     pool = await _connections(port, connections)
     idle: asyncio.Queue[_Connection] = asyncio.Queue()

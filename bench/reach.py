@@ -1,76 +1,61 @@
 """From the callback to its handler: ingest and a worker together, at a steady rate, and beside a lane that is full."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench import servers, worker
-from bench.load import open_loop
-from bench.peers.install import ROOT
-from bench.requests import signed_requests
+import redis
 
-#: Seconds that the last events have to reach their handler.
-PATIENCE: Final = 30.0
+from bench import loading, servers
+from bench.load import open_loop
+from bench.processes import wait_until
+from bench.progress import say
+from bench.requests import LANE, signed_requests
+from bench.rows import at
+from shared import keys
+
+#: Most connections of the load generator.
+_CONNECTIONS: Final = 64
 
 
 def steady(rounds: int, *, rate: float, seconds: float) -> list[list[float]]:
     """Milliseconds from callback to handler, sorted, of each round."""
-    return [_round(rate, seconds, waiting=0) for _ in range(rounds)]
+    found = []
+    for number in range(rounds):
+        found.append(_round(rate, seconds, waiting=0)[0])
+        say(f"reach, round {number + 1}: p99 {at(found[-1], 0.99):.3g} ms")
+    return found
 
 
-def beside_a_full_lane(*, waiting: int, rate: float, seconds: float) -> list[float]:
-    """The same for a lane beside one in which ``waiting`` events wait, and one that works on both."""
+def beside_a_full_lane(*, waiting: int, rate: float, seconds: float) -> tuple[list[float], int]:
+    """The same for a lane beside one in which ``waiting`` events wait at first; and how many wait there at the end."""
     return _round(rate, seconds, waiting=waiting)
 
 
-def _round(rate: float, seconds: float, *, waiting: int) -> list[float]:
-    with servers.redis() as url, tempfile.TemporaryDirectory() as folder:
+def _round(rate: float, seconds: float, *, waiting: int) -> tuple[list[float], int]:
+    with servers.redis() as url, redis.Redis.from_url(url) as client, tempfile.TemporaryDirectory() as folder:
         times = Path(folder) / "times"
-        if waiting:
-            asyncio.run(worker.fill(url, waiting))
-        with servers.ingest(url) as port, _working(url, times):
+        loading.top_up(url, waiting)
+        env = {"BENCH_TIMES": str(times)}
+        with servers.ingest(url) as port, servers.workers(url, handlers="bench.stopwatch", env=env):
             asyncio.run(open_loop(port, signed_requests(5, application="warm"), rate=10, connections=1))
             _wait_for(times, "warm", 5)
-            count = int(rate * seconds)
-            asyncio.run(
-                open_loop(port, signed_requests(count, application="live"), rate=rate, connections=_connections(rate))
-            )
-            return _wait_for(times, "live", count)
-
-
-def _connections(rate: float) -> int:
-    """So few that each is used every few seconds: ingest closes one that says nothing for ten."""
-    return min(64, max(2, int(rate)))
-
-
-@contextmanager
-def _working(url: str, times: Path) -> Iterator[None]:
-    env = {**os.environ, "ACKFIRST_REDIS_URL": url, "ACKFIRST_HANDLERS": "bench.stopwatch", "BENCH_TIMES": str(times)}
-    env |= {"ACKFIRST_LOG_LEVEL": "warning", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "ops.cli", "worker"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+            count, connections = int(rate * seconds), min(_CONNECTIONS, int(rate) + 1)
+            requests = signed_requests(count, application="live")
+            asyncio.run(open_loop(port, requests, rate=rate, connections=connections))
+            left = int(client.llen(keys.queue(LANE)))
+            return sorted(_wait_for(times, "live", count)), left
 
 
 def _wait_for(times: Path, application: str, count: int) -> list[float]:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        lines = times.read_text().splitlines() if times.exists() else []
-        found = [1000 * float(line.split()[1]) for line in lines if line.startswith(f"{application} ")]
-        if len(found) >= count:
-            return sorted(found)
-        if time.monotonic() > deadline:
-            raise SystemExit(f"only {len(found)} of {count} events have reached their handler")
-        time.sleep(0.05)
+    """Milliseconds of ``count`` events of an application, once all have reached their handler."""
+    wait_until(
+        lambda: len(_read(times, application)) >= count, f"{count} events have reached their handler", pause=0.05
+    )
+    return _read(times, application)
+
+
+def _read(times: Path, application: str) -> list[float]:
+    lines = times.read_text().splitlines() if times.exists() else []
+    return [1000 * float(line.split()[1]) for line in lines if line.startswith(f"{application} ")]

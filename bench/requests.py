@@ -9,11 +9,14 @@ from shared.nexmo.token import sign_token
 
 API_KEY = "k7m2p9qa"
 SECRET = "bench-" + "x" * 32
-_BODY_SIZE = 700
+BODY_SIZE = 700
+
+#: Application of the callbacks, and so the lane of their events.
+LANE = "bench"
 
 
-def callback_bodies(count: int) -> Iterator[bytes]:
-    """``count`` different inbound WhatsApp messages of about 700 bytes."""
+def callback_bodies(count: int, *, size: int = BODY_SIZE) -> Iterator[bytes]:
+    """``count`` different inbound WhatsApp messages of ``size`` bytes."""
     for number in range(count):
         message = {
             "channel": "whatsapp",
@@ -26,13 +29,13 @@ def callback_bodies(count: int) -> Iterator[bytes]:
             "message_type": "text",
             "text": "",
         }
-        message["text"] = "m" * (_BODY_SIZE - len(json.dumps(message, separators=(",", ":"))))
+        message["text"] = "m" * (size - len(json.dumps(message, separators=(",", ":"))))
         yield json.dumps(message, separators=(",", ":")).encode()
 
 
-def signed_requests(count: int, *, application: str = "bench") -> list[bytes]:
+def signed_requests(count: int, *, application: str = LANE, size: int = BODY_SIZE) -> list[bytes]:
     """``count`` whole HTTP requests."""
-    return [_request(body, application) for body in callback_bodies(count)]
+    return [_request(body, application) for body in callback_bodies(count, size=size)]
 
 
 def token(body: bytes, application: str) -> str:

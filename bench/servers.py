@@ -1,26 +1,33 @@
-"""The processes that are measured, each started fresh on loopback and ended again."""
+"""The servers and workers that are measured, each started fresh on loopback and ended again."""
 
-import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from bench.peers.install import ROOT
+from bench.processes import Process, running, wait_for_port, wait_until
 from bench.requests import API_KEY, SECRET
 from shared.embedded import EmbeddedServer
 from shared.free_port import free_port
 
+#: What an ingest process prints once it answers.
+_LISTENING: Final = b'"ingest.listening"'
+
+
+@contextmanager
+def redis_server() -> Iterator[EmbeddedServer]:
+    """A private server with AOF ``always``."""
+    with tempfile.TemporaryDirectory(prefix="af-bench-") as folder, EmbeddedServer(Path(folder)) as server:
+        yield server
+
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """A private server with AOF ``always``; yields its URL."""
-    with tempfile.TemporaryDirectory(prefix="af-bench-") as folder, EmbeddedServer(Path(folder)) as server:
+    """The same; yields its URL."""
+    with redis_server() as server:
         yield server.url
 
 
@@ -55,61 +62,46 @@ def fastify(redis_url: str, folder: str) -> Iterator[int]:
 
 
 @contextmanager
-def ingest(redis_url: str) -> Iterator[int]:
-    """Our own ingest, one process; yields its port."""
+def ingest(redis_url: str, *, processes: int = 1, spool: Path | None = None) -> Iterator[int]:
+    """Our own ingest, its log in a file; yields its port when all processes answer.
+
+    ``spool`` is a data folder in which events wait already.
+    """
     with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
         port, admin_port = free_port(), free_port()
         env = {
             "ACKFIRST_LISTEN": f"127.0.0.1:{port}",
             "ACKFIRST_ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
             "ACKFIRST_REDIS_URL": redis_url,
-            "ACKFIRST_DATA_DIR": folder,
+            "ACKFIRST_DATA_DIR": str(spool or folder),
             "ACKFIRST_API_KEY": API_KEY,
             "ACKFIRST_SIGNATURE_SECRET": SECRET,
             "ACKFIRST_LOG_FORMAT": "json",
         }
-        with _process("-m", "ops.cli", "ingest", env=env):
-            wait_for_port(port)
+        log = Path(folder) / "ingest.log"
+        with running("-m", "ops.cli", "ingest", "--processes", str(processes), env=env, output=log):
+            wait_until(lambda: log.read_bytes().count(_LISTENING) >= processes, "every ingest process listens")
             yield port
+
+
+@contextmanager
+def workers(redis_url: str, *args: str, handlers: str, env: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """``ackfirst worker`` with these arguments and the handlers of one module."""
+    with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
+        settings = {
+            "ACKFIRST_REDIS_URL": redis_url,
+            "ACKFIRST_DATA_DIR": folder,
+            "ACKFIRST_HANDLERS": handlers,
+            "ACKFIRST_LOG_LEVEL": "warning",
+            "PYTHONPATH": str(ROOT),
+        }
+        with running("-m", "ops.cli", "worker", *args, env={**settings, **(env or {})}) as process:
+            yield process
 
 
 @contextmanager
 def _serving(*args: str, env: dict[str, str] | None = None, program: str = sys.executable) -> Iterator[int]:
     port = free_port()
-    with _process(*args, str(port), env=env or {}, program=program):
+    with running(*args, str(port), env=env or {}, program=program):
         wait_for_port(port)
         yield port
-
-
-@contextmanager
-def _process(*args: str, env: dict[str, str], program: str = sys.executable) -> Iterator[subprocess.Popen[bytes]]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
-    process = subprocess.Popen(
-        [program, *args],
-        env={**inherited, **env},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for_port(port: int, patience: float = 15.0) -> None:
-    """Return once something accepts connections on ``port``."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return

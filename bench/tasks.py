@@ -15,7 +15,8 @@ import redis
 
 from bench import servers, worker
 from bench.peers.install import ROOT, Peers
-from bench.requests import callback_bodies
+from bench.progress import say
+from bench.requests import LANE, callback_bodies
 
 #: Seconds after which a measurement that does not move is given up.
 PATIENCE: Final = 60.0
@@ -30,11 +31,13 @@ class Contender:
     work: tuple[str, ...]
     folder: str = str(ROOT)
     env: dict[str, str] = field(default_factory=dict)
+    is_slow: bool = False
+    """Whether it gets a quarter of the tasks, so that a run does not wait for it most of the time."""
 
 
 def contenders(peers: Peers) -> list[Contender]:
     """All that can be measured here; ours first."""
-    ours = (sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", worker.LANE)
+    ours = (sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", LANE)
     python = peers.python
 
     def app(name: str, *work: str) -> Contender:
@@ -55,6 +58,7 @@ def contenders(peers: Peers) -> list[Contender]:
             "Celery",
             (python, "-m", "bench.peers.celery_app"),
             (python, "-m", "celery", "-A", "bench.peers.celery_app", "worker", "--pool", "solo", "-l", "error"),
+            is_slow=True,
         ),
     ]
     if peers.node:
@@ -67,9 +71,10 @@ def contenders(peers: Peers) -> list[Contender]:
 def rates(rivals: Sequence[Contender], rounds: int, *, count: int) -> dict[str, list[float]]:
     """Tasks a second, ``rounds`` times in turn."""
     measured: dict[str, list[float]] = {one.name: [] for one in rivals}
-    for _ in range(rounds):
+    for number in range(rounds):
         for one in rivals:
-            measured[one.name].append(_rate(one, count))
+            measured[one.name].append(_rate(one, count // 4 if one.is_slow else count))
+            say(f"tasks, round {number + 1}: {one.name}, {measured[one.name][-1]:,.0f}/s")
     return measured
 
 
@@ -104,7 +109,7 @@ def _watch(name: str, client: redis.Redis, count: int) -> float:
     deadline = time.monotonic() + PATIENCE
     first = 0
     while done < count:
-        done = int(client.get("bench:done") or 0)  # type: ignore[arg-type]  # no asyncio here
+        done = int(client.get("bench:done") or 0)
         if not began and done >= warm:
             began, first = time.perf_counter(), done
         if time.monotonic() > deadline:
