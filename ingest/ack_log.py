@@ -50,6 +50,8 @@ class Acknowledgement:
     """HTTP status."""
     seconds: float = 0.0
     """From the last byte to the answer."""
+    began: float = 0.0
+    """Monotonic seconds at the last byte."""
 
 
 class AckLog:
