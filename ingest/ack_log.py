@@ -20,6 +20,9 @@ ALARMING: Final = frozenset(
 CLAIM_LIMIT: Final = 64
 
 
+_NO_CLAIM: Final[dict[str, str | None]] = {}
+
+
 class Log(Protocol):
     """The part of a structlog logger that the edge speaks to."""
 
@@ -85,13 +88,13 @@ class AckLog:
             verdict=ack.verdict.value,
             reason=ack.reason,
             account=found.account if found else None,
-            **({} if found is None or found.account else _claim(found)),
             secret=found.secret if found else None,
             http_status=ack.status,
             ack_ms=round(ack.seconds * 1000, 2),
             body_bytes=ack.body_bytes,
             skew=skew,
             lag=lag,
+            **(_NO_CLAIM if found is None or found.account else _claim(found)),
         )
 
     def _measure(self, ack: Acknowledgement, lag: float | None, skew: float | None) -> None:

@@ -4,7 +4,7 @@ It is the dedupe key and RQ's job id.
 """
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from shared.nexmo.callback import Family
 from shared.nexmo.values import given, lowered
@@ -38,4 +38,4 @@ def _identifying(family: Family, fields: dict[str, Any]) -> tuple[str, ...] | No
             parts = (given(fields.get("messageId")), state, given(fields.get("err-code")) or "")
         case _:
             return None
-    return tuple(part for part in parts if part is not None) if None not in parts else None
+    return None if None in parts else cast("tuple[str, ...]", parts)
