@@ -81,11 +81,11 @@ class AckLog:
         say(
             "callback.received",
             event_id=event.id if event else None,
-            family=family.value if family else None,
+            family=str(family) if family else None,
             application=event.application_id if event else None,
             lane=event.lane if event else None,
             message_id=event.message_id if event else None,
-            verdict=ack.verdict.value,
+            verdict=str(ack.verdict),
             reason=ack.reason,
             account=found.account if found else None,
             secret=found.secret if found else None,
@@ -98,15 +98,12 @@ class AckLog:
         )
 
     def _measure(self, ack: Acknowledgement, lag: float | None, skew: float | None) -> None:
-        self._metrics.count(ack.verification.family if ack.verification else None, ack.verdict)
-        self._metrics.ack_seconds.observe(ack.seconds)
-        found = ack.verification
-        if found is not None and found.account is not None and found.secret is not None:
-            self._metrics.confirm(found.account, found.secret)
-        if lag is not None:
-            self._metrics.provider_lag_seconds.observe(max(0.0, lag))
-        if skew is not None:
-            self._metrics.clock_skew_seconds.observe(skew)
+        found, family, confirmation = ack.verification, None, None
+        if found is not None:
+            family = found.family
+            if found.account is not None and found.secret is not None:
+                confirmation = found.account, found.secret
+        self._metrics.answered((family, ack.verdict, ack.seconds, confirmation, lag, skew))
 
 
 def _claim(found: Verification) -> dict[str, str | None]:

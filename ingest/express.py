@@ -75,6 +75,11 @@ class ExpressConnection(GuardedConnection):
         if self._messages and self._waiter is not None:
             _wake(self._waiter)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Read on after a pause. aiohttp asks for it after each piece of a body, and parses nothing once more."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def _process_keepalive(self) -> None:
         """Close when idle. aiohttp does not see that a request is on the short way."""
         if self._under_way:

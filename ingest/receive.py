@@ -86,6 +86,7 @@ class Receiver:
         self._sink = sink
         self._siding = siding
         self._policy = policy
+        self._fates = {verdict: ruling(verdict, policy).fate for verdict in Verdict}
         self._ack_log = ack_log
         self._clock = clock
         self._unsigned = UnsignedMemory()
@@ -134,7 +135,7 @@ class Receiver:
         if verdict is Verdict.UNSIGNED and self._unsigned.seen_before(callback):
             verdict = Verdict.UNSIGNED_AGAIN
         ack.verdict = verdict
-        return ruling(verdict, self._policy).fate
+        return self._fates[verdict]
 
     def _seal(self, arrival: Arrival, ack: Acknowledgement) -> Envelope:
         assert ack.verification is not None  # noqa: S101 - judged by now, here for the type checker

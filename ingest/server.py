@@ -90,6 +90,7 @@ class IngestServer:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
         alarm, durability = self._alarm(exposition), self._durability(exposition)
+        exposition.metrics.gather(asyncio.get_running_loop().call_soon)
         self.edge = edge = self._edge(exposition, alarm, durability)
         guard = self._guard(exposition)
         admin = Admin(
