@@ -33,6 +33,8 @@ _LAST: Final = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])
 _NO_CLAIMS: Final = b".e30." + b"A" * 43
 _MAX_CLAIM_CHARS: Final = 256
 _MAX_SECONDS: Final = 2**53
+_TEXTS: Final = ("api_key", "application_id", "jti", "iss", "payload_hash")
+_NUMBERS: Final = (int, float)
 
 
 class TokenError(ValueError):
@@ -149,22 +151,17 @@ def _claims(payload: bytes) -> Claims:
         raise TokenError("malformed-token") from error
     if not isinstance(said, dict):
         raise TokenError("malformed-token")
-    return Claims(
-        api_key=_text(said.get("api_key")),
-        application_id=_text(said.get("application_id")),
-        iat=_seconds(said.get("iat")),
-        jti=_text(said.get("jti")),
-        iss=_text(said.get("iss")),
-        payload_hash=None if said.get("payload_hash") is None else _text(said["payload_hash"]) or "",
-    )
-
-
-def _text(claim: object) -> str | None:
-    return claim if isinstance(claim, str) and 0 < len(claim) <= _MAX_CLAIM_CHARS else None
+    api_key, application_id, jti, iss, payload_hash = [
+        claim if isinstance(claim, str) and 0 < len(claim) <= _MAX_CLAIM_CHARS else None
+        for claim in map(said.get, _TEXTS)
+    ]
+    if payload_hash is None and said.get("payload_hash") is not None:
+        payload_hash = ""
+    return Claims(api_key, application_id, _seconds(said.get("iat")), jti, iss, payload_hash)
 
 
 def _seconds(claim: object) -> int | None:
-    if isinstance(claim, bool) or not isinstance(claim, int | float):
+    if isinstance(claim, bool) or not isinstance(claim, _NUMBERS):
         return None
     return int(min(max(claim, -_MAX_SECONDS), _MAX_SECONDS))  # an absurd time is still a time: far off
 
