@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from shared.envelope import Envelope
-from shared.metrics import IngestMetrics
+from shared.metrics import IngestMetrics, Soon
 from shared.nexmo.callback import Callback
 from shared.nexmo.values import instant
 from shared.policy import Verdict
@@ -64,6 +64,12 @@ class AckLog:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
+        self._soon: Soon | None = None
+        self._acks: list[Acknowledgement] = []
+
+    def gather(self, soon: Soon) -> None:
+        """Write down together what is answered together, when ``soon`` calls back."""
+        self._soon = soon
 
     def failed(self) -> None:
         """The exception that is being handled is a fault of ours."""
@@ -71,6 +77,18 @@ class AckLog:
 
     def write(self, ack: Acknowledgement) -> None:
         """Count it and log it."""
+        self._acks.append(ack)
+        if self._soon is None:
+            self._write_all()
+        elif len(self._acks) == 1:
+            self._soon(self._write_all)
+
+    def _write_all(self) -> None:
+        acks, self._acks = self._acks, []
+        for ack in acks:
+            self._write(ack)
+
+    def _write(self, ack: Acknowledgement) -> None:
         lag = _lag(ack)
         skew = ack.verification.skew if ack.verification else None
         self._measure(ack, lag, skew)

@@ -65,7 +65,7 @@ class ExpressConnection(GuardedConnection):
         self._answers += 1
         self._guard.answered(self)
         transport = self.transport
-        if transport is None:  # the peer has gone
+        if transport is None or transport.is_closing():  # the peer has gone
             return
         transport.write(response)
         if last or self._close or (self._peer_ended and self._is_idle):

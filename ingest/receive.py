@@ -90,6 +90,7 @@ class Receiver:
         self._ack_log = ack_log
         self._clock = clock
         self._unsigned = UnsignedMemory()
+        self._begun: list[tuple[Arrival, Acknowledgement, Callable[[Answer], None]]] = []
         self._late: set[asyncio.Task[None]] = set()
 
     async def receive(self, arrival: Arrival) -> Answer:
@@ -104,11 +105,29 @@ class Receiver:
     def begin(self, arrival: Arrival, reply: Callable[[Answer], None]) -> None:
         """``receive`` without a coroutine, which costs as much as all else here: ``reply`` is given the answer, once.
 
-        What has to wait for more than its turn in a batch becomes a task after all.
+        It begins at the end of the event loop's turn, with all that came in it. What has to wait for more than its
+        place in a batch becomes a task after all.
         """
-        ack = self._open(arrival)
+        if not self._begun:
+            asyncio.get_running_loop().call_soon(self._go)
+        self._begun.append((arrival, self._open(arrival), reply))
+
+    def _go(self) -> None:
+        """Take all that came in a turn step by step: a step takes half the time while its code is in the caches."""
+        begun, self._begun = self._begun, []
+        fates = [self._fate(arrival, ack) for arrival, ack, _ in begun]
+        for (arrival, ack, reply), fate in zip(begun, fates, strict=True):
+            self._follow(arrival, ack, reply, fate)
+
+    def _fate(self, arrival: Arrival, ack: Acknowledgement) -> Fate:
         try:
-            fate = self._judge(arrival, ack)
+            return self._judge(arrival, ack)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._give_up(ack, error)
+            return Fate.COUNTED
+
+    def _follow(self, arrival: Arrival, ack: Acknowledgement, reply: Callable[[Answer], None], fate: Fate) -> None:
+        try:
             if fate is Fate.QUEUED and self._sink.offer(self._seal(arrival, ack), partial(self._told, ack, reply)):
                 return
         except Exception as error:  # noqa: BLE001 - as above

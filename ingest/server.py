@@ -90,7 +90,6 @@ class IngestServer:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
         alarm, durability = self._alarm(exposition), self._durability(exposition)
-        exposition.metrics.gather(asyncio.get_running_loop().call_soon)
         self.edge = edge = self._edge(exposition, alarm, durability)
         guard = self._guard(exposition)
         admin = Admin(
@@ -138,13 +137,16 @@ class IngestServer:
 
     def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
         settings, metrics = self._settings, exposition.metrics
+        ack_log = AckLog(self._log, metrics, lines=self._lines)
+        for gathering in (metrics, ack_log):
+            gathering.gather(asyncio.get_running_loop().call_soon)
         receiver = Receiver(
             accounts=self._accounts,
             verifier=alarm,
             sink=durability.sink,
             siding=self._parking(),
             policy=settings.policy,
-            ack_log=AckLog(self._log, metrics, lines=self._lines),
+            ack_log=ack_log,
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
