@@ -86,7 +86,10 @@ class AckLog:
     def _write_all(self) -> None:
         acks, self._acks = self._acks, []
         for ack in acks:
-            self._write(ack)
+            try:
+                self._write(ack)
+            except Exception:  # noqa: BLE001 - the others have lines as well
+                self.failed()
 
     def _write(self, ack: Acknowledgement) -> None:
         lag = _lag(ack)

@@ -114,8 +114,10 @@ class Edge:
         return True
 
     def _send(self, reply: Reply, answer: Answer) -> None:
-        reply(on_the_wire(answer, now=self._clock(), last=self._stopping), self._stopping)
-        self._close_request()
+        try:
+            reply(on_the_wire(answer, now=self._clock(), last=self._stopping), self._stopping)
+        finally:
+            self._close_request()
 
     def _close_request(self) -> None:
         self.open_requests -= 1

@@ -134,7 +134,7 @@ class Receiver:
             self._give_up(ack, error)
             fate = Fate.COUNTED
         if fate is Fate.COUNTED:
-            reply(self._conclude(ack))
+            self._end(ack, reply)
         else:
             self._go_on(ack, reply, lambda: self._settle(arrival, ack, fate))
 
@@ -176,7 +176,7 @@ class Receiver:
             self._go_on(ack, reply, lambda: self._rescue(ack, result))
         else:
             _queued(ack, result)
-            reply(self._conclude(ack))
+            self._end(ack, reply)
 
     async def _rescue(self, ack: Acknowledgement, error: Exception) -> None:
         assert ack.envelope is not None  # noqa: S101 - it was offered, here for the type checker
@@ -198,12 +198,18 @@ class Receiver:
             await work()
         except Exception as error:  # noqa: BLE001 - the provider must hear 503, whatever it is
             self._give_up(ack, error)
-        reply(self._conclude(ack))
+        self._end(ack, reply)
 
     def _give_up(self, ack: Acknowledgement, error: Exception) -> None:
         ack.verdict, ack.reason = Verdict.UNAVAILABLE, "queue-unavailable"
         if not isinstance(error, QueueUnavailable):
             ack.reason = "internal-error"
+            self._ack_log.failed()
+
+    def _end(self, ack: Acknowledgement, reply: Callable[[Answer], None]) -> None:
+        try:
+            reply(self._conclude(ack))
+        except Exception:  # noqa: BLE001 - others of the same batch are still to be answered
             self._ack_log.failed()
 
     def _conclude(self, ack: Acknowledgement) -> Answer:

@@ -156,3 +156,16 @@ async def test_while_redis_is_known_to_be_away_events_go_to_disk_at_once() -> No
     await world.begin("verified", "verified")
     assert world.statuses == {0: 200, 1: 200}
     assert len(world.sink.put_down) == 2
+
+
+async def test_an_answer_that_cannot_be_sent_does_not_keep_others_from_theirs() -> None:
+    world = World()
+
+    def broken(_answer: Answer) -> None:
+        raise RuntimeError("the connection is closed")
+
+    callback = replace(json_callback(inbound_message()), content_type="forged")
+    world.receiver.begin(Arrival(callback), broken)
+    await world.begin("forged")
+    assert world.statuses == {0: 401}
+    assert len(world.log.of("callback.failed")) == 1
