@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from shared.envelope import Envelope
-from shared.metrics import IngestMetrics
+from shared.metrics import IngestMetrics, Soon
 from shared.nexmo.callback import Callback
 from shared.nexmo.values import instant
 from shared.policy import Verdict
@@ -18,6 +18,9 @@ ALARMING: Final = frozenset(
 
 #: Characters of unverified text that reach the log.
 CLAIM_LIMIT: Final = 64
+
+
+_NO_CLAIM: Final[dict[str, str | None]] = {}
 
 
 class Log(Protocol):
@@ -50,6 +53,8 @@ class Acknowledgement:
     """HTTP status."""
     seconds: float = 0.0
     """From the last byte to the answer."""
+    began: float = 0.0
+    """Monotonic seconds at the last byte."""
 
 
 class AckLog:
@@ -59,6 +64,12 @@ class AckLog:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
+        self._soon: Soon | None = None
+        self._acks: list[Acknowledgement] = []
+
+    def gather(self, soon: Soon) -> None:
+        """Write down together what is answered together, when ``soon`` calls back."""
+        self._soon = soon
 
     def failed(self) -> None:
         """The exception that is being handled is a fault of ours."""
@@ -66,6 +77,21 @@ class AckLog:
 
     def write(self, ack: Acknowledgement) -> None:
         """Count it and log it."""
+        self._acks.append(ack)
+        if self._soon is None:
+            self._write_all()
+        elif len(self._acks) == 1:
+            self._soon(self._write_all)
+
+    def _write_all(self) -> None:
+        acks, self._acks = self._acks, []
+        for ack in acks:
+            try:
+                self._write(ack)
+            except Exception:  # noqa: BLE001 - the others have lines as well
+                self.failed()
+
+    def _write(self, ack: Acknowledgement) -> None:
         lag = _lag(ack)
         skew = ack.verification.skew if ack.verification else None
         self._measure(ack, lag, skew)
@@ -76,32 +102,29 @@ class AckLog:
         say(
             "callback.received",
             event_id=event.id if event else None,
-            family=family.value if family else None,
+            family=str(family) if family else None,
             application=event.application_id if event else None,
             lane=event.lane if event else None,
             message_id=event.message_id if event else None,
-            verdict=ack.verdict.value,
+            verdict=str(ack.verdict),
             reason=ack.reason,
             account=found.account if found else None,
-            **({} if found is None or found.account else _claim(found)),
             secret=found.secret if found else None,
             http_status=ack.status,
             ack_ms=round(ack.seconds * 1000, 2),
             body_bytes=ack.body_bytes,
             skew=skew,
             lag=lag,
+            **(_NO_CLAIM if found is None or found.account else _claim(found)),
         )
 
     def _measure(self, ack: Acknowledgement, lag: float | None, skew: float | None) -> None:
-        self._metrics.count(ack.verification.family if ack.verification else None, ack.verdict)
-        self._metrics.ack_seconds.observe(ack.seconds)
-        found = ack.verification
-        if found is not None and found.account is not None and found.secret is not None:
-            self._metrics.confirm(found.account, found.secret)
-        if lag is not None:
-            self._metrics.provider_lag_seconds.observe(max(0.0, lag))
-        if skew is not None:
-            self._metrics.clock_skew_seconds.observe(skew)
+        found, family, confirmation = ack.verification, None, None
+        if found is not None:
+            family = found.family
+            if found.account is not None and found.secret is not None:
+                confirmation = found.account, found.secret
+        self._metrics.answered((family, ack.verdict, ack.seconds, confirmation, lag, skew))
 
 
 def _claim(found: Verification) -> dict[str, str | None]:

@@ -1,9 +1,10 @@
 """Group commit: callbacks that arrive together are written together, each is answered when its write is confirmed."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from typing import Final, Protocol
 
 from ingest.watchdog import Watchdog
@@ -30,16 +31,27 @@ class EventQueue(Protocol):
         """Write them in one round trip; ``now`` in Unix seconds."""
 
 
+Told = Callable[[Result], None]
+"""Is told what became of one event: once, and it does not raise."""
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """An event, and who is to be told; nobody once that is done."""
+
+    envelope: Envelope
+    since: float
+    """The loop's clock when it was put."""
+    told: Told | None
+
+
 @dataclass(slots=True, eq=False)
 class _Flush:
     """A batch on its way; ``given_up`` once its senders have been told to come back."""
 
     sent: float
-    members: Sequence["_Done"]
+    members: Sequence[_Member]
     given_up: bool = field(default=False)
-
-
-_Done = asyncio.Future[bool]
 
 
 class Batcher:
@@ -69,8 +81,9 @@ class Batcher:
         self._clock = clock
         self._on_flush = on_flush
         self._backlog = backlog
-        self._waiting: dict[_Done, tuple[Envelope, float]] = {}
+        self._waiting: deque[_Member] = deque()
         self._flushes: dict[asyncio.Task[None], _Flush] = {}
+        self._stuck = 0
         self._tick: asyncio.Handle | None = None
 
     async def put(self, envelope: Envelope) -> bool:
@@ -82,37 +95,44 @@ class Batcher:
             QueueUnavailable: It was refused, or not confirmed within the deadline. An event that was already sent may
                 still be written; writing it again is harmless.
         """
-        if len(self._waiting) >= self._backlog:
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if not self.offer(envelope, partial(_resolve, done)):
             raise QueueUnavailable(f"{self._backlog} events already wait for Redis")
-        loop = asyncio.get_running_loop()
-        done: _Done = loop.create_future()
-        self._waiting[done] = envelope, loop.time()
-        self._schedule()
-        if self.is_stuck():
-            self._watchdog.watch(loop.time())
         return await done
+
+    def offer(self, envelope: Envelope, told: Told) -> bool:
+        """``put`` for who has no coroutine; False, and nobody is told anything, when too many wait already."""
+        if len(self._waiting) >= self._backlog:
+            return False
+        now = asyncio.get_running_loop().time()
+        self._waiting.append(_Member(envelope, now, told))
+        if self._tick is None:
+            self._schedule()
+        if self._stuck:
+            self._watchdog.watch(now)
+        return True
 
     def is_stuck(self) -> bool:
         """Whether a batch is still under way that was given up: what is put now may wait behind it."""
-        return any(flush.given_up for flush in self._flushes.values())
+        return self._stuck > 0
 
     def _give_up(self, limit: float) -> float | None:
         """Tell senders to come back whose batch was sent before ``limit``, and those that wait behind one as long."""
+        late: list[_Member] = []
         for flush in self._flushes.values():
             if flush.sent <= limit and not flush.given_up:
                 flush.given_up = True
-                _settle_all(flush.members, QueueUnavailable(self._overdue))
-        if self.is_stuck():
-            late = [done for done, (_, since) in self._waiting.items() if since <= limit]
-            for done in late:
-                del self._waiting[done]  # not on its way yet, and it will be sent again
-            _settle_all(late, QueueUnavailable(self._overdue))
+                self._stuck += 1
+                late += flush.members
+        while self._stuck and self._waiting and self._waiting[0].since <= limit:
+            late.append(self._waiting.popleft())  # not on its way yet, and it will be sent again
+        _settle_all(late, QueueUnavailable(self._overdue))
         return self._next_beginning()
 
     def _next_beginning(self) -> float | None:
         beginnings = [flush.sent for flush in self._flushes.values() if not flush.given_up]
-        if self.is_stuck():
-            beginnings += [since for _, since in islice(self._waiting.values(), 1)]
+        if self._stuck and self._waiting:
+            beginnings.append(self._waiting[0].since)
         return min(beginnings, default=None)
 
     def _schedule(self) -> None:
@@ -121,27 +141,27 @@ class Batcher:
 
     def _start_flush(self) -> None:
         self._tick = None
-        batch = list(islice(self._waiting, BATCH_LIMIT))
+        waiting = self._waiting
+        batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_LIMIT))]
         if not batch:
             return
-        envelopes = [self._waiting.pop(done)[0] for done in batch]
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._flush(batch, envelopes))
+        task = loop.create_task(self._flush(batch))
         self._flushes[task] = _Flush(loop.time(), batch)
         self._watchdog.watch(loop.time())
         task.add_done_callback(self._end_flush)
-        if self._waiting:
+        if waiting:
             self._schedule()
 
     def _end_flush(self, task: asyncio.Task[None]) -> None:
-        del self._flushes[task]
+        self._stuck -= self._flushes.pop(task).given_up
         if self._waiting:
             self._schedule()
 
-    async def _flush(self, batch: list[_Done], envelopes: list[Envelope]) -> None:
+    async def _flush(self, batch: list[_Member]) -> None:
         self._on_flush(len(batch))
-        for done, result in zip(batch, await self._write(envelopes), strict=True):
-            _settle(done, result)
+        for member, result in zip(batch, await self._write([member.envelope for member in batch]), strict=True):
+            _settle(member, result)
 
     async def _write(self, envelopes: list[Envelope]) -> Sequence[Result]:
         try:
@@ -162,16 +182,22 @@ class Batcher:
         self._watchdog.stop()
 
 
-def _settle_all(members: Iterable[_Done], result: Result) -> None:
-    for done in members:
-        _settle(done, result)
+def _settle_all(members: Iterable[_Member], result: Result) -> None:
+    for member in members:
+        _settle(member, result)
 
 
-def _settle(done: _Done, result: Result) -> None:
-    if done.done():
+def _settle(member: _Member, result: Result) -> None:
+    told, member.told = member.told, None
+    if told is not None:
+        told(result)
+
+
+def _resolve(done: asyncio.Future[bool], result: Result) -> None:
+    if done.done():  # its caller has gone away
         return
     if isinstance(result, Exception):
         done.set_exception(result)
-        done.exception()  # marks it as seen: its caller may have gone away
+        done.exception()  # marks it as seen: its caller may go away before it looks
     else:
         done.set_result(result)

@@ -59,6 +59,12 @@ class BodyReader:
             return self._checked(await content.readany())
         return await self._read_slowly(request)
 
+    def take(self, content: StreamReader) -> bytes | None:
+        """The whole body if it is there already and not larger than allowed; None, and nothing is read, if not."""
+        if not content.is_eof() or content.total_bytes > self._max_bytes or content.exception() is not None:
+            return None
+        return content.read_nowait()
+
     def _checked(self, body: bytes) -> bytes:
         if len(body) > self._max_bytes:
             raise BodyTooLarge

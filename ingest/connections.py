@@ -200,30 +200,6 @@ class GuardedConnection(RequestHandler):
         return response
 
 
-class GuardedServer(web.Server):
-    """aiohttp's low-level server whose connections are guarded.
-
-    It never decompresses a body: ``payload_hash`` is over the bytes on the wire, and nothing can be inflated.
-    """
-
-    def __init__(self, handler: Any, guard: ConnectionGuard) -> None:
-        super().__init__(handler)
-        self._guard = guard
-
-    def __call__(self) -> RequestHandler:
-        """A protocol for a new connection."""
-        return GuardedConnection(
-            self,
-            self._guard,
-            loop=asyncio.get_running_loop(),
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_TIMEOUT,
-            lingering_time=0.0,  # ours instead: aiohttp would read on meanwhile
-            read_bufsize=READ_BUFFER,
-            auto_decompress=False,
-        )
-
-
 def room_for_connections(wanted: int) -> int:
     """Raise this process's limit of open files for ``wanted`` connections as far as it may be; how many fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

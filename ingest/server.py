@@ -13,10 +13,11 @@ from ingest.ack_log import AckLog, Log
 from ingest.admin import Admin
 from ingest.alarm import Alarm
 from ingest.body import BodyReader
-from ingest.connections import HEAD_TIMEOUT, ConnectionGuard, GuardedServer, room_for_connections
+from ingest.connections import HEAD_TIMEOUT, ConnectionGuard, room_for_connections
 from ingest.durable import Durability
 from ingest.edge import Edge
 from ingest.exposition import Exposition
+from ingest.express import GuardedServer
 from ingest.parking import Parking
 from ingest.receive import Receiver
 from ingest.snapshot import Snapshots
@@ -101,7 +102,7 @@ class IngestServer:
             data_lost=durability.generation.shown,
         )
         await self._listen_admin(admin)
-        await self._listen_public(edge, GuardedServer(edge.handle, guard))
+        await self._listen_public(edge, GuardedServer(edge.handle, guard, edge.express))
 
     async def stop(self) -> None:
         """Stop listening, answer what was read, flush, close. Takes at most about ``stop_grace`` seconds."""
@@ -136,13 +137,16 @@ class IngestServer:
 
     def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
         settings, metrics = self._settings, exposition.metrics
+        ack_log = AckLog(self._log, metrics, lines=self._lines)
+        for gathering in (metrics, ack_log):
+            gathering.gather(asyncio.get_running_loop().call_soon)
         receiver = Receiver(
             accounts=self._accounts,
             verifier=alarm,
             sink=durability.sink,
             siding=self._parking(),
             policy=settings.policy,
-            ack_log=AckLog(self._log, metrics, lines=self._lines),
+            ack_log=ack_log,
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)

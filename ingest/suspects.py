@@ -82,10 +82,8 @@ class Suspects:
         return [*self._suspects(self._troubles, ours=True), *self._suspects(self._unknown, ours=False)]
 
     def _confirm(self, verification: Verification, now: float) -> list[Change]:
-        names = [verification.account or NO_ACCOUNT]
-        if verification.claimed_account is None:
-            names.append(NO_ACCOUNT)
-        return [change for name in names for change in self._well(name, now)]
+        changes = self._well(verification.account or NO_ACCOUNT, now)
+        return changes + self._well(NO_ACCOUNT, now) if verification.claimed_account is None else changes
 
     def _well(self, name: str, now: float) -> list[Change]:
         self._confirmed_at[name] = now

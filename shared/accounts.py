@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from shared.nexmo.callback import Family
@@ -87,6 +88,7 @@ def _mapped_lane(account: Account | None, application_id: str | None) -> str | N
     return (application.lane if application else None) or account.lane
 
 
+@lru_cache(maxsize=1024)
 def _safe(lane: str) -> str:
     if is_lane_name(lane):
         return lane

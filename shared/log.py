@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Container, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from threading import get_ident
 from typing import Any, Final, Literal, TextIO
 
@@ -188,12 +190,22 @@ def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str
 
 
 def _wide_line(level: str, event: str, fields: dict[str, Any]) -> str:
-    now = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-    line = {"timestamp": now, "level": level, "event": event, **fields}
+    line = {"timestamp": _now(), "level": level, "event": event, **fields}
     try:
         return orjson.dumps(line).decode()
     except TypeError:
         return _json_line(None, level, line)
+
+
+def _now() -> str:
+    """The time as ``TimeStamper`` writes it."""
+    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_to_the_second(second)}.{nanoseconds // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1)
+def _to_the_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:-6]
 
 
 _JSON: Final[list[Processor]] = [_json_line]

@@ -4,6 +4,7 @@ No label ever comes from unverified input: families and verdicts are enums; acco
 operator's own.
 """
 
+from collections import Counter as TotalOf
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.bulk_histogram import BulkHistogram
 from shared.nexmo.callback import Family
 from shared.policy import Verdict
 
@@ -30,6 +32,14 @@ SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 
 #: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
 NO_FAMILY: Final = "none"
+
+
+Soon = Callable[[Callable[[], None]], object]
+"""Calls back after this turn of the event loop."""
+
+Answered = tuple[Family | None, Verdict, float, tuple[str, int] | None, float | None, float | None]
+"""One answer: family, verdict, seconds that it took; the account and the number of its secret that confirmed the
+callback; seconds that the provider was behind, seconds that it was ahead."""
 
 
 class IngestMetrics:
@@ -54,7 +64,7 @@ class IngestMetrics:
             ["reason"],
             registry=registry,
         )
-        self.ack_seconds = Histogram(
+        self._ack_seconds = BulkHistogram(
             "ackfirst_ack_seconds",
             "From the callback's last byte to its answer",
             buckets=ACK_BUCKETS,
@@ -63,13 +73,13 @@ class IngestMetrics:
         self.flush_size = Histogram(
             "ackfirst_flush_size", "Events written in one round trip", buckets=FLUSH_BUCKETS, registry=registry
         )
-        self.clock_skew_seconds = Histogram(
+        self._clock_skew_seconds = BulkHistogram(
             "ackfirst_clock_skew_seconds",
             "How far in the future a token's iat was, of tokens from the future",
             buckets=SKEW_BUCKETS,
             registry=registry,
         )
-        self.provider_lag_seconds = Histogram(
+        self._provider_lag_seconds = BulkHistogram(
             "ackfirst_provider_lag_seconds",
             "Arrival minus the callback's own timestamp, of new verified events",
             buckets=LAG_BUCKETS,
@@ -86,6 +96,8 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._soon: Soon | None = None
+        self._answered: list[Answered] = []
         self.unknown_accounts = Gauge(
             "ackfirst_unknown_accounts",
             "Accounts that callbacks claim and that are not configured, at most 16",
@@ -97,13 +109,28 @@ class IngestMetrics:
         """All callbacks of ``account``, one of ours, are unconfirmed from now on; or one was confirmed again."""
         self._unconfirmed.labels(account).set(int(not is_well))
 
-    def count(self, family: Family | None, verdict: Verdict) -> None:
-        """One callback was answered."""
-        self._callbacks(family, verdict).inc()
+    def gather(self, soon: Soon) -> None:
+        """Add up answers, and count them when ``soon`` calls back: one by one they cost as much as a signature."""
+        self._soon = soon
 
-    def confirm(self, account: str, secret: int) -> None:
-        """The ``secret``-th secret of one of our accounts confirmed a callback."""
-        self._confirmations(account, secret).inc()
+    def answered(self, answer: Answered) -> None:
+        """One callback was answered."""
+        self._answered.append(answer)
+        if self._soon is None:
+            self._count()
+        elif len(self._answered) == 1:
+            self._soon(self._count)
+
+    def _count(self) -> None:
+        answers, self._answered = self._answered, []
+        families, verdicts, seconds, confirmations, lags, skews = zip(*answers, strict=True)
+        for (family, verdict), number in TotalOf(zip(families, verdicts, strict=True)).items():
+            self._callbacks(family, verdict).inc(number)
+        for (account, secret), number in TotalOf(filter(None, confirmations)).items():
+            self._confirmations(account, secret).inc(number)
+        self._ack_seconds.observe_all(seconds)
+        self._provider_lag_seconds.observe_all([max(0.0, lag) for lag in lags if lag is not None])
+        self._clock_skew_seconds.observe_all([skew for skew in skews if skew is not None])
 
     def refuse(self, reason: str) -> None:
         """A request or a connection was refused; ``reason`` is one of a few fixed words."""

@@ -25,7 +25,7 @@ def build_envelope(
     account, application_id = verification.account, plain_text(verification.application_id)
     return Envelope(
         id=_identify(family, account, callback, reading),
-        family=family.value,
+        family=str(family),
         account=account,
         application_id=application_id,
         lane=accounts.lane_of(account, application_id),

@@ -1,5 +1,6 @@
 """Redis first, the disk when Redis cannot: an ``EventSink`` that almost always can."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ingest.spool.circuit import Circuit, is_about_one_event
@@ -12,6 +13,9 @@ class Primary(Protocol):
 
     async def put(self, envelope: Envelope) -> bool:
         """Make an event durable; raises ``QueueUnavailable``."""
+
+    def offer(self, envelope: Envelope, told: Callable[[bool | Exception], None]) -> bool:
+        """``put`` for who has no coroutine; False when it does not take the event on."""
 
 
 class Fallback(Protocol):
@@ -43,10 +47,31 @@ class FallbackSink:
         try:
             return await self._primary.put(envelope)
         except QueueUnavailable as error:
-            if not is_about_one_event(error):
-                self._circuit.fail(str(error))
-        await self._fallback.put(envelope)
+            await self.rescue(envelope, error)
         return None
+
+    def offer(self, envelope: Envelope, told: Callable[[bool | Exception], None]) -> bool:
+        """``put`` for who has no coroutine: ``told`` hears the result once, an error as one; it is for ``rescue`` then.
+
+        False while only ``put`` can help: nobody is told anything.
+        """
+        if not self._circuit.closed or not self._primary.offer(envelope, told):
+            return False
+        self.arrivals += 1
+        return True
+
+    async def rescue(self, envelope: Envelope, error: Exception) -> None:
+        """Make an event durable on disk that Redis has not taken.
+
+        Raises:
+            QueueUnavailable: It may be durable in neither place.
+            Exception: ``error`` itself, when it is not about Redis.
+        """
+        if not isinstance(error, QueueUnavailable):
+            raise error
+        if not is_about_one_event(error):
+            self._circuit.fail(str(error))
+        await self._fallback.put(envelope)
 
     async def _spool_or_try(self, envelope: Envelope) -> bool | None:
         try:

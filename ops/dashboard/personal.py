@@ -57,13 +57,20 @@ def _texts(arguments: Any) -> Iterator[str]:
 
 
 def _inside(value: str) -> Any:
-    """What a text holds that is a JSON object or a form; None when it is neither."""
-    if value.lstrip().startswith("{"):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    return dict(parse_qsl(value)) or None
+    """What a text holds that is a JSON object, an envelope or a form; None when it is none of them."""
+    if not value.lstrip().startswith("{"):
+        return dict(parse_qsl(value)) or None
+    head, newline, body = value.partition("\n")
+    if newline and (found := _json(head)) is not None:
+        return [found, body]
+    return _json(value)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def masked(value: Any) -> Any:

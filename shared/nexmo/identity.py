@@ -19,7 +19,7 @@ def event_id(family: Family, account: str | None, fields: dict[str, Any], body: 
     """
     parts = _identifying(family, fields) or ("body", sha256(body).hexdigest())
     # The length before each part keeps ("ab", "c") apart from ("a", "bc").
-    named = (family.value, "" if account is None else f"={account}", *parts)
+    named = (str(family), "" if account is None else f"={account}", *parts)
     text = "".join([f"{len(part)}:{part}" for part in named])
     return f"{family.letter}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
@@ -38,4 +38,4 @@ def _identifying(family: Family, fields: dict[str, Any]) -> tuple[str, ...] | No
             parts = (given(fields.get("messageId")), state, given(fields.get("err-code")) or "")
         case _:
             return None
-    return tuple(part for part in parts if part is not None) if None not in parts else None
+    return None if None in parts else parts  # type: ignore[return-value]  # mypy does not see it

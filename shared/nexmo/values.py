@@ -28,7 +28,7 @@ def scalar(value: Any) -> str | None:
 
 def given(value: Any) -> str | None:
     """``scalar``, but None also for what means "no value": empty text, and the four letters ``null`` of a form."""
-    text = scalar(value)
+    text = value if type(value) is str else scalar(value)
     return text if text and text != "null" else None
 
 

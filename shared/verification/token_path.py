@@ -99,7 +99,10 @@ def _forgery(claims: Claims, body: bytes) -> str | None:
 
 
 def _confirming_secret(token: Token, account: Account) -> int | None:
-    return next((index for index, secret in enumerate(account.secrets) if token.is_confirmed_by(secret)), None)
+    for index, secret in enumerate(account.secrets):
+        if token.is_confirmed_by(secret):
+            return index
+    return None
 
 
 def _unconfirmed(callback: Callback, claims: Claims, reason: str, *, account: str | None = None) -> Verification:

@@ -14,6 +14,7 @@ from typing import Self
 import pytest
 
 from shared import keys
+from shared.envelope import Envelope
 from shared.free_port import free_port
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.nexmo import Nexmo
@@ -83,7 +84,8 @@ def delivered(redis: RedisProcess) -> list[str]:
         pipeline = client.pipeline()
         for job in ids:
             pipeline.hget(keys.job(job), "data")
-        return [json.loads(json.loads(data)[2][0])["message_id"] for data in pipeline.execute()]
+        messages = [Envelope.decode(json.loads(data)[2][0]).message_id for data in pipeline.execute()]
+    return [message for message in messages if message is not None]
 
 
 @pytest.mark.timeout(60 + 5 * KILLS)

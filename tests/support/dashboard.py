@@ -16,7 +16,7 @@ from ops.dashboard.guard import Credentials
 LANE = "ackfirst-c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
 NUMBER = "447700900417"
 TEXT = "Moor at berth 7?"
-ENVELOPE = json.dumps({"v": 1, "body": json.dumps({"from": NUMBER, "text": TEXT})})
+ENVELOPE = json.dumps({"v": 2}) + "\n" + json.dumps({"from": NUMBER, "text": TEXT})
 
 CREDENTIALS = Credentials("ackfirst", "larch-Öl-7")
 LOGIN = Authorization("basic", {"username": CREDENTIALS.username, "password": CREDENTIALS.password})
@@ -65,7 +65,7 @@ def failed_job(connection: Redis, job_id: str = "m-failed", **options: Any) -> J
 
 def fails(envelope: str) -> None:
     """Quotes what it was given, as handlers do."""
-    raise ValueError(f"no berth in {json.loads(json.loads(envelope)['body'])['text']!r} of {NUMBER}")
+    raise ValueError(f"no berth in {json.loads(envelope.partition(chr(10))[2])['text']!r} of {NUMBER}")
 
 
 def answers(envelope: str) -> dict[str, Any]:

@@ -35,13 +35,18 @@ def test_every_field_survives_the_hop(texts: dict[str, str], numbers: dict[str, 
 
 
 def test_a_body_that_is_text_stays_readable_in_the_queue() -> None:
-    assert json.loads(make_envelope(body=b'{"a":1}').encode())["body"] == '{"a":1}'
+    assert make_envelope(body=b'{"a":1}\n').encode().partition("\n")[2] == '{"a":1}\n'
 
 
 def test_a_body_that_is_not_text_travels_as_base64() -> None:
     fields = json.loads(make_envelope(body=b"\xff\x00").encode())
     assert fields["body_b64"] == "/wA="
     assert "body" not in fields
+
+
+def test_what_is_as_usual_takes_no_room_in_the_queue() -> None:
+    head = json.loads(make_envelope(secret=0).encode().partition("\n")[0])
+    assert head.keys() == {"v", "id", "account", "app", "message", "at"}
 
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("envelope-v*.json")), ids=lambda file: file.stem)
@@ -64,12 +69,14 @@ def test_the_newest_version_has_a_golden_file() -> None:
         ('{"v": 99}', "version 99"),
         ('{"v": "1"}', "version '1'"),
         ('{"v": 1}', "'id' is NoneType"),
-        (make_envelope().encode().replace('"encoding":"json"', '"encoding":"xml"'), "encoding 'xml'"),
-        (make_envelope().encode().replace('"body":', '"bod":'), "no body"),
+        ('{"v": 2}', "'id' is NoneType"),
+        (make_envelope().encode().replace('"v":2', '"v":2,"encoding":"xml"'), "encoding 'xml'"),
+        (make_envelope().encode().partition("\n")[0], "no body"),
+        (make_envelope().encode() + "\udc80", "body is not text"),
         (make_envelope(received_at=1e300).encode(), "'received_at' is no time"),
         (make_envelope(received_at=-1.0).encode(), "'received_at' is no time"),
         (make_envelope(body=b"\xff").encode().replace("/w==", "!!"), "not base64"),
-        (make_envelope().encode().replace('"query":""', '"query":7'), "'query' is int"),
+        (make_envelope().encode().replace('"v":2', '"v":2,"query":7'), "'query' is int"),
     ],
 )
 def test_what_is_not_an_envelope_is_refused_with_the_reason(text: str, complaint: str) -> None:
@@ -85,10 +92,11 @@ def test_decoding_any_text_raises_nothing_else(text: str) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from([*Envelope.__slots__, "v", "body_b64"]),
+        st.sampled_from([*Envelope.__slots__, "v", "body_b64", "app", "message", "at"]),
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just([]),
-    )
+    ),
+    st.sampled_from([1, 2]),
 )
-def test_decoding_any_object_raises_nothing_else(fields: dict[str, object]) -> None:
+def test_decoding_any_object_raises_nothing_else(fields: dict[str, object], version: int) -> None:
     with contextlib.suppress(EnvelopeError):
-        Envelope.decode(json.dumps({"v": 1, **fields}))
+        Envelope.decode(json.dumps({"v": version, **fields}))
