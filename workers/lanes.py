@@ -69,7 +69,7 @@ class Lanes:
         self._unanswered: str | None = None
         self._turn = self._start = 0
         self._order: tuple[str, ...] = ()
-        self._asked = 0, Pace(concurrency=0), 0.0
+        self._asked_at = 0.0
         self.is_pinned = bool(pinned)
         self.names = pinned
 
@@ -115,24 +115,22 @@ class Lanes:
         arguments += [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX, LIMIT, LONGEST_ENTRY, self._life]
         for lane in self._order:
             arguments += (lane, max(0, pace.room(lane) - in_line.get(lane, 0)), pace.seconds(lane))
-        self._asked = most, pace, self._clock()
+        self._asked_at = self._clock()
         return self._take, keys_, arguments
 
     def answer(self, reply: list[Any]) -> Taking:
         """What the answer to the latest ``ask`` brought."""
         stopped_by, number, *rows = reply
-        most, pace, at = self._asked
         self._unanswered = None
-        jobs = [Taken.of(self._order[position - 1], row, at=at) for position, *row in rows]
+        jobs = [Taken.of(self._order[position - 1], row, at=self._asked_at) for position, *row in rows]
         if isinstance(stopped_by, int):
             self._turn = self._start + stopped_by - 1  # that lane comes first when the hands are empty
         elif rows:
             self._turn = self._start + rows[-1][0]
-        seconds = sum(pace.seconds(job.lane) for job in jobs)
         return Taking(
             jobs,
             is_lonely=isinstance(stopped_by, int),
-            is_full=len(jobs) >= most or seconds >= BATCH,
+            is_full=stopped_by == b"full",
             lanes_have_changed=not self.is_pinned and number != len(self.names),
         )
 

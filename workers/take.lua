@@ -16,7 +16,7 @@
 --
 -- Returns {what stopped it, number of all lanes, job, job, …}. What stopped it is the position of a lane whose next job
 -- must wait until the engine's hands are empty, or 'more' when so much had to be set aside that others should have their
--- turn at Redis, else ''. A job is {position of its lane from 1, id, execution id, data, timeout, result_ttl, field of the
+-- turn at Redis, or 'full' when they are as many as were wanted, else ''. A job is {position of its lane from 1, id, execution id, data, timeout, result_ttl, field of the
 -- kills, marks as a flat list}.
 --
 -- Ids leave their lists last: a script that is refused in the middle (memory, a command) has lost nothing. A job that
@@ -196,7 +196,7 @@ local function go()
         budget = budget - lane.seconds
         lane.room = lane.room - 1
         if #reply - 2 >= most or budget <= 0 then
-          return reply[1]
+          return reply[1] == '' and 'full' or reply[1]
         end
         if lane.room > 0 then
           still[#still + 1] = lane
