@@ -18,11 +18,13 @@ from workers.scripts import script
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-#: Keys of Redis that are looked at in one round of the janitor, in calls of ``STEP``: about 2 ms of the server's time.
-BUDGET: Final = 5_000
+#: Keys of Redis that are looked at in one round of the janitor, in calls of ``STEP``: a few ms of the server's time.
+BUDGET: Final = 2_000
 STEP: Final = 1_000
-#: Seconds between the end of one walk over all keys and the beginning of the next.
+#: Seconds between the end of one walk over all keys and the beginning of the next, at the least.
 PAUSE: Final = 60.0
+#: The pause after a long walk, in times of its length: what is so rare must not take a share of a core from workers.
+REST: Final = 4.0
 #: Seconds between the first suspicion and the deed: a stock worker has a job in no list for milliseconds.
 SUSPICION: Final = 10.0
 #: Suspects that are confirmed in one round: each may cost a look through a lane's whole list.
@@ -48,7 +50,7 @@ class Orphans:
         self._clock = clock
         self._restore = script(redis, "orphan")
         self._cursor = 0
-        self._next = clock()
+        self._began = self._next = clock()
         self._suspects: dict[str, tuple[str, str, float]] = {}
 
     def look(self, now: float) -> None:
@@ -56,13 +58,14 @@ class Orphans:
         self._confirm(now)
         if self._clock() < self._next:
             return
+        self._began = self._began if self._cursor else self._clock()
         heads: dict[str, str] = {}
         for _ in range(BUDGET // STEP):
             found: Any
             self._cursor, found = self._redis.scan(self._cursor, match=f"{JOB_PREFIX}*", count=STEP, _type="hash")
             self._suspect(found, heads)
             if not self._cursor:
-                self._next = self._clock() + PAUSE
+                self._next = self._clock() + max(PAUSE, REST * (self._clock() - self._began))
                 return
 
     def _suspect(self, found: Sequence[bytes], heads: dict[str, str]) -> None:
