@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
+from ingest.ending import end
 from ingest.watchdog import Watchdog
 from shared.envelope import Envelope
 from shared.errors import QueueUnavailable
@@ -180,6 +181,11 @@ class Batcher:
             self._schedule()
             await asyncio.wait(self._flushes) if self._flushes else await asyncio.sleep(0)
         self._watchdog.stop()
+
+    async def abandon(self, *, within: float) -> None:
+        """Give up what Redis has not confirmed, in so many seconds: nothing may connect to it once more."""
+        self._watchdog.stop()
+        await end(list(self._flushes), within=within)
 
 
 def _settle_all(members: Iterable[_Member], result: Result) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -22,6 +22,9 @@ from ingest.spool.sink import FallbackSink
 from shared.enqueue import Enqueuer
 from shared.settings import Settings
 from shared.spool_folder import spool_folder
+
+#: Seconds that writes which Redis has not confirmed have to end at a stop.
+ABANDON: Final = 1.0
 
 
 class Durability:
@@ -85,6 +88,7 @@ class Durability:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.stop_grace):
                 await self._batcher.close()
+        await self._batcher.abandon(within=ABANDON)
         await self.spool.close()
 
     def _enqueuer(self, connections: int) -> Enqueuer:

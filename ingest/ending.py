@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 #: Seconds that a cancelled task has before it is cancelled once more.
 HEARING: Final = 0.1
 
 
-async def end(tasks: Sequence[asyncio.Task[None]], *, within: float) -> list[str]:
+async def end(tasks: Sequence[asyncio.Task[Any]], *, within: float) -> list[str]:
     """Cancel until it is heard, for ``within`` seconds at most; the names of tasks that have not heard it by then.
 
     Python 3.11's ``asyncio.wait_for``, through which redis-py sends, forgets a cancellation that comes in the same turn

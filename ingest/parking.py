@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ingest.arrival import Arrival
+from ingest.ending import end
 from ingest.token_bucket import TokenBucket
 from shared.errors import QueueUnavailable
 from shared.policy import Verdict
@@ -54,6 +55,10 @@ class Parking:
         if not write.done():
             raise QueueUnavailable(f"Redis did not park the callback within {self._deadline:g} s")
         return write.result()
+
+    async def close(self, *, within: float) -> None:
+        """Give up, in so many seconds, what is late already."""
+        await end(list(self._writes), within=within)
 
     def _forget(self, write: asyncio.Task[bool]) -> None:
         self._unwritten -= self._writes.pop(write)

@@ -14,7 +14,7 @@ from ingest.admin import Admin
 from ingest.alarm import Alarm
 from ingest.body import BodyReader
 from ingest.connections import HEAD_TIMEOUT, ConnectionGuard, room_for_connections
-from ingest.durable import Durability
+from ingest.durable import ABANDON, Durability
 from ingest.edge import Edge
 from ingest.exposition import Exposition
 from ingest.express import GuardedServer
@@ -159,7 +159,10 @@ class IngestServer:
             max_records=settings.quarantine_max_records,
             max_bytes=settings.quarantine_max_bytes,
         )
-        return Parking(quarantine, rate=settings.quarantine_rate, deadline=settings.ack_deadline, clock=time.monotonic)
+        rate, deadline = settings.quarantine_rate, settings.ack_deadline
+        parking = Parking(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
+        self._cleanup.push_async_callback(parking.close, within=ABANDON)
+        return parking
 
     async def _listen_admin(self, admin: Admin) -> None:
         runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)

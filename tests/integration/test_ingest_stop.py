@@ -12,6 +12,7 @@ from shared import keys
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.ingest import Ingest, running_ingest, signed_headers
 from tests.support.raw_http import head, raw_connection
+from tests.support.redis_process import RedisProcess
 from tests.support.waiting import await_until
 
 
@@ -94,3 +95,19 @@ async def test_a_slow_body_cannot_hold_up_the_stop_longer_than_the_grace(redis_u
         started = time.monotonic()
         await ingest.server.stop()
         assert time.monotonic() - started < 4
+
+
+async def test_a_stop_while_redis_is_frozen_connects_to_it_no_more(own_redis: RedisProcess) -> None:
+    with own_redis.client() as client:
+        before = len(client.client_list())
+        async with running_ingest(own_redis.url, STOP_GRACE="1", ACK_DEADLINE="0.05") as ingest:
+            assert (await ingest.post_signed(body(1))).status == 200
+            own_redis.pause()
+            for number in range(2, 6):
+                assert (await ingest.post_signed(body(number))).status == 200, "from the spool"
+            assert (await ingest.post_signed(body(9), secret="no-secret-of-ours-at-all-not-at-all")).status == 503
+            await ingest.server.stop()
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            assert not [task for task in tasks if "redis" in repr(task) or "_flush" in repr(task)]
+        own_redis.resume()
+        await await_until(lambda: len(client.client_list()) <= before)
