@@ -109,8 +109,9 @@ class Edge:
             or (body := self._bodies.take(content)) is None
         ):
             return False
+        arrival = _arrival(message, url, body, self._clock())
         self.open_requests += 1
-        self._receiver.begin(_arrival(message, url, body, self._clock()), partial(self._send, reply))
+        self._receiver.begin(arrival, partial(self._send, reply))
         return True
 
     def _send(self, reply: Reply, answer: Answer) -> None:

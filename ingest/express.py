@@ -47,7 +47,8 @@ class ExpressConnection(GuardedConnection):
             _wake(waiter)
 
     def _went_short(self, waiter: asyncio.Future[None]) -> bool:
-        if len(self._messages) > 1 or waiter.done() or self._buffer_paused:
+        # Who does not read answers is no customer of the short way: aiohttp's own waits until its buffer has room.
+        if len(self._messages) > 1 or waiter.done() or self._buffer_paused or self.writing_paused:
             return False
         first = self._messages.popleft()
         message, content = first

@@ -2,7 +2,10 @@
 --
 -- KEYS[1] ackfirst:engines         hash engine -> beat, or cause of death
 -- KEYS[2] ackfirst:done:<engine>   hash job id -> what its handlers have done, a note of workers/journal.py
--- ARGV[1] the engine   ARGV[2..] job id, note
+-- ARGV[1] the engine   ARGV[2] seconds for which the notes stay: far longer than a rescue takes   ARGV[3..] job id, note
+--
+-- A few hundred at a time: more than Lua's stack holds are refused.
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
-  redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+  redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+  redis.call('EXPIRE', KEYS[2], ARGV[2])
 end

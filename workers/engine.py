@@ -71,7 +71,8 @@ def _work(
     if burst:
         patience(lambda: Promoter(redis).promote(reference.now()))
     engine = engine_name(pool, os.getpid())
-    with _invoker(isolate=isolate) as invoke, Journal(journals(settings.data_dir) / engine, log=log) as journal:
+    folder = journals(settings.data_dir, settings.redis_url.get_secret_value())
+    with _invoker(isolate=isolate) as invoke, Journal(folder / engine, log=log) as journal:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
         aside = Aside(redis, keep=settings.failure_ttl)
         lanes = Lanes(redis, engine=engine, seed=secrets.token_hex(12), pinned=pinned)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from redis import Redis
@@ -136,9 +137,13 @@ class EventWorker(SteadyWorker):
         """Give back what has not begun, and let the rest end."""
         self._holding.give_back()
         self._flow.settle()
-        if self._holding:
+        if self._holding and not self._flow.is_broken_off:
             self._flow.run()
-        return bool(self._holding)
+        if self._holding and not self._flow.is_broken_off:
+            return True
+        with suppress(*OUTAGES):  # then the janitor sees to it
+            self._holding.give_all_back()
+        return False
 
     def _idle(self) -> bool:
         state = WorkerStatus.SUSPENDED if self._suspended else WorkerStatus.IDLE
@@ -231,6 +236,7 @@ class EventWorker(SteadyWorker):
         try:
             self._ahead.close()
             if not self.connection.exists(keys.hands(self.name)):  # else the janitor is to find the jobs
+                self.connection.delete(keys.done(self.name))
                 self.connection.hdel(keys.ENGINES, self.name)
             self.teardown()  # type: ignore[no-untyped-call]  # RQ's
         except OUTAGES as error:

@@ -85,6 +85,8 @@ class Flow:
         """How often a job has begun to hold it."""
         self.started = 0
         """How many jobs were run."""
+        self.is_broken_off = False
+        """Whether the operator has broken off what ran."""
         self.busy = threading.Event()
         """Set while ``run`` is at work."""
 
@@ -100,7 +102,7 @@ class Flow:
             self.current = None
             if self._invoker:
                 self._invoker.pump(PUMP)
-            if not self._holding.is_ahead:
+            if not self._holding.is_ahead or self._holding.owes_rq:
                 self.settle()
         except ForcedStop:
             self._break_off()
@@ -220,6 +222,7 @@ class Flow:
 
     def _break_off(self) -> None:
         """Put back what has begun as well, uncharged."""
+        self.is_broken_off = True
         if self._invoker:
             self._invoker.cancel()
         for run in self._under_way.values():

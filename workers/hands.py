@@ -63,13 +63,21 @@ class Hands:
 
     def release(self, jobs: Iterable[Taken]) -> int:
         """Give jobs back to the front of their lanes, the first one first; how many there were."""
-        ids = [job.job_id for job in jobs]
+        return self._give_back([job.job_id for job in jobs])
+
+    def _give_back(self, ids: Sequence[str]) -> int:
         return int(
             self._release(
                 keys=[self._key, self._executions, keys.BELL],
                 args=[self._engine, keys.BELL_LIMIT, keys.LANE_PREFIX, JOB_PREFIX, *ids],
             )
         )
+
+    def release_all(self) -> None:
+        """Give back whatever Redis shows in the engine's hands, heard of or not: nothing runs any more."""
+        ids = [text(one) for one in self._redis.hkeys(self._key)]
+        if ids:
+            self._give_back(ids)
 
     def holds(self, job: Taken) -> bool:
         """Whether Redis still says so: an engine that was taken for dead has lost what it had."""

@@ -113,6 +113,11 @@ class Holding:
             found, self._for_rq = self._for_rq, []
         return found
 
+    @property
+    def owes_rq(self) -> bool:
+        """Whether some of what was settled is for RQ to end."""
+        return bool(self._for_rq)
+
     # What Redis does meanwhile
     @property
     def is_ahead(self) -> bool:
@@ -158,6 +163,16 @@ class Holding:
         self.add(self._taking.jobs)
 
     # While a handler holds the engine, or at the end
+    def give_all_back(self) -> None:
+        """Give back also what Redis alone knows of: the answer to a take was lost, or a job was broken off.
+
+        Raises:
+            RedisError: Redis did not do it; the janitor will.
+        """
+        with self._lock:
+            self._hands.release_all()
+            self._let_go(list(self._held))
+
     def give_back(self) -> None:
         """Give back what stands in the line."""
         with self._lock:

@@ -1,11 +1,15 @@
 """What has ended in an engine's hands and is not written down yet: in a file that outlives the engine's process."""
 
+import errno
 import fcntl
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
 
 from workers.marks import Mark
 from workers.taken import Taken
@@ -19,12 +23,14 @@ NOTE: Final = b"\0"
 END: Final = b"\0"
 
 #: Bytes after which notes of settled jobs are overwritten. A note has about 200, and jobs are settled by the hundred.
-ENOUGH: Final = 1 << 20
+ENOUGH: Final = 1 << 18
 
 
-def journals(data_dir: Path) -> Path:
-    """The folder of all journals. Each file is named for its engine, which holds it by a lock while it lives."""
-    return data_dir / "journal"
+def journals(data_dir: Path, redis_url: str) -> Path:
+    """The folder of a Redis's journals. Each file is named for its engine, which holds it by a lock while it lives."""
+    parts = urlsplit(redis_url)
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # not its password
+    return data_dir / "journal" / sha256(where.encode(errors="replace")).hexdigest()[:12]
 
 
 class Journal:
@@ -41,12 +47,15 @@ class Journal:
         self._log = log
         self._lock = threading.Lock()
         self._file: int | None = None
+        self._identity = 0, 0
         self._end = 0
         self._noted: dict[str, bytes] = {}
 
     def __enter__(self) -> Self:
         try:
             self._file = _locked(self._path)
+            found = os.fstat(self._file)
+            self._identity = found.st_dev, found.st_ino
         except OSError as error:
             self._give_up(error)
         return self
@@ -56,8 +65,10 @@ class Journal:
         if self._file is not None:
             if not self._noted:
                 self._path.unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None
+            with suppress(OSError):
+                if self._is_ours(file):
+                    os.close(file)
 
     def note(self, job: Taken, marks: Mapping[str, Mark], *, is_over: bool, keep: int) -> None:
         """Handlers of a job have ended, all of this pass when it ``is_over``; ``keep`` seconds their marks stay."""
@@ -88,12 +99,25 @@ class Journal:
         if self._file is None:
             return
         try:
-            os.pwrite(self._file, notes + END, self._end)
+            self._write(self._file, notes + END)
         except OSError as error:
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None
+            with suppress(OSError):  # somebody has closed it: then it is not ours to close
+                if self._is_ours(file):
+                    os.close(file)
             self._give_up(error)
         self._end += len(notes)
+
+    def _write(self, file: int, content: bytes) -> None:
+        if not self._is_ours(file):
+            raise OSError(errno.EBADF, "the file was closed by other code")
+        if os.pwrite(file, content, self._end) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _is_ours(self, file: int) -> bool:
+        """Whether the number still names our file: code in this process may have closed it, and opened another."""
+        found = os.fstat(file)
+        return (found.st_dev, found.st_ino) == self._identity
 
     def _give_up(self, error: OSError) -> None:
         hint = "check ACKFIRST_DATA_DIR: without it a crash of a handler repeats others of its batch"

@@ -38,7 +38,7 @@ class Supply:
 
     def go_ahead(self) -> None:
         """Where more waits, let Redis settle and take while handlers run; isolated ones take their jobs one by one."""
-        if self._is_flooded and self._most > 1:
+        if self._is_flooded and self._most > 1 and self._lanes.names:  # there are none any more where Redis was wiped
             self._holding.go_ahead(self._pace, most=self._most)
 
     def _take(self) -> Taking:

@@ -113,7 +113,7 @@ local function start(lane, id, fields)
   local execution = take .. string.format('%08x', #started + 1)
   local composite = id .. ':' .. execution
   local seconds = tonumber(fields[3]) or tonumber(ARGV[8])
-  if seconds < 0 then
+  if not (seconds >= 0 and seconds < 1e9) then -- also what is no number: such a time would be refused
     seconds = tonumber(ARGV[8])
   end
   seconds = math.floor(seconds) + GRACE

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -10,6 +10,9 @@ from shared.job import FUNCTION
 from shared.record import named_record
 from workers.marks import Mark, read_marks
 from workers.replies import text
+
+#: Seconds, about thirty years: nobody means more.
+_LONGEST: Final = 1_000_000_000
 
 
 @named_record
@@ -60,4 +63,6 @@ class Taken:
 
 
 def _whole(written: bytes | None) -> int:
-    return int(written) if written and written.isdigit() else 0
+    """0 also for what Redis would refuse as a life time: RQ judges it."""
+    number = int(written) if written and written.isdigit() and len(written) <= len(str(_LONGEST)) else 0
+    return number if number <= _LONGEST else 0

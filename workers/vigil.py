@@ -38,7 +38,7 @@ def vigil(settings: Settings) -> "Vigil":
     return Vigil(
         lambda: sync_redis(url, timeout=TIMEOUT, retry=Retry(NoBackoff(), 1)),
         pool=secrets.token_hex(8),
-        folder=journals(settings.data_dir),
+        folder=journals(settings.data_dir, url),
     )
 
 
@@ -98,12 +98,12 @@ class Vigil:
                 with self._lock:
                     living, news = sorted(self._living), dict(self._news)
                 try:
+                    if living:
+                        beat(keys=[keys.ENGINES], args=living)
                     legacies.hand_over(living=living)  # ahead of the news, which sets the janitor to work
                     for name, cause in news.items():
                         obituary(keys=[keys.ENGINES], args=[name, cause])
                         self._told(name)
-                    if living:
-                        beat(keys=[keys.ENGINES], args=living)
                 except (RedisError, OSError):
                     pass  # the engines speak of the outage, and silence is not death to a janitor that saw it
                 if closing:

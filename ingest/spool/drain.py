@@ -15,8 +15,11 @@ from shared.spool_file import Record
 #: Records in one read and one removal: one sync of the disk.
 PAGE_LIMIT: Final = 1024
 
-#: Records in one round trip: about 4 ms of the event loop's time, for which callbacks wait.
+#: Records in one round trip: about 2 ms of the event loop's time, for which callbacks wait.
 SLICE_LIMIT: Final = 64
+
+#: The same while none come.
+QUIET_SLICE_LIMIT: Final = 256
 
 
 class _Letter(NamedTuple):
@@ -49,6 +52,7 @@ class Drain:
         self._arrivals = arrivals
         self._on_step = on_step
         self._log = log
+        self._slice_limit = SLICE_LIMIT
 
     async def page(self, spool: SpoolWriter, allowed: Callable[[], bool]) -> bool:
         """Move the oldest records of one file; False when there is nothing to move.
@@ -60,23 +64,35 @@ class Drain:
         records = await spool.call(lambda file: file.oldest(PAGE_LIMIT))
         confirmed: list[int] = []
         try:
-            for first in range(0, len(records), SLICE_LIMIT):
-                if not allowed():
-                    break
-                confirmed += await self._slice(spool, records[first : first + SLICE_LIMIT])
+            await self._move(spool, records, allowed, confirmed)
         finally:
             if confirmed:
                 await spool.call(lambda file: file.remove(confirmed))
                 self._on_step("drained", len(confirmed))
         return bool(records)
 
-    async def _slice(self, spool: SpoolWriter, records: Sequence[Record]) -> list[int]:
+    async def _move(
+        self, spool: SpoolWriter, records: Sequence[Record], allowed: Callable[[], bool], confirmed: list[int]
+    ) -> None:
+        """Send slice after slice; the next one is read while Redis has the last one."""
         loop = asyncio.get_running_loop()
-        started, arrived = loop.time(), self._arrivals()
-        letters = [letter for record in records if (letter := await self._read(spool, record))]
-        confirmed = await self._send(spool, letters) if letters else []
-        await asyncio.sleep(loop.time() - started if self._arrivals() != arrived else 0)
-        return confirmed
+        first, after = 0, SLICE_LIMIT
+        letters = await self._letters(spool, records[:after])
+        while first < len(records) and allowed():
+            started, arrived = loop.time(), self._arrivals()
+            first, after = after, after + self._slice_limit
+            sending = asyncio.create_task(self._send(spool, letters))
+            await asyncio.sleep(0)  # lets it begin
+            try:
+                letters = await self._letters(spool, records[first:after])
+            finally:
+                confirmed += await sending
+            is_busy = self._arrivals() != arrived
+            self._slice_limit = SLICE_LIMIT if is_busy else QUIET_SLICE_LIMIT
+            await asyncio.sleep(loop.time() - started if is_busy else 0)
+
+    async def _letters(self, spool: SpoolWriter, records: Sequence[Record]) -> list[_Letter]:
+        return [letter for record in records if (letter := await self._read(spool, record))]
 
     async def _read(self, spool: SpoolWriter, record: Record) -> _Letter | None:
         if record.frame is None:
@@ -89,6 +105,8 @@ class Drain:
             return None
 
     async def _send(self, spool: SpoolWriter, letters: Sequence[_Letter]) -> list[int]:
+        if not letters:
+            return []
         try:
             results = await self._queue.enqueue([letter.envelope for letter in letters], now=self._clock())
         except QueueUnavailable:

@@ -212,3 +212,17 @@ def test_an_operator_sees_it_masked_and_queues_it_again_once_it_is_mended(
 def test_wrong_usage_is_told(run: Callable[..., Result]) -> None:
     assert run("drop").exit_code == 2
     assert run("show", "1-1").exit_code == 1
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "99999999999999999999", "-5"])
+@pytest.mark.parametrize("field", ["timeout", "result_ttl", "failure_ttl"])
+def test_a_number_that_no_redis_takes_stops_nobody(
+    redis_sync: redis.Redis, redis_url: str, field: str, seconds: str
+) -> None:
+    odd, good = make_envelope(lane=LANE), [make_envelope(lane=LANE) for _ in range(5)]
+    enqueue(redis_sync, odd, *good)
+    redis_sync.hset(keys.job(odd.id), field, seconds)
+    burst(redis_url, nothing)
+    assert statuses(redis_sync, good) == {"finished"}
+    assert lane_is_empty(redis_sync, LANE)
+    assert not redis_sync.keys(keys.hands("*"))

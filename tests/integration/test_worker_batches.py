@@ -1,6 +1,7 @@
 """What an engine does with many jobs at once, and what a handler that takes long does to the others."""
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -22,6 +23,11 @@ from tests.support.processes import Cli
 from tests.support.waiting import wait_until
 from workers import Discard, Event, on
 from workers.event_job import EventJob
+from workers.holding import Holding
+from workers.lanes import Lanes
+from workers.pace import Pace
+from workers.taken import Taken
+from workers.verdicts import ForcedStop
 
 
 def commands(client: redis.Redis) -> int:
@@ -304,6 +310,41 @@ def test_an_engine_that_was_taken_for_dead_runs_nothing_of_what_it_has_lost(
     burst(redis_url, first_loses_the_rest)
     assert ran == [envelopes[0].id]
     assert not redis_sync.exists(keys.OUTCOMES), "not even the first one is its any more"
+
+
+def test_a_stop_that_is_forced_between_handlers_ends_the_engine_and_puts_all_back(
+    redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def force(_self: Holding, _job: Taken) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ForcedStop(1)
+
+    monkeypatch.setattr("workers.flow.STALE", -1.0)
+    monkeypatch.setattr(Holding, "still_has", force)
+    envelopes = [make_envelope() for _ in range(5)]
+    enqueue(redis_sync, *envelopes)
+    burst(redis_url, on()(lambda event: None))
+    assert statuses(redis_sync, envelopes) == {"queued"}
+    assert set(redis_sync.lrange(keys.queue(envelopes[0].lane), 0, -1)) == {one.id.encode() for one in envelopes}
+    assert not redis_sync.exists(keys.ENGINES)
+
+
+def test_what_a_lost_answer_has_left_in_the_hands_goes_back_at_the_end(redis_sync: redis.Redis, redis_url: str) -> None:
+    lost = make_envelope(lane="lost")
+
+    @on()
+    def lose_an_answer(event: Event) -> None:
+        enqueue(redis_sync, lost)
+        [name] = redis_sync.keys(keys.hands("*"))
+        engine = name.decode().rpartition(":")[2]
+        take = Lanes(redis_sync, engine=engine, seed="another", pinned=("lost",))
+        assert take.take(Pace(concurrency=9), have=1, most=9).jobs
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    enqueue(redis_sync, make_envelope())
+    burst(redis_url, lose_an_answer)
+    assert status(redis_sync, lost.id) == "queued"
+    assert not redis_sync.exists(keys.ENGINES)
 
 
 def test_the_helping_thread_ends_with_the_engine(redis_sync: redis.Redis, redis_url: str) -> None:

@@ -17,6 +17,7 @@ from tests.support.jobs import enqueue, lane_is_empty, rescue_all, status, statu
 from tests.support.processes import ROOT, Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until
+from workers.journal import journals
 
 
 def engine(folder: Path, url: str, *, burst: bool = False, name: str = "engine", **settings: str) -> Cli:
@@ -106,7 +107,7 @@ def test_after_a_kill_only_the_unfinished_handler_runs_again(
     with engine(tmp_path, redis_url) as one:
         assert one.wait() == -signal.SIGKILL
     assert calls(redis_sync) == ["first", "second"]
-    rescue_all(redis_sync, tmp_path / ".ackfirst")
+    rescue_all(redis_sync, journals(tmp_path / ".ackfirst", redis_url))
     with engine(tmp_path, redis_url, burst=True) as two:
         assert two.wait() == 0
     assert calls(redis_sync) == ["first", "second", "second"]

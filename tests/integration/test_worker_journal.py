@@ -36,9 +36,9 @@ def in_hands(client: redis.Redis, execution: str = "x1") -> str:
     return envelope.id
 
 
-def leave_note(data_dir: Path, job_id: str, *, is_over: bool = True) -> None:
+def leave_note(folder: Path, job_id: str, *, is_over: bool = True) -> None:
     """What the engine ``e`` has left when it died."""
-    with Journal(journals(data_dir) / "e", log=structlog.get_logger()) as journal:
+    with Journal(folder / "e", log=structlog.get_logger()) as journal:
         journal.note(taken(job_id), DONE, is_over=is_over, keep=1000)
 
 
@@ -59,7 +59,7 @@ def test_a_handler_that_ends_the_process_costs_no_other_event_a_second_run(
     assert Counter(calls(redis_sync)) == {one.id: 2 if one.id == bad else 1 for one in envelopes}
     assert redis_sync.hget(keys.OUTCOMES, "processed") == b"300"
     assert not redis_sync.keys(keys.done("*"))
-    assert not list(journals(tmp_path / ".ackfirst").iterdir())
+    assert not list(journals(tmp_path / ".ackfirst", redis_url).iterdir())
 
 
 def test_a_pool_that_was_killed_whole_has_left_its_notes_for_the_next_one(
@@ -78,7 +78,7 @@ def test_a_pool_that_was_killed_whole_has_left_its_notes_for_the_next_one(
 
 
 def test_a_batch_is_noted_while_it_runs_and_leaves_nothing(redis_sync: redis.Redis, redis_url: str) -> None:
-    folder = journals(Path(redis_url.removeprefix("unix://")).parent / "data")
+    folder = journals(Path(redis_url.removeprefix("unix://")).parent / "data", redis_url)
     seen = []
 
     @on()
@@ -138,7 +138,7 @@ def test_notes_that_come_after_the_burial_leave_nothing(redis_sync: redis.Redis,
     leave_note(tmp_path, job_id)
     rescue_all(redis_sync, tmp_path)
     assert not redis_sync.exists(keys.done("e"))
-    assert not list(journals(tmp_path).iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_journal_of_an_engine_that_lives_is_left_alone(redis_sync: redis.Redis, tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_the_journal_of_an_engine_that_lives_is_left_alone(redis_sync: redis.Red
 import os, sys, structlog
 from pathlib import Path
 from tests.unit.workers.test_journal import DONE, taken
-from workers.journal import Journal, journals
-with Journal(journals(Path({str(tmp_path)!r})) / "e", log=structlog.get_logger()) as journal:
+from workers.journal import Journal
+with Journal(Path({str(tmp_path)!r}) / "e", log=structlog.get_logger()) as journal:
     for number in range(500):
         journal.note(taken(str(number)), DONE, is_over=True, keep=1000)
     print("noted", flush=True)
@@ -155,7 +155,8 @@ with Journal(journals(Path({str(tmp_path)!r})) / "e", log=structlog.get_logger()
     os.kill(os.getpid(), 9)
 """
     redis_sync.hset(keys.ENGINES, "e", 5)
-    legacies = Legacies(redis_sync, journals(tmp_path))
+    redis_sync.hset(keys.hands("e"), mapping={str(number): "t x1 l" for number in range(500)})
+    legacies = Legacies(redis_sync, tmp_path)
     engine = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with engine:
         assert engine.stdout
@@ -165,4 +166,31 @@ with Journal(journals(Path({str(tmp_path)!r})) / "e", log=structlog.get_logger()
         engine.communicate(b"x", timeout=30)
     legacies.hand_over(living=())
     assert redis_sync.hlen(keys.done("e")) == 500, "all that was noted by the instant of the kill"
-    assert not list(journals(tmp_path).iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_journal_is_handed_over_and_only_what_is_in_hands(redis_sync: redis.Redis, tmp_path: Path) -> None:
+    with Journal(tmp_path / "e", log=structlog.get_logger()) as journal:
+        for number in range(30_000):
+            journal.note(taken(str(number)), DONE, is_over=True, keep=1000)
+            if number < 29_000:
+                journal.forget([str(number)])
+    redis_sync.hset(keys.ENGINES, "e", 5)
+    redis_sync.hset(keys.hands("e"), mapping={str(number): "t x1 l" for number in range(20_000, 29_900)})
+    Legacies(redis_sync, tmp_path).hand_over(living=())
+    noted = set(map(int, redis_sync.hkeys(keys.done("e"))))
+    assert noted <= set(range(20_000, 29_900))
+    assert noted >= set(range(29_000, 29_900))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_journal_that_redis_does_not_take_holds_up_no_other(redis_sync: redis.Redis, tmp_path: Path) -> None:
+    for engine in ("bad", "good"):
+        with Journal(tmp_path / engine, log=structlog.get_logger()) as journal:
+            journal.note(taken("a"), DONE, is_over=True, keep=1000)
+        redis_sync.hset(keys.ENGINES, engine, 5)
+        redis_sync.hset(keys.hands(engine), "a", "t x1 l")
+    redis_sync.set(keys.done("bad"), "of another type")
+    Legacies(redis_sync, tmp_path).hand_over(living=())
+    assert redis_sync.hexists(keys.done("good"), "a")
+    assert not list(tmp_path.iterdir())

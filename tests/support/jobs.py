@@ -20,7 +20,6 @@ from shared.settings import Settings, load_settings
 from workers.aside import Aside
 from workers.engine import work
 from workers.handler import handler_of
-from workers.journal import journals
 from workers.legacy import Legacies
 from workers.registry import Registry
 from workers.rescuer import Rescuer
@@ -63,10 +62,10 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
-def rescue_all(client: redis.Redis, data_dir: Path | None = None) -> None:
-    """See to all engines as supervisor and janitor do that have found them dead."""
-    if data_dir:
-        Legacies(client, journals(data_dir)).hand_over(living=())
+def rescue_all(client: redis.Redis, notes: Path | None = None) -> None:
+    """See to all engines as supervisor and janitor do that have found them dead. ``notes``: folder of journals."""
+    if notes:
+        Legacies(client, notes).hand_over(living=())
     rescuer = Rescuer(client, Aside(client, keep=60), keep=60, log=structlog.get_logger())
     for engine, beat in client.hgetall(keys.ENGINES).items():
         rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.journal import ENOUGH, Journal, read_notes
+from workers.journal import ENOUGH, Journal, journals, read_notes
 from workers.marks import Mark, State
 from workers.taken import Taken
 
@@ -24,6 +24,11 @@ def taken(job_id: str, execution: str = "x1") -> Taken:
 
 def journal_in(folder: Path) -> Journal:
     return Journal(folder / "journal" / "e", log=structlog.get_logger())
+
+
+def file_of(journal: Journal) -> int:
+    assert journal._file is not None
+    return journal._file
 
 
 def note(journal: Journal, *job_ids: str) -> None:
@@ -114,3 +119,37 @@ def test_a_full_disk_ends_the_notes_and_not_the_engine(tmp_path: Path, monkeypat
         note(journal, "a", "b")
         journal.forget(["a", "b"])
     assert [line["event"] for line in lines] == ["journal.unavailable"]
+
+
+def test_a_short_write_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with structlog.testing.capture_logs() as lines, journal_in(tmp_path) as journal:
+        monkeypatch.setattr(os, "pwrite", lambda *_: 1)
+        note(journal, "a")
+    assert [line["event"] for line in lines] == ["journal.unavailable"]
+
+
+def test_code_that_closes_strange_files_ends_the_notes_and_not_the_job(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as lines, journal_in(tmp_path) as journal:
+        os.close(file_of(journal))
+        note(journal, "a", "b")
+        journal.forget(["a", "b"])
+    assert [line["event"] for line in lines] == ["journal.unavailable"]
+
+
+def test_no_note_goes_into_a_file_that_has_got_the_number_of_the_journal(tmp_path: Path) -> None:
+    theirs = tmp_path / "database"
+    with structlog.testing.capture_logs(), journal_in(tmp_path) as journal:
+        number = file_of(journal)
+        os.close(number)
+        opened = os.open(theirs, os.O_RDWR | os.O_CREAT)
+        assert opened == number
+        note(journal, "a")
+        journal.forget(["a"])
+    assert theirs.read_bytes() == b""
+    os.close(opened)  # still open: it was never ours
+
+
+def test_each_redis_has_journals_of_its_own_whatever_its_password(tmp_path: Path) -> None:
+    one, other = journals(tmp_path, "redis://:a@one:6379/0"), journals(tmp_path, "redis://:a@two:6379/0")
+    assert one != other
+    assert one == journals(tmp_path, "redis://:another@one:6379/0")
