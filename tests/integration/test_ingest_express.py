@@ -121,19 +121,21 @@ async def test_a_sender_that_reads_no_answers_gets_no_more_of_them_than_the_buff
         quiet.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         quiet.setblocking(False)
         await asyncio.get_running_loop().sock_connect(quiet, ("127.0.0.1", ingest.port))
+        await await_until(transports)
+        for one in transports():  # the kernel is to hold few answers
+            one.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
-                for _ in range(20_000):
+                for _ in range(3_000):
                     await asyncio.get_running_loop().sock_sendall(quiet, FORGED)
-                    await asyncio.sleep(0)  # each one comes by itself
-        assert max(map(unsent, connections())) < 200_000
+                    for _ in range(8):  # turns of the loop: each one comes by itself, when the last is answered
+                        await asyncio.sleep(0)
+        assert max(one.get_write_buffer_size() for one in transports()) < 100_000
         assert (await ingest.send(method="GET", path="/healthz")).status == 200, "the others are served"
         quiet.close()
 
 
-def connections() -> list[express.ExpressConnection]:
-    return [one for one in gc.get_objects() if isinstance(one, express.ExpressConnection)]
-
-
-def unsent(connection: express.ExpressConnection) -> int:
-    return connection.transport.get_write_buffer_size() if connection.transport else 0
+def transports() -> list[asyncio.Transport]:
+    """Of connections that are open."""
+    found = [one for one in gc.get_objects() if isinstance(one, express.ExpressConnection)]
+    return [one.transport for one in found if one.transport is not None]
