@@ -12,14 +12,14 @@ from shared.envelope import Envelope
 from shared.errors import EnvelopeError, QueueUnavailable
 from shared.spool_file import Record
 
-#: Records in one read and one removal: one sync of the disk.
-PAGE_LIMIT: Final = 1024
+#: Records in one read and one removal, which is one sync of the disk; and in one round trip.
+_PORTIONS: Final = (1024, 256)
 
-#: Records in one round trip: about 2 ms of the event loop's time, for which callbacks wait.
-SLICE_LIMIT: Final = 64
+#: The same while callbacks come, which wait for either: about 1 ms of the event loop's time, and of Redis's.
+_SMALL_PORTIONS: Final = (128, 16)
 
-#: The same while none come.
-QUIET_SLICE_LIMIT: Final = 256
+#: Seconds after the last callback for which more are expected.
+CALM: Final = 0.25
 
 
 class _Letter(NamedTuple):
@@ -52,7 +52,7 @@ class Drain:
         self._arrivals = arrivals
         self._on_step = on_step
         self._log = log
-        self._slice_limit = SLICE_LIMIT
+        self._heard = 0, float("-inf")
 
     async def page(self, spool: SpoolWriter, allowed: Callable[[], bool]) -> bool:
         """Move the oldest records of one file; False when there is nothing to move.
@@ -61,7 +61,8 @@ class Drain:
             QueueUnavailable: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent once
                 more, which the queue recognises.
         """
-        records = await spool.call(lambda file: file.oldest(PAGE_LIMIT))
+        most, _ = self._portions()
+        records = await spool.call(lambda file: file.oldest(most))
         confirmed: list[int] = []
         try:
             await self._move(spool, records, allowed, confirmed)
@@ -76,20 +77,29 @@ class Drain:
     ) -> None:
         """Send slice after slice; the next one is read while Redis has the last one."""
         loop = asyncio.get_running_loop()
-        first, after = 0, SLICE_LIMIT
+        first, after = 0, self._portions()[1]
         letters = await self._letters(spool, records[:after])
         while first < len(records) and allowed():
-            started, arrived = loop.time(), self._arrivals()
-            first, after = after, after + self._slice_limit
+            started = loop.time()
+            first, after = after, after + self._portions()[1]
             sending = asyncio.create_task(self._send(spool, letters))
             await asyncio.sleep(0)  # lets it begin
             try:
                 letters = await self._letters(spool, records[first:after])
             finally:
                 confirmed += await sending
-            is_busy = self._arrivals() != arrived
-            self._slice_limit = SLICE_LIMIT if is_busy else QUIET_SLICE_LIMIT
-            await asyncio.sleep(loop.time() - started if is_busy else 0)
+            await asyncio.sleep(loop.time() - started if self._is_busy() else 0)
+
+    def _portions(self) -> tuple[int, int]:
+        return _SMALL_PORTIONS if self._is_busy() else _PORTIONS
+
+    def _is_busy(self) -> bool:
+        now, arrivals = asyncio.get_running_loop().time(), self._arrivals()
+        before, when = self._heard
+        if arrivals != before:
+            self._heard = arrivals, now
+            return True
+        return now - when < CALM
 
     async def _letters(self, spool: SpoolWriter, records: Sequence[Record]) -> list[_Letter]:
         return [letter for record in records if (letter := await self._read(spool, record))]
