@@ -16,7 +16,7 @@ AGAIN: Final = 1.0
 
 
 class Alarm:
-    """``within`` for one call after the other: the signal's function stays, and a call costs a fifth.
+    """``within`` for one call after the other: the signal's function stays, and is not set anew for each.
 
     ``listen`` has it set anew where a handler, or a library that it uses, has set another; ``close`` puts back what was
     there. For the main thread.

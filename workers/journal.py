@@ -65,10 +65,7 @@ class Journal:
         if self._file is not None:
             if not self._noted:
                 self._path.unlink(missing_ok=True)
-            file, self._file = self._file, None
-            with suppress(OSError):
-                if self._is_ours(file):
-                    os.close(file)
+            self._close(self._file)
 
     def note(self, job: Taken, marks: Mapping[str, Mark], *, is_over: bool, keep: int) -> None:
         """Handlers of a job have ended, all of this pass when it ``is_over``; ``keep`` seconds their marks stay."""
@@ -101,12 +98,15 @@ class Journal:
         try:
             self._write(self._file, notes + END)
         except OSError as error:
-            file, self._file = self._file, None
-            with suppress(OSError):  # somebody has closed it: then it is not ours to close
-                if self._is_ours(file):
-                    os.close(file)
+            self._close(self._file)
             self._give_up(error)
         self._end += len(notes)
+
+    def _close(self, file: int) -> None:
+        self._file = None
+        with suppress(OSError):  # somebody has closed it: then it is not ours to close
+            if self._is_ours(file):
+                os.close(file)
 
     def _write(self, file: int, content: bytes) -> None:
         if not self._is_ours(file):
