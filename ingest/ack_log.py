@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from shared.envelope import Envelope
-from shared.metrics import IngestMetrics, Soon
+from shared.gathering import Gathering
+from shared.metrics import IngestMetrics
 from shared.nexmo.callback import Callback
 from shared.nexmo.values import instant
 from shared.policy import Verdict
@@ -64,27 +65,17 @@ class AckLog:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
-        self._soon: Soon | None = None
-        self._acks: list[Acknowledgement] = []
-
-    def gather(self, soon: Soon) -> None:
-        """Write down together what is answered together, when ``soon`` calls back."""
-        self._soon = soon
+        self._gathering = Gathering(self._write_all)
+        self.gather = self._gathering.gather
+        """Write down together what is answered together."""
+        self.write = self._gathering.add
+        """Count an acknowledgement and log it."""
 
     def failed(self) -> None:
         """The exception that is being handled is a fault of ours."""
         self._log.exception("callback.failed")
 
-    def write(self, ack: Acknowledgement) -> None:
-        """Count it and log it."""
-        self._acks.append(ack)
-        if self._soon is None:
-            self._write_all()
-        elif len(self._acks) == 1:
-            self._soon(self._write_all)
-
-    def _write_all(self) -> None:
-        acks, self._acks = self._acks, []
+    def _write_all(self, acks: list[Acknowledgement]) -> None:
         for ack in acks:
             try:
                 self._write(ack)

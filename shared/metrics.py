@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.registry import Collector
 
 from shared.bulk_histogram import BulkHistogram
+from shared.gathering import Gathering
 from shared.nexmo.callback import Family
 from shared.policy import Verdict
 
@@ -33,9 +34,6 @@ SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 #: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
 NO_FAMILY: Final = "none"
 
-
-Soon = Callable[[Callable[[], None]], object]
-"""Calls back after this turn of the event loop."""
 
 Answered = tuple[Family | None, Verdict, float, tuple[str, int] | None, float | None, float | None]
 """One answer: family, verdict, seconds that it took; the account and the number of its secret that confirmed the
@@ -96,8 +94,11 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._soon: Soon | None = None
-        self._answered: list[Answered] = []
+        self._gathering = Gathering(self._count)
+        self.gather = self._gathering.gather
+        """Add up answers, and count them together: one by one they cost as much as a signature."""
+        self.answered = self._gathering.add
+        """One callback was answered."""
         self.unknown_accounts = Gauge(
             "ackfirst_unknown_accounts",
             "Accounts that callbacks claim and that are not configured, at most 16",
@@ -109,20 +110,7 @@ class IngestMetrics:
         """All callbacks of ``account``, one of ours, are unconfirmed from now on; or one was confirmed again."""
         self._unconfirmed.labels(account).set(int(not is_well))
 
-    def gather(self, soon: Soon) -> None:
-        """Add up answers, and count them when ``soon`` calls back: one by one they cost as much as a signature."""
-        self._soon = soon
-
-    def answered(self, answer: Answered) -> None:
-        """One callback was answered."""
-        self._answered.append(answer)
-        if self._soon is None:
-            self._count()
-        elif len(self._answered) == 1:
-            self._soon(self._count)
-
-    def _count(self) -> None:
-        answers, self._answered = self._answered, []
+    def _count(self, answers: list[Answered]) -> None:
         families, verdicts, seconds, confirmations, lags, skews = zip(*answers, strict=True)
         for (family, verdict), number in TotalOf(zip(families, verdicts, strict=True)).items():
             self._callbacks(family, verdict).inc(number)
