@@ -1,0 +1,97 @@
+"""``python -I -m ops.health``: is this container well? Docker and Kubernetes ask every few seconds.
+
+Nothing but the standard library, and little of it: the question must cost less than a callback's share of a core.
+"""
+
+import http.client
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+#: Seconds that a server may take to answer; Docker itself gives up a little later.
+TIMEOUT: Final = 3.0
+
+#: Where ``/readyz`` and the dashboard are, unless the environment says otherwise.
+ADMIN: Final = "127.0.0.1:8081"
+DASHBOARD: Final = "127.0.0.1:9181"
+
+_UNAUTHORIZED: Final = 401
+_OK: Final = 200
+
+
+def trouble(proc: Path, environ: Mapping[str, str]) -> str | None:
+    """What is wrong with the role that process 1 has, in one sentence; None when nothing is.
+
+    ``proc`` is the ``/proc`` of the container. A role that serves nothing is well for as long as it runs.
+    """
+    argv = arguments(proc / "1")
+    match role(argv):
+        case "ingest":
+            return _ingest(environ.get("ACKFIRST_ADMIN_LISTEN") or ADMIN)
+        case "dashboard":
+            return _dashboard(environ.get("ACKFIRST_DASHBOARD_LISTEN") or DASHBOARD)
+        case "worker" if "--burst" not in argv:  # which is an engine itself
+            return _worker(proc)
+        case _:
+            return None
+
+
+def role(argv: Sequence[str]) -> str | None:
+    """The subcommand of ``ackfirst`` in a command line, whatever stands before it: an interpreter, an init."""
+    for place, argument in enumerate(argv[:-1]):
+        if argument.rpartition("/")[2] == "ackfirst":
+            return argv[place + 1]
+    return None
+
+
+def arguments(process: Path) -> list[str]:
+    """The command line of a process by its folder in ``/proc``; empty when it has just ended."""
+    try:
+        return (process / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+    except OSError:
+        return []
+
+
+def _ingest(listen: str) -> str | None:
+    """Ready also means: without Redis, but with a spool that can be written."""
+    status = _get(listen, "/readyz")
+    return None if status == _OK else f"ingest's /readyz on {listen} says {status or 'nothing'}"
+
+
+def _dashboard(listen: str) -> str | None:
+    """It asks for a password, hence it works. Whether Redis does is not for the dashboard to say."""
+    status = _get(listen, "/")
+    return None if status == _UNAUTHORIZED else f"the dashboard on {listen} says {status or 'nothing'}"
+
+
+def _worker(proc: Path) -> str | None:
+    """An engine runs. Redis may be away: engines wait for it, and to start them anew would help nobody."""
+    if any(("--role", "engine") in zip(argv, argv[1:], strict=False) for argv in _command_lines(proc)):
+        return None
+    return "no engine runs: the log says why the last one ended"
+
+
+def _command_lines(proc: Path) -> Iterator[list[str]]:
+    return (arguments(process) for process in proc.iterdir() if process.name.isdigit())
+
+
+def _get(listen: str, path: str) -> int | None:
+    """The status that a server on this machine answers; None when it does not."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to be told from others
+    connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    if said := trouble(Path("/proc"), os.environ):
+        sys.exit(said)

@@ -1,0 +1,69 @@
+"""``ackfirst prepare``: the first container of ``docker-compose.yml``, which makes ready what the others read."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ops.prepare import layout, made, volume
+
+#: The user that every container of the stack runs as (``Dockerfile``).
+OWNER: Final = 10001
+
+_DATA_MODE: Final = 0o700
+
+_FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.option("--given", type=_FOLDER, default=Path("/given"), help="The operator's files.")
+@click.option("--shipped", type=_FOLDER, default=Path("/shipped"), help="Has a folder of configuration for some roles.")
+@click.option("--kept", type=_FOLDER, default=Path("/kept"), help="What was made at the first start.")
+@click.option("--out", type=_FOLDER, default=Path("/out"), help="Has a folder for each role.")
+@click.option("--data", type=_FOLDER, default=Path("/data"), help="Has the data folder of each role that keeps any.")
+@click.option("--owner", type=int, default=OWNER, show_default=True, help="User that the containers run as.")
+def command(given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner: int) -> None:
+    """Make passwords at the first start, and give each container its files (docker compose).
+
+    Runs before everything else, at each start: what has changed in config/ is handed on then.
+    """
+    # Where we are not root, what we write is ours already: so it is in tests.
+    new_owner = owner if os.geteuid() == 0 else None
+    files = layout.given(given)
+    has_account = "ackfirst.toml" in files or bool(os.environ.get("ACKFIRST_API_KEY"))
+    demo = "demo" in os.environ.get("COMPOSE_PROFILES", "").split(",")
+    own = made.make(volume.read(kept) if kept.exists() else {}, demo=demo and not has_account)
+    kept.mkdir(exist_ok=True)
+    volume.write(kept, own, owner=new_owner)
+    for folder in sorted(out.iterdir()):
+        mine = {**layout.shipped(shipped, folder.name), **_files_of(folder.name, {**own, **files})}
+        volume.write(folder, mine, owner=new_owner)
+    for folder in sorted(data.iterdir()) if data.exists() else ():
+        volume.own(folder, new_owner, _DATA_MODE)
+    click.echo(_say(has_account=has_account, demo=demo))
+
+
+def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    password = files["redis-password"]
+    everything = {"redis-url": made.redis_url(password), **files}
+    mine = layout.shares(everything, role)
+    return {**mine, "users.acl": made.redis_users(password)} if role == "redis" else mine
+
+
+def _say(*, has_account: bool, demo: bool) -> str:
+    lines = [
+        "Passwords are made, configuration is handed on. To read them:",
+        "  dashboard  docker compose exec dashboard cat /etc/ackfirst/dashboard-password   (user ackfirst)",
+        "  Redis      docker compose exec redis cat /etc/ackfirst/redis-password",
+    ]
+    if demo and not has_account:
+        lines.append("An account of the demo's own signs the simulator's callbacks. Nexmo's are parked as suspect.")
+    elif not has_account:
+        lines += [
+            "No Nexmo account is configured: whatever is signed is parked in quarantine as suspect, and answered 200.",
+            "  Put an account into .env (see .env.example) or config/ackfirst.toml, then: docker compose up -d,",
+            "  docker compose restart ingest, docker compose exec ingest ackfirst quarantine recheck",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""Which file of an operator's ``config/`` goes to which container. Each gets what it needs and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from shared.errors import ConfigurationError
+
+_SPEAK_TO_REDIS: Final = ("ingest", "worker", "dashboard")
+
+#: Name in ``config/`` → the roles that read it, in ``/etc/ackfirst/`` under the same name.
+PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "ackfirst.toml": ("ingest",),
+        "signature-secret": ("ingest",),
+        "redis-url": _SPEAK_TO_REDIS,
+        "redis-ca.pem": _SPEAK_TO_REDIS,
+        "redis-password": ("redis",),
+        "dashboard-password": ("dashboard",),
+        "tls/fullchain.pem": ("edge",),
+        "tls/privkey.pem": ("edge",),
+    }
+)
+
+_EXPLAINS_ITSELF: Final = ("README.md", ".gitignore")
+
+
+def given(folder: Path) -> dict[str, bytes]:
+    """What the operator has put into ``folder``, by name; empty when there is no such folder.
+
+    Raises:
+        ConfigurationError: A file has a name that nobody reads, or cannot be read.
+    """
+    return {name: _content(folder / name) for name in _names(folder)}
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_dir() or path.name in _EXPLAINS_ITSELF:
+            continue
+        if name not in PLACES:
+            raise ConfigurationError(f"config/{name} is read by nobody: the names are {', '.join(PLACES)}")
+        yield name
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"config/{path.name} cannot be read: {error.strerror}") from error
+
+
+def shipped(folder: Path, role: str) -> dict[str, bytes]:
+    """The configuration that comes with ackfirst for programs of others: ``deploy/<role>/``.
+
+    Handed on like the rest, and not mounted: a checkout may be readable by its owner alone.
+    """
+    top = folder / role
+    return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+
+
+def shares(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
+    """Those of ``files`` that this role reads."""
+    return {name: content for name, content in files.items() if role in PLACES.get(name, ())}

@@ -1,0 +1,49 @@
+"""What nobody was given: passwords and a demo account, made at the first start and kept."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+#: Name of the Redis service in ``docker-compose.yml``.
+_REDIS: Final = "redis:6379/0"
+
+#: Bytes of randomness in a password.
+_BYTES: Final = 24
+
+Random = Callable[[int], str]
+"""A text without special characters, from that many random bytes."""
+
+DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs with its secret."
+
+
+def make(former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.token_urlsafe) -> dict[str, bytes]:
+    """Passwords, and with ``demo`` an account: those of ``former`` as they are, the rest new."""
+    wanted: dict[str, Callable[[], str]] = {
+        "redis-password": lambda: random(_BYTES),
+        "dashboard-password": lambda: random(_BYTES),
+    }
+    if demo:
+        wanted["ackfirst.toml"] = lambda: _demo_account(random)
+    return {name: former.get(name) or f"{text()}\n".encode() for name, text in wanted.items()}
+
+
+def _demo_account(random: Random) -> str:
+    return f'{DEMO_NOTE}\n[accounts.demo]\nname = "Demo"\nsecrets = ["{random(_BYTES)}"]'
+
+
+def redis_url(password: bytes) -> bytes:
+    """Where ingest, workers and dashboard find the stack's own Redis."""
+    return f"redis://:{quote(_line(password), safe='')}@{_REDIS}\n".encode()
+
+
+def redis_users(password: bytes) -> bytes:
+    """Redis' own file of users (``aclfile``): it holds the password's hash, and nobody without it may do anything."""
+    digest = hashlib.sha256(_line(password).encode()).hexdigest()
+    return f"user default on sanitize-payload #{digest} ~* &* +@all\n".encode()
+
+
+def _line(password: bytes) -> str:
+    """As every reader of a secret's file sees it: without the newline at its end."""
+    return password.decode().rstrip("\r\n")
