@@ -24,7 +24,7 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 @click.option("--out", type=_FOLDER, default=Path("/out"), help="Has a folder for each role.")
 @click.option("--data", type=_FOLDER, default=Path("/data"), help="Has the data folder of each role that keeps any.")
 @click.option("--owner", type=int, default=OWNER, show_default=True, help="User that the containers run as.")
-def command(given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner: int) -> None:
+def command(*, given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner: int) -> None:
     """Make passwords at the first start, and give each container its files (docker compose).
 
     Runs before everything else, at each start: what has changed in config/ is handed on then.

@@ -56,7 +56,7 @@ def engine(images: tuple[str, ...]) -> Iterator[Engine]:
     was_running = _answering(_stand_in_env(environ), "")
     _run_stand_in("up", timeout=_STAND_IN_TIMEOUT)
     try:
-        found = _answering(_stand_in_env(environ), "a stand-in: an engine of its own, official images replaced by Debian's")
+        found = _answering(_stand_in_env(environ), "a stand-in engine, Debian's packages in place of official images")
         if found is None:
             raise NoEngine("the stand-in engine has started, but does not answer")
         yield Engine(found.what, found.env, found.compose, is_stand_in=True)
