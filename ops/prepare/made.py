@@ -23,6 +23,7 @@ def make(former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.to
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
         "dashboard-password": lambda: random(_BYTES),
+        "grafana-password": lambda: random(_BYTES),
     }
     if demo:
         wanted["ackfirst.toml"] = lambda: _demo_account(random)

@@ -18,7 +18,7 @@ from tests.compose.steps import Steps
 
 def _images() -> tuple[str, ...]:
     """The official images that the stack cannot do without."""
-    wanted = ("PYTHON_IMAGE", "REDIS_IMAGE", "NGINX_IMAGE")
+    wanted = ("PYTHON_IMAGE", "REDIS_IMAGE", "NGINX_IMAGE", "PROMETHEUS_IMAGE")
     found = dict(re.findall(r"\$\{([A-Z]+_IMAGE):-([^}]+)\}", (ROOT / "docker-compose.yml").read_text()))
     return tuple(found[name] for name in wanted)
 
@@ -35,6 +35,7 @@ def _steps(steps: Steps) -> tuple[Callable[[], None], ...]:
         steps.restart_workers,
         steps.restart_dashboard,
         steps.reload_edge,
+        steps.observe,
         steps.serve_tls,
         steps.run_own_image,
         steps.restart_everything,

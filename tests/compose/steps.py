@@ -137,6 +137,18 @@ class Steps:
         with self._load():
             self._stack.run(["docker", "kill", "-s", "HUP", self._stack.containers("edge")[0]])
 
+    def observe(self) -> None:
+        """The profile ``observability``: Prometheus finds both ingest by name and has the rules."""
+        with self._stack.changed(COMPOSE_PROFILES="observability"):
+            self._stack.compose("run", "--rm", "--no-deps", "init")
+            self._stack.up("--no-deps", "prometheus")
+            wait_until(lambda: self._targets_up() == 2, timeout=SOON, message="Prometheus sees two ingest")
+            groups = (self._stack.prometheus("/api/v1/rules") or {}).get("groups", [])
+            rules = [rule["name"] for group in groups for rule in group["rules"]]
+            assert rules, "the alert rules are loaded"
+            self._report(f"{len(rules)} rules: {', '.join(rules)}")
+            self._stack.compose("rm", "--stop", "--force", "prometheus")
+
     def serve_tls(self) -> None:
         """A certificate in ``config/tls/``: after a restart of the edge it serves TLS as well."""
         authority = certificate(self._folder)
@@ -182,6 +194,10 @@ class Steps:
         line = settle(sent, self._stack.stored) if has_worker else Line(sent, frozenset(), 0)
         self.lines.append(line)
         self._report(str(line))
+
+    def _targets_up(self) -> int:
+        found = self._stack.prometheus("/api/v1/targets") or {}
+        return sum(target["health"] == "up" for target in found.get("activeTargets", ()))
 
     def _roll(self, service: str) -> None:
         self._stack.run(["deploy/rolling-restart", service])

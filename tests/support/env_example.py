@@ -43,7 +43,7 @@ STACK: Final = {
         "HTTPS_LISTEN": "Callbacks over TLS, once there are certificates in config/tls/.",
         "DASHBOARD_LISTEN": "The dashboard: plain HTTP with a password, hence for this machine only.",
         "PROMETHEUS_LISTEN": "Prometheus, without a password.",
-        "GRAFANA_LISTEN": "Grafana.",
+        "GRAFANA_LISTEN": "Grafana; the user is ackfirst, the password is made like the dashboard's.",
         "TUNNEL_LISTEN": "What the tunnel shows about itself.",
     },
     "Limits": {
@@ -60,9 +60,9 @@ STACK: Final = {
         "PYTHON_IMAGE": "What ours is built from.",
         "REDIS_IMAGE": "Redis 7 or newer; a Valkey image works as well if it has redis-server and redis-cli.",
         "NGINX_IMAGE": "nginx; 1.27.3 or newer keeps connections to ingest open.",
-        "PROMETHEUS_IMAGE": "",
-        "GRAFANA_IMAGE": "",
-        "NGROK_IMAGE": "",
+        "PROMETHEUS_IMAGE": "Of the profile observability.",
+        "GRAFANA_IMAGE": "As above.",
+        "NGROK_IMAGE": "Of the profile tunnel.",
     },
 }
 

@@ -56,6 +56,14 @@ def test_the_first_start_makes_passwords_and_says_where_to_read_them_but_not_wha
     assert volumes.text("redis", "redis-password").strip() not in said
 
 
+def test_with_the_profile_observability_it_says_where_grafanas_password_is(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "grafana" not in volumes.prepare().output
+    monkeypatch.setenv("COMPOSE_PROFILES", "observability")
+    assert "exec grafana cat /etc/grafana/provisioning/grafana-password" in volumes.prepare().output
+
+
 def test_a_later_start_keeps_the_passwords(volumes: Volumes) -> None:
     volumes.prepare()
     before = volumes.text("dashboard", "dashboard-password"), volumes.text("ingest", "redis-url")
