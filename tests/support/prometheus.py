@@ -46,7 +46,7 @@ def alert_names() -> list[str]:
 
 
 def hasty(text: str) -> str:
-    """Rules in which a minute lasts ``MINUTE`` seconds: each ``5m`` of a range or a ``for``, each ``* 60`` of a limit."""
+    """Rules in which a minute lasts ``MINUTE`` seconds: ``5m`` of a range or a ``for``, ``* 60`` of a limit."""
     text = re.sub(r"\b(\d+)m\b", lambda found: f"{int(found[1]) * MINUTE}s", text)
     return re.sub(r"\* 60\b", f"* {MINUTE}", text)
 
@@ -54,7 +54,7 @@ def hasty(text: str) -> str:
 def hasty_config(targets: Path) -> dict[str, Any]:
     """The shipped configuration, but it looks more often, and takes its targets from a file in place of DNS."""
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
-    config["global"] = {name: f"{INTERVAL * 1000:.0f}ms" for name in ("scrape_interval", "evaluation_interval")}
+    config["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), f"{INTERVAL * 1000:.0f}ms")
     config["global"]["scrape_timeout"] = config["global"]["scrape_interval"]
     [job] = config["scrape_configs"]
     del job["dns_sd_configs"]
