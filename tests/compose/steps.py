@@ -138,11 +138,12 @@ class Steps:
             self._stack.run(["docker", "kill", "-s", "HUP", self._stack.containers("edge")[0]])
 
     def observe(self) -> None:
-        """The profile ``observability``: Prometheus finds both ingest by name and has the rules."""
+        """The profile ``observability``: Prometheus finds every ingest by name and has the rules."""
         with self._stack.changed(COMPOSE_PROFILES="observability"):
             self._stack.compose("run", "--rm", "--no-deps", "init")
             self._stack.up("--no-deps", "prometheus")
-            wait_until(lambda: self._targets_up() == 2, timeout=SOON, message="Prometheus sees two ingest")
+            count = len(self._stack.containers("ingest"))
+            wait_until(lambda: self._targets_up() == count, timeout=SOON, message=f"Prometheus sees {count} ingest")
             groups = (self._stack.prometheus("/api/v1/rules") or {}).get("groups", [])
             rules = [rule["name"] for group in groups for rule in group["rules"]]
             assert rules, "the alert rules are loaded"
