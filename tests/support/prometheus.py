@@ -97,7 +97,7 @@ class Prometheus:
         self._process.wait(timeout=10)
 
     def scrape(self, *ports: int) -> None:
-        """From now on look at these admin ports."""
+        """Look at these admin ports; Prometheus takes note of it within 5 seconds."""
         new = self._targets.with_suffix(".new")
         new.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}" for port in ports]}]))
         new.replace(self._targets)

@@ -58,9 +58,9 @@ class Watched:
         with ExitStack() as undo:
             undo.push(self._ends)
             self._ends.enter_context(self.prometheus)
+            self.prometheus.scrape(self.admin_port)  # taken note of within 5 s: meanwhile the rest starts
             self.start_ingest()
             self.start_worker()
-            self.prometheus.scrape(self.admin_port)
             wait_until(lambda: self.prometheus.query('up{job="ackfirst"} == 1'), timeout=20)
             wait_until(lambda: self.prometheus.query("ackfirst_workers == 1"), timeout=20)
             wait_until(lambda: not self.prometheus.firing(), timeout=20)
