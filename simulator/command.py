@@ -17,10 +17,11 @@ from shared.nexmo.sms_signature import SmsMethod
 from shared.settings import Settings, load_settings
 from simulator.account import SigningAccount, Wanted, signing_account
 from simulator.ledger import as_lines, entry
+from simulator.pace import Pace
 from simulator.planned import Planned
 from simulator.progress import progress
 from simulator.run import Plan, Result, run, traffic
-from simulator.sender import Pace, Unreachable
+from simulator.sender import Unreachable
 from simulator.tables import show
 from simulator.traffic import Shares
 

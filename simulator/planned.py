@@ -72,6 +72,8 @@ class Planned:
     content_type: str | None
     """Header to send; None for none at all."""
     tampering: Tampering | None = None
+    slow: bool = False
+    """Whether its bytes come slowly."""
     event_id: str
     """What ackfirst calls the event. Of a forged callback: the id that no handler may ever see."""
     verdict: Verdict

@@ -12,9 +12,10 @@ from yarl import URL
 
 from simulator.account import SigningAccount
 from simulator.delivery import Delivery
+from simulator.pace import Pace
 from simulator.planned import Planned
 from simulator.report import Report, Run, summarise
-from simulator.sender import Pace, Sender, client, probe
+from simulator.sender import Sender, probe, wire
 from simulator.signing import Signer
 from simulator.traffic import Shares, Traffic
 
@@ -76,7 +77,10 @@ def run(plan: Plan, callbacks: Sequence[Planned], *, on_answer: Callable[[], Non
 
 async def _send(plan: Plan, callbacks: Sequence[Planned], sent: list[Delivery], on_answer: Callable[[], None]) -> None:
     signer = Signer(plan.account, Random(plan.seed + 1))  # noqa: S311 - ids and nonces of a test, not keys
-    async with client() as session:
-        await probe(session, plan.target)
-        sender = Sender(session, plan.target, signer, plan.pace, sent=sent, on_answer=on_answer)
+    line = wire(plan.target, plan.pace)
+    try:
+        await probe(line, plan.target)
+        sender = Sender(line, plan.target, signer, plan.pace, sent=sent, on_answer=on_answer)
         await sender.send(callbacks)
+    finally:
+        await line.close()
