@@ -60,6 +60,11 @@ class Wire:
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
+    @property
+    def idle(self) -> int:
+        """Connections over which a request could go at once."""
+        return sum(connection.usable for connection in self._idle)
+
     async def ask(self, data: bytes, *, slowly: Slowness | None = None) -> Answer:
         """Send one request and wait for its answer."""
         answered: asyncio.Future[Answer] = self._loop.create_future()
