@@ -77,6 +77,7 @@ class Sender:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm = 0.0
         self._coming = _Coming((), (), ())
         self.clock = Clock(pace.speed, time.perf_counter())
 
@@ -112,10 +113,11 @@ class Sender:
         self._create(now)
         while self.in_flight < self._pace.concurrency:
             life = self.provider.begin(now)
-            if life is None and not self._create_one_more(now):
+            if life is None and self._create_one_more(now):
+                life = self.provider.begin(now)
+            if life is None:
                 break
-            if life is not None:
-                self._attempt(life)
+            self._attempt(life)
         if not self._coming.left and not self.provider.waiting:
             self._over.set_result(None)
         else:
@@ -147,11 +149,19 @@ class Sender:
         moments = [] if self._coming.moment is None else [self._coming.moment * self._pace.speed]
         if self.in_flight < self._pace.concurrency and (due := self.provider.next_moment()) is not None:
             moments.append(due)
+        if not moments:
+            return
+        at = self.clock.real(min(moments))
         if self._timer is not None:
+            if self._alarm <= at:  # rings early, finds nothing, and is set anew: cheaper than one for each answer
+                return
             self._timer.cancel()
-        if moments:
-            wait = self.clock.real(min(moments)) - time.perf_counter()
-            self._timer = self._loop.call_later(max(0.0, wait), self._turn)
+        self._alarm = at
+        self._timer = self._loop.call_later(max(0.0, at - time.perf_counter()), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._turn()
 
     def _attempt(self, life: Life[Delivery]) -> None:
         delivery, first = life.item, life.attempts == 1

@@ -82,7 +82,7 @@ class Wire:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
         for connection in self._open:
-            connection.abort()
+            connection.abandon()
         self._open.clear()
         self._idle.clear()
 
@@ -103,29 +103,23 @@ class Wire:
     def _exchange(
         self, connection: Connection, data: bytes, done: Callable[[Answer], None], slowly: Slowness | None
     ) -> None:
-        writing: list[asyncio.TimerHandle] = []
+        rest: list[asyncio.TimerHandle] = []
 
         def finish(status: int | None, error: str | None) -> None:
-            timer.cancel()
-            for handle in writing:
+            for handle in rest:
                 handle.cancel()
-            if connection.usable and not writing:
+            if connection.usable and not rest:
                 self._idle.append(connection)
             else:
                 connection.close()
                 self._open.discard(connection)
             done(Answer(status, error))
 
-        def give_up() -> None:
-            connection.abort()
-            finish(None, f"no answer (within {self._answer_timeout:g} s)")
-
-        timer = self._loop.call_later(self._answer_timeout, give_up)
-        connection.expect(finish)
+        connection.expect(self._answer_timeout, finish)
         if slowly is None:
             connection.write(data)
         else:
-            writing += self._trickle(connection, data, slowly)
+            rest += self._trickle(connection, data, slowly)
 
     def _trickle(self, connection: Connection, data: bytes, slowly: Slowness) -> list[asyncio.TimerHandle]:
         """Write the first piece, and plan the others."""
