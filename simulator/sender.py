@@ -6,6 +6,7 @@ as latency instead of as a slower sender.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -17,14 +18,12 @@ from simulator.delivery import Attempt, Delivery
 from simulator.pace import Pace
 from simulator.planned import Kind, Planned
 from simulator.provider import Life, Provider, ProviderPolicy
+from simulator.requests import Requests
 from simulator.signing import PATHS, Request, Signer
 from simulator.wire import Answer, Place, Slowness, Wire, encode
 
 #: A slow connection brings a request in so many pieces, over so many seconds.
 SLOWLY: Final = Slowness(pieces=5, seconds=2.0)
-
-#: Callbacks that are signed before the clock starts when they are to go out as fast as possible.
-MOST_AHEAD: Final = 100_000
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of the world, not a mistake
@@ -64,22 +63,21 @@ class Sender:
         on_answer: Callable[[], None] = lambda: None,
     ) -> None:
         self.provider: Provider[Delivery] = Provider(pace.policy)
+        self.clock = Clock(pace.speed, time.perf_counter())
+        self.created = 0
         self.in_flight = 0
+        self.answers: Counter[str] = Counter()
+        """Status, or ``no answer`` → attempts that ended so."""
         self._line = line
-        self._place = Place.of(target)
-        self._signer = signer
+        self._requests = Requests(signer, Place.of(target), pace, now)
         self._pace = pace
-        self._now = now
         self._on_answer = on_answer
         self._sent = sent
-        self._kept: dict[Delivery, bytes] = {}
-        """Signed requests that are still to be sent: ahead of time, or once more."""
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._alarm = 0.0
-        self._coming = _Coming((), (), ())
-        self.clock = Clock(pace.speed, time.perf_counter())
+        self._coming = _Coming((), None)
 
     async def send(self, traffic: Sequence[Planned], moments: Iterable[float] | None = None) -> None:
         """Send everything, and return when nothing waits any more.
@@ -89,8 +87,9 @@ class Sender:
             moments: When each is created, seconds of real time from now; by the pace when not given.
         """
         moments = self._pace.moments(len(traffic)) if moments is None else moments
-        ahead = list(map(self._first, traffic[:MOST_AHEAD])) if moments is None else []
-        self._coming = _Coming(traffic, moments, ahead)
+        if moments is None:
+            self._requests.prepare(traffic)
+        self._coming = _Coming(traffic, moments)
         self.clock = Clock(self._pace.speed, time.perf_counter())
         try:
             self._turn()
@@ -137,12 +136,12 @@ class Sender:
         return True
 
     def _take_in(self, now: float) -> None:
-        planned, request = self._coming.take()
+        planned = self._coming.take()
         delivery = Delivery(planned)
-        if request is not None:
-            self._kept[delivery] = request
-        account = None if planned.kind.is_forged else self._signer.api_key
+        self._requests.take_in(delivery)
+        account = None if planned.kind.is_forged else self._requests.api_key
         delivery.life = self.provider.create(delivery, rules=self._pace.rules(planned), account=account, now=now)
+        self.created += 1
         self._sent.append(delivery)
 
     def _wake_in_time(self) -> None:
@@ -175,53 +174,34 @@ class Sender:
             attempt = Attempt(signed=signed, status=answer.status, seconds=at - due, error=answer.error, at=at)
             delivery.attempts.append(attempt)
             self.provider.answer(life, answer.status, self.clock.now())
+            self.answers[str(answer.status or "no answer")] += 1
             if life.is_settled:
-                self._kept.pop(delivery, None)
+                self._requests.forget(delivery)
             if first:
                 self._on_answer()
             self._turn()
 
         slowly = SLOWLY if delivery.planned.slow else None
-        self._line.send(self._request(delivery, signed=signed), done, slowly=slowly)
-
-    def _request(self, delivery: Delivery, *, signed: bool) -> bytes:
-        kept = self._kept.get(delivery) if self._pace.keep_token else self._kept.pop(delivery, None)
-        if kept is not None:
-            return kept
-        made = self._sign(delivery.planned, signed=signed)
-        if self._pace.keep_token and signed:
-            self._kept[delivery] = made
-        return made
-
-    def _first(self, planned: Planned) -> bytes | None:
-        """The first request, ahead of time; None where it is not the one that a retry could repeat."""
-        return None if planned.kind is Kind.UNSIGNED else self._sign(planned, signed=True)
-
-    def _sign(self, planned: Planned, *, signed: bool) -> bytes:
-        request = self._signer.request(planned, signed=signed, now=self._now() + self._pace.skew)
-        return encode(request, self._place)
+        self._line.send(self._requests.make(delivery, signed=signed), done, slowly=slowly)
 
 
 class _Coming:
-    """Callbacks that are still to be created, with their moments and, if there are, their first requests."""
+    """Callbacks that are still to be created, with their moments."""
 
-    def __init__(
-        self, traffic: Sequence[Planned], moments: Iterable[float] | None, ahead: Sequence[bytes | None]
-    ) -> None:
+    def __init__(self, traffic: Sequence[Planned], moments: Iterable[float] | None) -> None:
         self.left = len(traffic)
-        self._traffic = iter(traffic)
-        self._moments: Iterator[float] | None = None if moments is None else iter(moments)
-        self._ahead = iter(ahead)
         self.moment: float | None = None
         """When the next one is created, real seconds from the start; None: there is none, or no pace to keep."""
+        self._traffic = iter(traffic)
+        self._moments: Iterator[float] | None = None if moments is None else iter(moments)
         self._advance()
 
-    def take(self) -> tuple[Planned, bytes | None]:
+    def take(self) -> Planned:
         """The next one."""
         self.left -= 1
-        planned, request = next(self._traffic), next(self._ahead, None)
+        planned = next(self._traffic)
         self._advance()
-        return planned, request
+        return planned
 
     def _advance(self) -> None:
         self.moment = None if self._moments is None or not self.left else next(self._moments)

@@ -36,6 +36,8 @@ class Line(Generic[T]):
     """Whose line it is; None: of one callback alone."""
     lives: deque[Life[T]] = field(default_factory=deque)
     """The head first. Some of the others may have expired while they waited."""
+    waiting: int = 0
+    """How many of them have not settled."""
     ticket: int = 0
     """Number of the only entry in the schedule that still counts."""
 
@@ -46,7 +48,7 @@ class Line(Generic[T]):
 
 
 class Provider(Generic[T]):
-    """Decides which callback is attempted when. Moments in seconds; they must not go back from call to call."""
+    """Decides which callback is attempted when. Moments in seconds, which never go back."""
 
     def __init__(self, policy: ProviderPolicy = ProviderPolicy.PER_MESSAGE) -> None:
         self.waiting = 0
@@ -63,6 +65,7 @@ class Provider(Generic[T]):
         life = Life(item, rules, created=now, due=now)
         line = self._line(account)
         line.lives.append(life)
+        line.waiting += 1
         self._line_of[life] = line
         self._by_horizon.setdefault(rules.horizon, deque()).append(life)
         self.waiting += 1
@@ -140,6 +143,7 @@ class Provider(Generic[T]):
         life.stage, life.settled = stage, at
         self.waiting -= 1
         line = self._line_of.pop(life)
+        line.waiting -= 1
         if line.head is not life:
             return
         while line.lives and line.lives[0].is_settled:
