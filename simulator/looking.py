@@ -12,7 +12,7 @@ from simulator.snapshot import Blocker, Snapshot
 PERIOD = 0.1
 
 
-async def watch(sender: Sender, planned: int, tell: Callable[[Snapshot], None], *, period: float = PERIOD) -> None:
+async def watch(sender: Sender, planned: int, tell: Callable[[Snapshot], object], *, period: float = PERIOD) -> None:
     """Call ``tell`` every ``period`` seconds until this is cancelled, and then once more."""
     try:
         while True:

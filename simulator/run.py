@@ -57,6 +57,8 @@ def traffic(plan: Plan, *, start: float) -> list[Planned]:
     rng = Random(plan.seed)  # noqa: S311 - as above
     rate = plan.pace.rate or _ASSUMED_RATE
     recipes = choose(RECIPES, plan.wanted)
+    if not recipes:
+        return []
     return Traffic(plan.account, plan.shares, rng=rng, start=start, rate=rate, recipes=recipes).plan(plan.count)
 
 
@@ -65,7 +67,7 @@ def run(
     callbacks: Sequence[Planned],
     *,
     on_answer: Callable[[], None] = lambda: None,
-    on_look: Callable[[Snapshot], None] | None = None,
+    on_look: Callable[[Snapshot], object] | None = None,
 ) -> Result:
     """Send the callbacks. Ctrl-C ends the run early, with a result of what was sent so far.
 
@@ -113,7 +115,7 @@ async def deliver(
     sent: list[Delivery],
     *,
     on_answer: Callable[[], None] = lambda: None,
-    on_look: Callable[[Snapshot], None] | None = None,
+    on_look: Callable[[Snapshot], object] | None = None,
 ) -> None:
     """Send the callbacks within a running event loop; ``sent`` fills with what was sent so far.
 

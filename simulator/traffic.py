@@ -9,10 +9,9 @@ from typing import Final
 
 from shared.nexmo.callback import Family
 from shared.nexmo.identity import event_id
-from shared.policy import Verdict
 from simulator.account import SigningAccount
 from simulator.content import RECIPES, Content, Recipe, Scene
-from simulator.planned import PARAMETER_TAMPERINGS, TAMPERING_VERDICTS, TOKEN_TAMPERINGS, Kind, Planned, Tampering
+from simulator.planned import PARAMETER_TAMPERINGS, TOKEN_TAMPERINGS, Kind, Planned, Tampering, expected_verdict
 
 #: How far apart the callbacks of one message are, in callbacks of the whole traffic.
 _STEP: Final = (5.0, 40.0)
@@ -147,7 +146,7 @@ class Traffic:
             content_type=self._content_type(content),
             tampering=tampering,
             event_id=event_id(content.family, self._account.api_key, content.fields, body),
-            verdict=self._verdict(content, kind, tampering),
+            verdict=expected_verdict(kind, content, tampering, self._account.allow_unsigned),
         )
 
     def _addressed(self, content: Content) -> Content:
@@ -178,14 +177,3 @@ class Traffic:
                 return self._rng.choice(_JSON_TYPES)
             case _:
                 return self._rng.choice((*_JSON_TYPES, None))
-
-    def _verdict(self, content: Content, kind: Kind, tampering: Tampering | None) -> Verdict:
-        match kind:
-            case Kind.UNSIGNED if content.family not in self._account.allow_unsigned:
-                return Verdict.UNSIGNED
-            case Kind.WRONG_SECRET:
-                return Verdict.SUSPECT
-            case Kind.TAMPERED if tampering:
-                return TAMPERING_VERDICTS[tampering]
-            case _:
-                return Verdict.VERIFIED
