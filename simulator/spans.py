@@ -17,4 +17,4 @@ def unit_of(seconds: float) -> tuple[float, str]:
 def span(seconds: float) -> str:
     """Such as ``3.4 min``."""
     size, name = unit_of(seconds)
-    return f"{seconds / size:.3g} {_SHORT[name]}"
+    return f"{round(seconds / size, 2):.3g} {_SHORT[name]}"
