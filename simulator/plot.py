@@ -60,7 +60,7 @@ def draw(title: str, courses: Mapping[str, Sequence[Snapshot]], spans: Sequence[
         parts += _panel(panel, courses, spans, last)
     scale, unit = unit_of(last)
     parts += [_text((_LEFT + _RIGHT) / 2, _HEIGHT - 12, f"{unit} of the provider's time", anchor="middle")]
-    for mark in ticks(last / scale)[:-1]:
+    for mark in (mark for mark in ticks(last / scale) if mark * scale <= 1.01 * last):
         parts.append(_text(_x(mark * scale, last), _TOPS[1] + _PANEL + 20, _short(mark), anchor="middle"))
     return "\n".join([*parts, "</svg>", ""])
 
