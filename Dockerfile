@@ -16,6 +16,7 @@ COPY ingest ingest
 COPY workers workers
 COPY ops ops
 COPY simulator simulator
+COPY pytest_ackfirst pytest_ackfirst
 RUN pip --no-cache-dir --python /opt/ackfirst/bin/python install --no-deps .
 
 FROM ${PYTHON_IMAGE}

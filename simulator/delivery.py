@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shared.policy import Policy, Verdict, ruling
-from simulator.planned import Kind, Planned
+from simulator.planned import Planned
+
+if TYPE_CHECKING:
+    from simulator.provider import Life
 
 OK: Final = 200
-TOO_MANY: Final = 429
-SERVER_ERRORS: Final = range(500, 600)
 
 
 def _statuses(*verdicts: Verdict) -> frozenset[int]:
@@ -44,18 +45,15 @@ class Attempt:
     at: float = 0.0
     """When the answer was there, by ``time.perf_counter``."""
 
-    @property
-    def asks_for_another(self) -> bool:
-        """Whether the provider would try again: no answer, 429 or 5xx."""
-        return self.status is None or self.status == TOO_MANY or self.status in SERVER_ERRORS
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Delivery:
     """One planned callback with all its attempts so far."""
 
     planned: Planned
     attempts: list[Attempt] = field(default_factory=list)
+    life: "Life[Delivery] | None" = field(default=None, repr=False)
+    """What the provider knows of it; None before its creation."""
 
     @property
     def acknowledged(self) -> bool:
@@ -73,7 +71,9 @@ class Delivery:
         if not self.attempts:
             return None
         first, last = self.attempts[0], self.attempts[-1]
-        if self.planned.verdict is Verdict.VERIFIED:
+        # An unsigned callback that nobody answered comes again with a signature: only its end says anything.
+        unheard = self.planned.verdict is Verdict.UNSIGNED and first.status is None and last is not first
+        if self.planned.verdict is Verdict.VERIFIED or unheard:
             return None if last.status == OK else _wrong(last, {OK})
         right = FIRST_ANSWERS[self.planned.verdict]
         if first.status not in right:
@@ -82,17 +82,6 @@ class Delivery:
 
     def _settles(self, attempt: Attempt) -> bool:
         return attempt.status == OK and (attempt.signed or self.planned.verdict is Verdict.VERIFIED)
-
-    def wants_retry(self, *, most: int, sign_unsigned: bool) -> bool:
-        """Whether the provider would send it once more, always signed; at most ``most`` times.
-
-        Forged callbacks come from somebody who does not wait for an answer.
-        """
-        if self.planned.kind.is_forged or len(self.attempts) > most:
-            return False
-        if self.planned.kind is Kind.UNSIGNED and not sign_unsigned:
-            return False
-        return self.attempts[-1].asks_for_another
 
 
 def _wrong(attempt: Attempt, right: Sequence[int] | frozenset[int] | set[int]) -> str:

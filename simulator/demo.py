@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError
 from simulator import demo_text
 from simulator.command import INTERRUPTED
 from simulator.demo_run import ROOT, DemoFailed, DemoRun
-from simulator.sender import Pace
+from simulator.pace import Pace
 
 COUNT: Final = 2000
 RATE: Final = 300.0

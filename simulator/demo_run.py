@@ -15,10 +15,11 @@ from simulator.account import SigningAccount, made_up_applications
 from simulator.delivery import Delivery
 from simulator.handled import handled
 from simulator.ledger import Balance, Entry, as_lines, balance, entry, expected_ids
+from simulator.pace import Pace
 from simulator.progress import progress
 from simulator.report import Report
 from simulator.run import Plan, Result, run, traffic
-from simulator.sender import Pace, Unreachable
+from simulator.sender import Unreachable
 from simulator.stack import Stack, StackFailed
 
 ROOT: Final = Path(__file__).resolve().parent.parent

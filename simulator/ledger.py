@@ -21,6 +21,12 @@ class Entry:
     """Status of each attempt; None where no answer came."""
     acked: bool
     """The receiver took responsibility for ``event_id``."""
+    application: str | None = None
+    """Application that the token names."""
+    fate: str | None = None
+    """What became of it at the provider: delivered, dropped, expired; waiting or sending where the run was ended."""
+    waited: float | None = None
+    """Seconds of the provider's time from its creation until then; None while it waits."""
 
     def as_json(self) -> str:
         """One line of JSON, without the line end."""
@@ -51,7 +57,7 @@ class Balance:
 def entry(delivery: Delivery) -> Entry:
     """The line of one delivery."""
     planned = delivery.planned
-    forged = planned.kind.is_forged
+    forged, life = planned.kind.is_forged, delivery.life
     return Entry(
         event_id=None if forged else planned.event_id,
         forged_id=planned.event_id if forged else None,
@@ -59,6 +65,9 @@ def entry(delivery: Delivery) -> Entry:
         family=planned.content.family.value,
         answers=tuple(attempt.status for attempt in delivery.attempts),
         acked=delivery.acknowledged,
+        application=planned.application_id,
+        fate=life.stage.value if life else None,
+        waited=None if life is None or life.settled is None else round(life.settled - life.created, 3),
     )
 
 

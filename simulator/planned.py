@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from shared.nexmo.callback import Family
 from shared.policy import Verdict
 from simulator.content import Content
 
@@ -72,7 +73,24 @@ class Planned:
     content_type: str | None
     """Header to send; None for none at all."""
     tampering: Tampering | None = None
+    slow: bool = False
+    """Whether its bytes come slowly."""
     event_id: str
     """What ackfirst calls the event. Of a forged callback: the id that no handler may ever see."""
     verdict: Verdict
     """What a receiver should find at the first attempt."""
+
+
+def expected_verdict(
+    kind: Kind, content: Content, tampering: Tampering | None, allow_unsigned: frozenset[Family]
+) -> Verdict:
+    """What a receiver should find at the first attempt; ``allow_unsigned``: families that need no signature there."""
+    match kind:
+        case Kind.UNSIGNED if content.family not in allow_unsigned:
+            return Verdict.UNSIGNED
+        case Kind.WRONG_SECRET:
+            return Verdict.SUSPECT
+        case Kind.TAMPERED if tampering:
+            return TAMPERING_VERDICTS[tampering]
+        case _:
+            return Verdict.VERIFIED

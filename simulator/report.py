@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from simulator.delivery import Delivery
+from simulator.provider import Stage
 
 _PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
@@ -35,6 +36,28 @@ class AnswerRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The provider's callbacks by their end; those of strangers are not among them. Seconds of the provider's time."""
+
+    policy: str
+    speed: float
+    """Seconds of the provider's time that passed in a second."""
+    created: int
+    delivered: int
+    dropped: int
+    expired: int
+    waiting: int
+    """Not settled when the run was ended."""
+    longest_wait: float
+    """From a callback's creation until it was delivered."""
+
+    @property
+    def balances(self) -> bool:
+        """Whether every callback is accounted for."""
+        return self.created == self.delivered + self.dropped + self.expired + self.waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One run."""
 
@@ -55,6 +78,8 @@ class Report:
     answers: tuple[AnswerRow, ...]
     latency_ms: Latency | None
     """None when nothing was answered."""
+    provider: "Ended"
+    """What became of the provider's callbacks."""
 
     @property
     def per_second(self) -> float:
@@ -75,6 +100,8 @@ class Run:
     planned: int
     seconds: float
     interrupted: bool = False
+    policy: str = "per-message"
+    speed: float = 1.0
 
 
 def summarise(run: Run, deliveries: Sequence[Delivery]) -> Report:
@@ -92,7 +119,27 @@ def summarise(run: Run, deliveries: Sequence[Delivery]) -> Report:
         unexpected=sum(row.count for row in rows if row.problem),
         interrupted=run.interrupted,
         answers=rows,
+        provider=ended(run, deliveries),
         latency_ms=latency([d.attempts[0].seconds for d in deliveries if d.attempts and d.attempts[0].status]),
+    )
+
+
+def ended(run: Run, deliveries: Sequence[Delivery]) -> Ended:
+    """Count the ends."""
+    lives = [delivery.life for delivery in deliveries if delivery.life and not delivery.planned.kind.is_forged]
+    stages = Counter(life.stage for life in lives)
+    waits = (
+        life.settled - life.created for life in lives if life.stage is Stage.DELIVERED and life.settled is not None
+    )
+    return Ended(
+        policy=run.policy,
+        speed=run.speed,
+        created=len(lives),
+        delivered=stages[Stage.DELIVERED],
+        dropped=stages[Stage.DROPPED],
+        expired=stages[Stage.EXPIRED],
+        waiting=stages[Stage.WAITING] + stages[Stage.SENDING],
+        longest_wait=round(max(waits, default=0.0), 3),
     )
 
 

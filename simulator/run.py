@@ -11,11 +11,15 @@ import uvloop
 from yarl import URL
 
 from simulator.account import SigningAccount
+from simulator.content import RECIPES, Wanted, choose
 from simulator.delivery import Delivery
+from simulator.looking import watch
+from simulator.pace import Pace
 from simulator.planned import Planned
 from simulator.report import Report, Run, summarise
-from simulator.sender import Pace, Sender, client, probe
+from simulator.sender import Sender, probe, wire
 from simulator.signing import Signer
+from simulator.snapshot import Snapshot
 from simulator.traffic import Shares, Traffic
 
 #: Callbacks a second that the content's own times assume when the pace is "as fast as possible".
@@ -32,6 +36,11 @@ class Plan:
     seed: int
     shares: Shares = field(default_factory=Shares)
     pace: Pace = field(default_factory=Pace)
+    wanted: Wanted = field(default_factory=Wanted)
+    moments: Sequence[float] | None = None
+    """Seconds from the start at which each callback is created; None: by the pace."""
+    must_answer: bool = True
+    """Whether a target that is silent from the start ends the run at once; else it is a receiver in trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,26 @@ def traffic(plan: Plan, *, start: float) -> list[Planned]:
     # Repeatable traffic is the point of a seed: nothing here keeps a secret.
     rng = Random(plan.seed)  # noqa: S311 - as above
     rate = plan.pace.rate or _ASSUMED_RATE
-    return Traffic(plan.account, plan.shares, rng=rng, start=start, rate=rate).plan(plan.count)
+    recipes = choose(RECIPES, plan.wanted)
+    if not recipes:
+        return []
+    return Traffic(plan.account, plan.shares, rng=rng, start=start, rate=rate, recipes=recipes).plan(plan.count)
 
 
-def run(plan: Plan, callbacks: Sequence[Planned], *, on_answer: Callable[[], None] = lambda: None) -> Result:
+def run(
+    plan: Plan,
+    callbacks: Sequence[Planned],
+    *,
+    on_answer: Callable[[], None] = lambda: None,
+    on_look: Callable[[Snapshot], object] | None = None,
+) -> Result:
     """Send the callbacks. Ctrl-C ends the run early, with a result of what was sent so far.
+
+    Args:
+        plan: Where and how.
+        callbacks: What, in the order in which it is created.
+        on_answer: Called when a callback has its first answer, or none.
+        on_look: Called ten times a second with how it stands.
 
     Raises:
         Unreachable: Nobody answers at the target.
@@ -62,21 +86,54 @@ def run(plan: Plan, callbacks: Sequence[Planned], *, on_answer: Callable[[], Non
     gc.freeze()  # the plan is large and stays: a collection that walks through it would show as latency
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_send(plan, callbacks, sent, on_answer))
+            runner.run(deliver(plan, callbacks, sent, on_answer=on_answer, on_look=on_look))
     except KeyboardInterrupt:
         interrupted = True
     finally:
         gc.unfreeze()
-    seconds = time.perf_counter() - begun
+    return Result(_report(plan, callbacks, sent, time.perf_counter() - begun, interrupted=interrupted), sent)
+
+
+def _report(
+    plan: Plan, callbacks: Sequence[Planned], sent: Sequence[Delivery], seconds: float, *, interrupted: bool
+) -> Report:
     facts = Run(
-        target=str(plan.target), seed=plan.seed, planned=len(callbacks), seconds=seconds, interrupted=interrupted
+        target=str(plan.target),
+        seed=plan.seed,
+        planned=len(callbacks),
+        seconds=seconds,
+        interrupted=interrupted,
+        policy=plan.pace.policy.value,
+        speed=plan.pace.speed,
     )
-    return Result(summarise(facts, sent), sent)
+    return summarise(facts, sent)
 
 
-async def _send(plan: Plan, callbacks: Sequence[Planned], sent: list[Delivery], on_answer: Callable[[], None]) -> None:
+async def deliver(
+    plan: Plan,
+    callbacks: Sequence[Planned],
+    sent: list[Delivery],
+    *,
+    on_answer: Callable[[], None] = lambda: None,
+    on_look: Callable[[Snapshot], object] | None = None,
+) -> None:
+    """Send the callbacks within a running event loop; ``sent`` fills with what was sent so far.
+
+    Raises:
+        Unreachable: Nobody answers at the target.
+    """
     signer = Signer(plan.account, Random(plan.seed + 1))  # noqa: S311 - ids and nonces of a test, not keys
-    async with client() as session:
-        await probe(session, plan.target)
-        sender = Sender(session, plan.target, signer, plan.pace, sent=sent, on_answer=on_answer)
-        await sender.send(callbacks)
+    line = wire(plan.target, plan.pace)
+    watching: asyncio.Task[None] | None = None
+    try:
+        if plan.must_answer:
+            await probe(line, plan.target)
+        sender = Sender(line, plan.target, signer, plan.pace, sent=sent, on_answer=on_answer)
+        if on_look is not None:
+            watching = asyncio.create_task(watch(sender, len(callbacks), on_look))
+        await sender.send(callbacks, plan.moments)
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait([watching])
+        await line.close()

@@ -41,6 +41,11 @@ class Signer:
         self._rng = rng
         self._wrong_secret = f"{rng.getrandbits(256):064x}".encode()
 
+    @property
+    def api_key(self) -> str:
+        """Of the account that is signed for."""
+        return self._account.api_key
+
     def request(self, planned: Planned, *, signed: bool, now: float) -> Request:
         """One attempt to deliver ``planned`` at ``now`` (unix seconds), with a signature or without."""
         if planned.content.has_token:

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from shared.free_port import free_port
@@ -32,12 +34,22 @@ class StackFailed(Exception):  # noqa: N818 - what happened, not a mistake
 class Stack:
     """``ackfirst dev`` as a process of its own session, so that Ctrl-C in the terminal reaches only us."""
 
-    def __init__(self, folder: Path, *, root: Path, account: SigningAccount, handlers: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        root: Path,
+        account: SigningAccount,
+        handlers: str,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """``settings``: more of the environment."""
         self.folder = folder
         self.log = folder / "stack.log"
         self._root = root
         self._account = account
         self._handlers = handlers
+        self._settings = settings
         self._ports = (0, 0, 0)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -119,6 +131,7 @@ class Stack:
             "ACKFIRST_SIGNATURE_SECRET": self._account.secret.decode(),
             "ACKFIRST_SMS_SIGNATURE_METHOD": self._account.sms_method,
             "ACKFIRST_HANDLERS": self._handlers,
+            **self._settings,
         }
 
     def _wait_until_ready(self) -> None:

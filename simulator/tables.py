@@ -3,7 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
-from simulator.report import AnswerRow, Report
+from simulator.report import AnswerRow, Ended, Report
+from simulator.spans import span
 
 
 def show(report: Report, console: Console) -> None:
@@ -33,6 +34,7 @@ def _summary(report: Report) -> str:
         f"acknowledged  {report.acknowledged:,} genuine; {report.parked:,} parked; {report.retries:,} retries",
         f"latency       {_latency(report)}",
         f"unexpected    {report.unexpected:,}",
+        f"at Nexmo      {ends(report.provider)}",
     ]
     return "\n".join([*lines, "interrupted"] if report.interrupted else lines)
 
@@ -42,3 +44,10 @@ def _latency(report: Report) -> str:
         return "no answers"
     measured = report.latency_ms
     return f"p50 {measured.p50} ms, p95 {measured.p95} ms, p99 {measured.p99} ms, max {measured.max} ms"
+
+
+def ends(ended: Ended) -> str:
+    """What became of the provider's callbacks."""
+    counts = f"{ended.created:,} created: {ended.delivered:,} delivered, {ended.dropped:,} dropped, "
+    rest = f"{ended.expired:,} expired, {ended.waiting:,} still waiting; longest wait {span(ended.longest_wait)}"
+    return counts + rest

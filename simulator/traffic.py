@@ -9,10 +9,9 @@ from typing import Final
 
 from shared.nexmo.callback import Family
 from shared.nexmo.identity import event_id
-from shared.policy import Verdict
 from simulator.account import SigningAccount
-from simulator.content import RECIPES, Content, Scene
-from simulator.planned import PARAMETER_TAMPERINGS, TAMPERING_VERDICTS, TOKEN_TAMPERINGS, Kind, Planned, Tampering
+from simulator.content import RECIPES, Content, Recipe, Scene
+from simulator.planned import PARAMETER_TAMPERINGS, TOKEN_TAMPERINGS, Kind, Planned, Tampering, expected_verdict
 
 #: How far apart the callbacks of one message are, in callbacks of the whole traffic.
 _STEP: Final = (5.0, 40.0)
@@ -35,6 +34,8 @@ class Shares:
     unsigned: float = 0.02
     tampered: float = 0.02
     disorder: float = 0.1
+    slow: float = 0.0
+    """Callbacks whose bytes come slowly: of any kind."""
 
     def counts(self, total: int) -> dict[Kind, int]:
         """How many callbacks of each kind ``total`` callbacks hold."""
@@ -59,8 +60,18 @@ class Traffic:
     ``1 / rate`` seconds later.
     """
 
-    def __init__(self, account: SigningAccount, shares: Shares, *, rng: Random, start: float, rate: float) -> None:
+    def __init__(
+        self,
+        account: SigningAccount,
+        shares: Shares,
+        *,
+        rng: Random,
+        start: float,
+        rate: float,
+        recipes: Sequence[Recipe] = RECIPES,
+    ) -> None:
         self._account = account
+        self._recipes = recipes
         self._shares = shares
         self._rng = rng
         self._start = start
@@ -72,7 +83,7 @@ class Traffic:
         contents = self._contents(count - counts[Kind.DUPLICATE])
         kinds = self._kinds(contents, counts)
         originals = [self._planned(content, kind) for content, kind in zip(contents, kinds, strict=True)]
-        return self._with_duplicates(originals, counts[Kind.DUPLICATE])
+        return self._slowed(self._with_duplicates(originals, counts[Kind.DUPLICATE]))
 
     def _contents(self, count: int) -> list[Content]:
         """What is told, each message's callbacks a little apart, some of them out of order."""
@@ -82,7 +93,7 @@ class Traffic:
     def _placed(self) -> Iterator[tuple[float, Content]]:
         place = 0
         while True:
-            for recipe in self._rng.sample(RECIPES, len(RECIPES)):
+            for recipe in self._rng.sample(self._recipes, len(self._recipes)):
                 scene = Scene(self._rng, self._start + place / self._rate)
                 contents = recipe(scene)
                 later = 0.0
@@ -115,6 +126,11 @@ class Traffic:
         placed += [(at + self._echo(), replace(originals[at], kind=Kind.DUPLICATE)) for at in again]
         return [planned for _, planned in sorted(placed, key=lambda pair: pair[0])]
 
+    def _slowed(self, planned: list[Planned]) -> list[Planned]:
+        if not self._shares.slow:
+            return planned
+        return [replace(one, slow=self._rng.random() < self._shares.slow) for one in planned]
+
     def _echo(self) -> float:
         return 0.5 if self._rng.random() < 1 / 3 else self._rng.uniform(*_ECHO)
 
@@ -130,7 +146,7 @@ class Traffic:
             content_type=self._content_type(content),
             tampering=tampering,
             event_id=event_id(content.family, self._account.api_key, content.fields, body),
-            verdict=self._verdict(content, kind, tampering),
+            verdict=expected_verdict(kind, content, tampering, self._account.allow_unsigned),
         )
 
     def _addressed(self, content: Content) -> Content:
@@ -161,14 +177,3 @@ class Traffic:
                 return self._rng.choice(_JSON_TYPES)
             case _:
                 return self._rng.choice((*_JSON_TYPES, None))
-
-    def _verdict(self, content: Content, kind: Kind, tampering: Tampering | None) -> Verdict:
-        match kind:
-            case Kind.UNSIGNED if content.family not in self._account.allow_unsigned:
-                return Verdict.UNSIGNED
-            case Kind.WRONG_SECRET:
-                return Verdict.SUSPECT
-            case Kind.TAMPERED if tampering:
-                return TAMPERING_VERDICTS[tampering]
-            case _:
-                return Verdict.VERIFIED

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from simulator.content import inbound_v0, inbound_v1, other, sms, status_v0, status_v1
+from simulator.content import conversation, inbound_v0, inbound_v1, other, sms, status_v0, status_v1
 from simulator.content.model import Content, Recipe
 from simulator.content.scene import Scene
+from simulator.content.wanted import Wanted, choose
 
 RECIPES: Final[tuple[Recipe, ...]] = (
     *inbound_v1.RECIPES,
@@ -13,7 +14,9 @@ RECIPES: Final[tuple[Recipe, ...]] = (
     *status_v0.RECIPES,
     *sms.RECIPES,
     *other.RECIPES,
+    *conversation.RECIPES,
 )
-"""One of each. Traffic that takes them in turn covers everything once every ``len(RECIPES)`` messages."""
+"""One of each, and conversations. Traffic that takes them in turn covers everything once every ``len(RECIPES)``
+messages."""
 
-__all__ = ["RECIPES", "Content", "Recipe", "Scene"]
+__all__ = ["RECIPES", "Content", "Recipe", "Scene", "Wanted", "choose"]

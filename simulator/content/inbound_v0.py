@@ -52,7 +52,7 @@ def _part(scene: Scene, kind: str) -> Any:
     return MAKERS[kind](scene, "rcs" if kind == "button" else "mms")
 
 
-class _Inbound:
+class Inbound:
     """The recipe for one channel and content type."""
 
     def __init__(self, channel: str, kind: str) -> None:
@@ -60,6 +60,7 @@ class _Inbound:
         self.kind = kind
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Its callbacks."""
         ours, theirs = parties(scene, self.channel)
         content: dict[str, Any] = {"type": self.kind}
         if self.kind != "unsupported":
@@ -79,4 +80,4 @@ class _Inbound:
         return [Content(family=Family.INBOUND_MESSAGE, channel=self.channel, fields=fields, content_type=self.kind)]
 
 
-RECIPES: Final = tuple(_Inbound(channel, kind) for channel, kinds in TYPES.items() for kind in kinds)
+RECIPES: Final = tuple(Inbound(channel, kind) for channel, kinds in TYPES.items() for kind in kinds)

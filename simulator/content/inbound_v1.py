@@ -91,7 +91,7 @@ def _extras(scene: Scene, channel: str, fields: dict[str, Any]) -> dict[str, Any
             return {}
 
 
-class _Inbound:
+class Inbound:
     """The recipe for one channel and message type."""
 
     def __init__(self, channel: str, message_type: str) -> None:
@@ -99,6 +99,7 @@ class _Inbound:
         self.message_type = message_type
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Its callbacks."""
         fields: dict[str, Any] = {
             "channel": self.channel,
             "message_uuid": scene.uuid(),
@@ -115,4 +116,4 @@ class _Inbound:
         ]
 
 
-RECIPES: Final = tuple(_Inbound(channel, kind) for channel, kinds in TYPES.items() for kind in kinds)
+RECIPES: Final = tuple(Inbound(channel, kind) for channel, kinds in TYPES.items() for kind in kinds)

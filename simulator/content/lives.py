@@ -30,15 +30,42 @@ RECEIPT_LIVES: Final = (
     ("unknown",),
 )
 
-#: Code → title of the errors that the simulated provider reports (Messages API).
-ERRORS: Final = (
-    ("1022", "Invalid template"),
+#: Code → title of the errors that the provider reports on any channel (Messages API, "Errors"). A made-up choice of its
+#: real codes: those that a handler has to tell apart.
+_ANYWHERE: Final = (
+    ("1000", "Throttled"),
+    ("1020", "Invalid parameters"),
     ("1120", "Illegal sender address"),
+    ("1170", "Invalid or missing recipient"),
     ("1240", "The recipient opted out"),
-    ("1340", "Outside of the allowed reply window"),
+    ("1330", "Unknown error of the provider"),
+    ("1331", "The provider does not respond"),
     ("1360", "The message expired"),
-    ("1490", "Not every part was confirmed in time"),
 )
+_PHONE_NETWORK: Final = (
+    ("1180", "Absent subscriber, temporary"),
+    ("1190", "Absent subscriber, permanent"),
+    ("1210", "Anti-spam rejection"),
+    ("1220", "Handset busy"),
+    ("1230", "Network error"),
+    ("1260", "Destination unreachable"),
+    ("1280", "Blocked by the carrier"),
+    ("1290", "Prepaid recipient without credit"),
+)
+_CHAT: Final = (
+    ("1022", "Invalid template"),
+    ("1300", "Not a user of the provider's network"),
+    ("1340", "Outside of the allowed reply window"),
+    ("1380", "The media cannot be reached"),
+    ("1382", "The type of the media is not supported"),
+)
+
+
+def errors(channel: str) -> tuple[tuple[str, str], ...]:
+    """Code and title of what can go wrong on ``channel``."""
+    if channel == "sms":
+        return (*_ANYWHERE, *_PHONE_NETWORK, ("1490", "Not every part was confirmed in time"))
+    return (*_ANYWHERE, *_PHONE_NETWORK) if channel == "mms" else (*_ANYWHERE, *_CHAT)
 
 
 def lives(channel: str) -> tuple[tuple[str, ...], ...]:

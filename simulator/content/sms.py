@@ -15,7 +15,8 @@ Shape = Callable[[Scene], list[dict[str, Any]]]
 """The parameters of each part of one inbound SMS, without those that every SMS has."""
 
 
-def _text(scene: Scene) -> list[dict[str, Any]]:
+def plain(scene: Scene) -> list[dict[str, Any]]:
+    """A text in one part."""
     text = scene.text()
     return [{"text": text, "type": "text" if text.isascii() else "unicode", "keyword": text.split()[0].upper()}]
 
@@ -43,7 +44,7 @@ def _long(scene: Scene) -> list[dict[str, Any]]:
     ]
 
 
-class _Inbound:
+class Inbound:
     """The recipe for one shape of inbound SMS over one transport."""
 
     def __init__(self, shape: Shape, transport: Transport) -> None:
@@ -51,6 +52,7 @@ class _Inbound:
         self.transport = transport
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Its callbacks."""
         common = {"msisdn": scene.phone(), "to": "12015550142"}
         return [self._one(scene, {**common, **part}) for part in self.shape(scene)]
 
@@ -65,7 +67,7 @@ class _Inbound:
         )
 
 
-class _Receipts:
+class Receipts:
     """The recipe for one course of an outbound SMS, reported over one transport."""
 
     def __init__(self, life: tuple[str, ...], transport: Transport) -> None:
@@ -73,6 +75,7 @@ class _Receipts:
         self.transport = transport
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Its callbacks."""
         common = {
             "msisdn": scene.phone(),
             "to": scene.sender(),
@@ -103,6 +106,6 @@ class _Receipts:
 
 
 RECIPES: Final[tuple[Recipe, ...]] = (
-    *(_Inbound(shape, transport) for shape in (_text, _binary, _long) for transport in TRANSPORTS),
-    *(_Receipts(life, transport) for life in RECEIPT_LIVES for transport in TRANSPORTS),
+    *(Inbound(shape, transport) for shape in (plain, _binary, _long) for transport in TRANSPORTS),
+    *(Receipts(life, transport) for life in RECEIPT_LIVES for transport in TRANSPORTS),
 )

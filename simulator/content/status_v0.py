@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from shared.nexmo.callback import Family
 from simulator.content.inbound_v0 import parties
-from simulator.content.lives import ERRORS, FAILURES, lives
+from simulator.content.lives import FAILURES, errors, lives
 from simulator.content.model import Content
 from simulator.content.scene import Scene
 
 CHANNELS: Final = ("sms", "mms", "whatsapp", "messenger", "viber_service")
 
 
-class _Statuses:
+class Statuses:
     """The recipe for one channel and one course."""
 
     def __init__(self, channel: str, life: tuple[str, ...]) -> None:
@@ -20,6 +20,7 @@ class _Statuses:
         self.life = life
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Its callbacks."""
         ours, theirs = parties(scene, self.channel)
         common: dict[str, Any] = {"message_uuid": scene.uuid(), "to": theirs, "from": ours}
         if scene.chance(0.5):
@@ -29,7 +30,7 @@ class _Statuses:
     def _one(self, scene: Scene, common: dict[str, Any], status: str) -> Content:
         fields = {**common, "timestamp": scene.iso(), "status": status}
         if status in FAILURES:
-            code, reason = scene.rng.choice(ERRORS)
+            code, reason = scene.rng.choice(errors(self.channel))
             fields["error"] = {"code": int(code), "reason": reason}
         else:
             fields["usage"] = {"currency": "EUR", "price": scene.price()}
@@ -38,4 +39,4 @@ class _Statuses:
         )
 
 
-RECIPES: Final = tuple(_Statuses(channel, life) for channel in CHANNELS for life in lives(channel))
+RECIPES: Final = tuple(Statuses(channel, life) for channel in CHANNELS for life in lives(channel))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from shared.nexmo.callback import Family
-from simulator.content.lives import ERRORS, FAILURES, lives
+from simulator.content.lives import FAILURES, errors, lives
 from simulator.content.model import Content
 from simulator.content.scene import Scene
 
@@ -28,8 +28,8 @@ def _parties(scene: Scene, channel: str) -> dict[str, str]:
             return {"to": scene.phone(), "from": scene.sender()}
 
 
-def _error(scene: Scene) -> dict[str, Any]:
-    code, detail = scene.rng.choice(ERRORS)
+def _error(scene: Scene, channel: str) -> dict[str, Any]:
+    code, detail = scene.rng.choice(errors(channel))
     error: dict[str, Any] = {
         "type": f"https://developer.vonage.com/api-errors/messages#{code}",
         # Text by the schema, a number in older payloads.
@@ -80,7 +80,7 @@ def _shared_by_all(scene: Scene) -> dict[str, Any]:
     return fields
 
 
-class _Statuses:
+class Statuses:
     """The recipe for one channel and one course."""
 
     def __init__(self, channel: str, life: tuple[str, ...]) -> None:
@@ -88,6 +88,7 @@ class _Statuses:
         self.life = life
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Its callbacks."""
         common = {
             "message_uuid": scene.uuid(),
             **_parties(scene, self.channel),
@@ -100,10 +101,10 @@ class _Statuses:
         fields = {**common, "timestamp": scene.iso(), "status": status}
         fields |= _channel_extras(scene, self.channel, status)
         if status in FAILURES:
-            fields["error"] = _error(scene)
+            fields["error"] = _error(scene, self.channel)
         return Content(
             family=Family.MESSAGE_STATUS, channel=self.channel, fields=fields, content_type=None, status=status
         )
 
 
-RECIPES: Final = tuple(_Statuses(channel, life) for channel in CHANNELS for life in lives(channel))
+RECIPES: Final = tuple(Statuses(channel, life) for channel in CHANNELS for life in lives(channel))

@@ -21,8 +21,8 @@ from shared import keys
 from shared.free_port import free_port
 from shared.quarantine import QuarantineRecord
 from simulator.delivery import Delivery
+from simulator.pace import Pace
 from simulator.run import Plan, run, traffic
-from simulator.sender import Pace
 from simulator.traffic import Shares
 from tests.chaos.ledger import acknowledged, event_of
 from tests.chaos.world import ACCOUNT

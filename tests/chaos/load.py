@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
+from simulator.pace import Pace
 from simulator.run import Plan, Result, run, traffic
-from simulator.sender import Pace
 from simulator.traffic import Shares
 from tests.chaos.world import ACCOUNT
 from tests.support.waiting import wait_until

@@ -11,9 +11,10 @@ from shared.free_port import free_port
 from shared.nexmo.callback import Callback
 from shared.policy import Policy
 from simulator.delivery import Delivery
+from simulator.pace import Pace
 from simulator.planned import Kind, Planned
 from simulator.report import latency
-from simulator.sender import Pace, Sender, Unreachable, client, probe
+from simulator.sender import Sender, Unreachable, probe, wire
 from simulator.signing import Signer
 from tests.support.factories import NOW
 from tests.support.receiver import Answer, Receiver, honest, receiver
@@ -28,9 +29,12 @@ async def deliver(
     target: URL, traffic: Sequence[Planned], pace: Pace = QUICK, sent: list[Delivery] | None = None
 ) -> list[Delivery]:
     sent = [] if sent is None else sent
-    async with client() as session:
+    line = wire(target, pace)
+    try:
         signer = Signer(make_signing_account(), Random(1))
-        await Sender(session, target, signer, pace, sent=sent, now=lambda: NOW).send(traffic)
+        await Sender(line, target, signer, pace, sent=sent, now=lambda: NOW).send(traffic)
+    finally:
+        await line.close()
     return sent
 
 
@@ -179,14 +183,21 @@ async def test_what_was_sent_is_known_after_a_cancellation() -> None:
     assert 3 <= len(sent) < 1000
 
 
+async def probed(target: URL) -> None:
+    line = wire(target, Pace())
+    try:
+        await probe(line, target)
+    finally:
+        await line.close()
+
+
 async def test_the_probe_finds_a_server() -> None:
-    async with receiver(lambda _callback: 200) as found, client() as session:
-        await probe(session, found.url)
+    async with receiver(lambda _callback: 200) as found:
+        await probed(found.url)
     assert found.callbacks == []
 
 
 async def test_the_probe_says_that_nobody_is_there() -> None:
     target = URL(f"http://127.0.0.1:{free_port()}")
-    async with client() as session:
-        with pytest.raises(Unreachable, match=f"nobody answers at {target}"):
-            await probe(session, target)
+    with pytest.raises(Unreachable, match=f"nobody answers at {target}: connection refused"):
+        await probed(target)

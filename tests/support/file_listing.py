@@ -37,6 +37,8 @@ _PLAIN = {
     "docs/performance/processes.svg": "Chart: rates with more processes, drawn by `make bench`.",
     "docs/performance/waiting.svg": "Chart: rates with more waiting events, drawn by `make bench`.",
     "docs/reliability.md": "Every fault with its ledger, as `make chaos` measured it.",
+    "docs/simulator.md": "The pretended Nexmo: what it models, its options, and testing handlers with it.",
+    "docs/simulator/stall-demo.svg": "Chart: the queue at Nexmo, drawn by `ackfirst simulate stall-demo`.",
     "docs/settings.md": "Every setting, and the accounts file.",
     "examples/README.md": "How to use the example.",
     "pyproject.toml": "Dependencies, packages, and the rules of ruff, mypy, pytest and import-linter.",

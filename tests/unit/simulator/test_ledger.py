@@ -69,5 +69,8 @@ def test_a_written_ledger_is_one_json_object_a_line() -> None:
         "family": "inbound-sms",
         "answers": [200],
         "acked": True,
+        "application": None,
+        "fate": None,
+        "waited": None,
     }
     assert second["forged_id"] == "x"
