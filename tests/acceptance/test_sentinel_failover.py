@@ -1,13 +1,17 @@
 """A master that dies under load: ingest and workers find the new one by themselves, and everything goes on."""
 
 import itertools
+import json
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from shared import keys
+from tests.support.certificates import Authority
 from tests.support.factories import inbound_message
-from tests.support.processes import Cli
+from tests.support.processes import Cli, run_cli
 from tests.support.sentinel import Watched
 from tests.support.stack import ingest, settings
 from tests.support.waiting import wait_until
@@ -31,10 +35,13 @@ def handled(file: Path) -> list[str]:
     return file.read_text().split() if file.exists() else []
 
 
-def test_a_failover_under_load_refuses_nobody_and_workers_go_on_with_the_new_master(tmp_path: Path) -> None:
+@pytest.mark.parametrize("guarded", [False, True], ids=["plain", "over TLS with passwords"])
+def test_a_failover_under_load_refuses_nobody_and_workers_go_on_with_the_new_master(
+    tmp_path: Path, *, guarded: bool
+) -> None:
     notes = tmp_path / "notes"
     (tmp_path / "my_handlers.py").write_text(HANDLERS)
-    with Watched(tmp_path) as redis:
+    with Watched(tmp_path, guarded_by=Authority(tmp_path / "authority") if guarded else None) as redis:
         env = {**settings(redis.url, tmp_path, ACKFIRST_HANDLERS="my_handlers"), "NOTES": str(notes)}
         with ingest(tmp_path, env) as nexmo, Cli("worker", cwd=tmp_path, env=env, name="worker") as worker:
             worker.wait_for_output("worker.started", timeout=30)
@@ -72,3 +79,35 @@ def test_a_failover_under_load_refuses_nobody_and_workers_go_on_with_the_new_mas
     )
     assert set(statuses) == {200}
     assert len(missing) <= LAG, "a replica that is copied to afterwards may lack the newest writes, no more"
+
+
+def test_sentinels_and_master_that_a_stranger_vouches_for_are_refused(tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other")
+    with Watched(tmp_path, guarded_by=Authority(tmp_path / "authority")) as redis:
+        url = redis.url.replace(str(tmp_path / "authority" / "ca.pem"), str(other.file))
+        worker = run_cli("worker", cwd=tmp_path, env=settings(url, tmp_path))
+    assert worker.process.returncode == 2
+    (line,) = worker.output.splitlines()
+    assert "its certificate is not accepted: self-signed certificate in certificate chain" in line
+    assert line.endswith("check ACKFIRST_REDIS_URL")
+    assert "look" not in line
+
+
+@pytest.mark.parametrize("role", ["worker", "dashboard"])
+def test_a_wrong_password_for_the_sentinels_is_said(role: str, tmp_path: Path) -> None:
+    with Watched(tmp_path, guarded_by=Authority(tmp_path / "authority")) as redis:
+        url = redis.url.replace("look%20out", "look%20in")
+        ended = run_cli(role, cwd=tmp_path, env=settings(url, tmp_path))
+    assert ended.process.returncode == 2
+    (line,) = ended.output.splitlines()
+    assert "invalid username-password pair" in line
+    assert "look" not in line
+
+
+def test_an_operator_reads_the_quarantine_of_the_master_over_tls(tmp_path: Path) -> None:
+    with Watched(tmp_path, guarded_by=Authority(tmp_path / "authority")) as redis:
+        wrong = settings(redis.url, tmp_path, ACKFIRST_SIGNATURE_SECRET="a-secret-that-nobody-signs-with")
+        with ingest(tmp_path, {**wrong, "ACKFIRST_ACK_DEADLINE": "5"}) as nexmo:
+            assert nexmo.post_json(inbound_message()) == 200
+        listed = run_cli("quarantine", "list", "--json", cwd=tmp_path, env=wrong)
+    assert json.loads(listed.output)["verdict"] == "suspect"
