@@ -28,12 +28,14 @@ RUN groupadd --gid "${UID}" ackfirst \
  && useradd --uid "${UID}" --gid ackfirst --no-create-home --home-dir /var/lib/ackfirst --shell /usr/sbin/nologin ackfirst \
  && install -d -o ackfirst -g ackfirst -m 0700 /var/lib/ackfirst \
  && install -d -o ackfirst -g ackfirst -m 0750 /etc/ackfirst \
- && install -d -m 0755 /srv/handlers
+ && install -d -m 0755 /srv/handlers /srv/app
 COPY --from=build /opt/ackfirst /opt/ackfirst
-# PIP_PYTHON: `pip install` in an image of your own puts libraries where your handlers find them.
+# PIP_PYTHON: `pip install` in an image of your own puts libraries where your handlers find them; your modules go into
+# /srv/app. /srv/handlers is where docker-compose.yml mounts a folder of handlers.
 # Nothing is written beside the code: the root file system may be read-only.
 ENV PATH=/opt/ackfirst/bin:$PATH \
     PIP_PYTHON=/opt/ackfirst/bin/python \
+    PYTHONPATH=/srv/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ACKFIRST_DATA_DIR=/var/lib/ackfirst

@@ -4,10 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint bench chaos clean
+.PHONY: help install demo dev test lint bench chaos compose-test clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv and install ackfirst with its development tools
 
@@ -37,6 +37,9 @@ bench: $(STAMP) ## measure everything against its references and write docs/perf
 
 chaos: $(STAMP) ## bring about every fault and write docs/reliability.md; fails when anything is missing
 	@$(BIN)/python -m tests.chaos --page docs/reliability.md
+
+compose-test: $(STAMP) ## run the compose stack on a Docker engine, through restarts of everything; fails when anything is missing
+	@$(BIN)/python -m tests.compose
 
 clean: ## remove .venv, caches and the development data folder
 	@rm -rf .venv .ackfirst .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,7 +6,7 @@ from typing import Any
 
 from ingest.ack_log import Log
 from ingest.receive import CallbackVerifier
-from ingest.suspects import Change, Suspect, Suspects
+from ingest.suspects import NO_ACCOUNT, Change, Suspect, Suspects
 from shared.metrics import IngestMetrics
 from shared.nexmo.callback import Callback
 from shared.verification import FROM_THE_FUTURE, Verification
@@ -20,12 +20,16 @@ class Alarm:
         self._suspects = Suspects(frozenset(ours))
         self._log = log
         self._metrics = metrics
+        for account in (*self._suspects.ours, NO_ACCOUNT):
+            metrics.unconfirmed(account, is_well=True)
 
     def verify(self, callback: Callback, *, now: float) -> Verification:
         """The verdict at Unix time ``now``."""
         verification = self._verifier.verify(callback, now=now)
         for change in self._suspects.observe(verification, now):
             self._say(change)
+        if self._suspects.forget_silent(now):
+            self._count_unknown()
         return verification
 
     def shown(self) -> list[dict[str, Any]]:
@@ -43,8 +47,10 @@ class Alarm:
             if suspect.reason == FROM_THE_FUTURE:
                 check = "the clock of this machine: the provider's tokens are of later than now"
             self._log.warning("account.unconfirmed", **_fields(suspect), check=check)
-        unknown = sum(not one.ours for one in self._suspects.all())
-        self._metrics.unknown_accounts.set(unknown)
+        self._count_unknown()
+
+    def _count_unknown(self) -> None:
+        self._metrics.unknown_accounts.set(sum(not one.ours for one in self._suspects.all()))
 
 
 def _fields(suspect: Suspect) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingest.ack_log import Log
-from shared.generation import Generation
+from shared.generation import Generation, Kind
 
 _NAME: Final = "redis-generation.json"
 
@@ -53,6 +53,16 @@ class GenerationWatch:
         self._losses = Counter(
             "ackfirst_redis_data_losses", "How often Redis was found to have lost data", ["kind"], registry=registry
         )
+        self._lost_at = Gauge(
+            "ackfirst_redis_data_lost_timestamp_seconds",
+            "Unix time at which Redis was last found to have lost data; 0 while it was not",
+            ["kind"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        for kind in get_args(Kind):
+            self._losses.labels(kind)
+            self._lost_at.labels(kind)
         self._known = self._remembered()
         self._noted = (self._known.marker, float("-inf"))
         self._lost: tuple[str, float] | None = None
@@ -65,6 +75,7 @@ class GenerationWatch:
             now = self._clock()
             self._lost = (loss.kind, now)
             self._losses.labels(loss.kind).inc()
+            self._lost_at.labels(loss.kind).set(now)
             self._log.error(
                 "redis.data-lost",
                 kind=loss.kind,

@@ -23,6 +23,7 @@ from ingest.receive import Receiver
 from ingest.snapshot import Snapshots
 from shared.accounts import Accounts
 from shared.errors import ConfigurationError
+from shared.metrics import IngestMetrics
 from shared.quarantine import Quarantine
 from shared.redis_client import async_redis
 from shared.settings import Address, Settings
@@ -144,7 +145,7 @@ class IngestServer:
             accounts=self._accounts,
             verifier=alarm,
             sink=durability.sink,
-            siding=self._parking(),
+            siding=self._parking(metrics),
             policy=settings.policy,
             ack_log=ack_log,
             clock=time.monotonic,
@@ -152,13 +153,14 @@ class IngestServer:
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
         return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
 
-    def _parking(self) -> Parking:
+    def _parking(self, metrics: IngestMetrics) -> Parking:
         settings = self._settings
         quarantine = Quarantine(
             self._redis(SIDE_CONNECTIONS),
             max_records=settings.quarantine_max_records,
             max_bytes=settings.quarantine_max_bytes,
         )
+        metrics.limit_quarantine(settings.quarantine_max_records, settings.quarantine_max_bytes)
         rate, deadline = settings.quarantine_rate, settings.ack_deadline
         parking = Parking(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
         self._cleanup.push_async_callback(parking.close, within=ABANDON)

@@ -94,7 +94,7 @@ async def _lane_depths(redis: Redis, lanes: list[str], now: float) -> dict[str, 
             pipeline.zcard(keys.scheduled(lane))
             pipeline.zcard(keys.failed(lane))
             pipeline.lindex(keys.queue(lane), 0)
-        answers = await pipeline.execute()
+        answers = [_of_our_type(answer) for answer in await pipeline.execute(raise_on_error=False)]
     rows = [answers[start : start + _LANE_QUESTIONS] for start in range(0, len(answers), _LANE_QUESTIONS)]
     ages = await _ages(redis, [row[-1] for row in rows], now)
     return {
@@ -103,12 +103,26 @@ async def _lane_depths(redis: Redis, lanes: list[str], now: float) -> dict[str, 
     }
 
 
+def _of_our_type(answer: Any) -> Any:
+    """What was answered; nothing where a stranger's key is in the place of ours: one lane must not hide all others.
+
+    Raises:
+        RedisError: Any other refusal.
+    """
+    if not isinstance(answer, Exception):
+        return answer
+    if not str(answer).startswith("WRONGTYPE"):
+        raise answer
+    return 0
+
+
 async def _ages(redis: Redis, heads: list[bytes | None], now: float) -> list[float]:
     """Seconds since each of the jobs was queued; 0 where there is none."""
     async with redis.pipeline(transaction=False) as pipeline:
         for job_id in heads:
             pipeline.hget(keys.job((job_id or b"").decode(errors="replace")), "enqueued_at")
-        return [_age(queued_at, now) for queued_at in await pipeline.execute()]
+        moments = await pipeline.execute(raise_on_error=False)
+    return [_age(_of_our_type(queued_at), now) for queued_at in moments]
 
 
 def _age(queued_at: bytes | None, now: float) -> float:

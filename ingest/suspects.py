@@ -105,7 +105,7 @@ class Suspects:
     def _doubt_unknown(self, name: str, reason: str, now: float) -> list[Change]:
         trouble = self._unknown.get(name)
         if trouble is None:
-            self._forget_silent(now)
+            self.forget_silent(now)
             if len(self._unknown) >= UNKNOWN_LIMIT:
                 return []
             trouble = self._unknown[name] = _Trouble(now, now, told=True)
@@ -114,10 +114,12 @@ class Suspects:
         trouble.add(reason, now)
         return []
 
-    def _forget_silent(self, now: float) -> None:
+    def forget_silent(self, now: float) -> bool:
+        """Forget accounts that are not ours and have been silent for long; whether there was one."""
         silent = [name for name, trouble in self._unknown.items() if abs(now - trouble.seen) > UNKNOWN_MEMORY]
         for name in silent:
             del self._unknown[name]
+        return bool(silent)
 
     def _suspects(self, troubles: dict[str, _Trouble], *, ours: bool) -> Iterable[Suspect]:
         return (_suspect(name, trouble, ours=ours) for name, trouble in troubles.items() if trouble.told)

@@ -7,6 +7,7 @@ import http.client
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +69,7 @@ def _dashboard(listen: str) -> str | None:
 
 def _worker(proc: Path) -> str | None:
     """An engine runs. Redis may be away: engines wait for it, and to start them anew would help nobody."""
-    if any(("--role", "engine") in zip(argv, argv[1:], strict=False) for argv in _command_lines(proc)):
+    if any(("--role", "engine") in pairwise(argv) for argv in _command_lines(proc)):
         return None
     return "no engine runs: the log says why the last one ended"
 

@@ -8,6 +8,7 @@ from collections import Counter as TotalOf
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -31,6 +32,9 @@ LAG_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 21_
 #: Seconds. 300 is the tolerated skew.
 SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 
+#: What may become of an event in one pass (``workers.report``), as Redis counts it.
+OUTCOMES: Final = ("processed", "discarded", "retried", "dead")
+
 #: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
 NO_FAMILY: Final = "none"
 
@@ -53,6 +57,8 @@ class IngestMetrics:
             "ackfirst_callbacks", "Callbacks by family and verdict", ["family", "verdict"], registry=registry
         )
         self._callbacks = cache(lambda family, verdict: callbacks.labels(family or NO_FAMILY, verdict))
+        for family, verdict in product((None, *Family), Verdict):
+            self._callbacks(family, verdict)  # from 0: a series that begins with its first event shows no increase
         secrets = "Callbacks by the account and the number of its secret, from 0, that confirmed their signature"
         confirmations = Counter("ackfirst_confirmations", secrets, ["account", "secret"], registry=registry)
         self._confirmations = cache(confirmations.labels)
@@ -105,6 +111,18 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._quarantine_limits = [
+            Gauge(f"ackfirst_quarantine_max_{unit}", text, registry=registry, multiprocess_mode="livemax")
+            for unit, text in (
+                ("records", "Most callbacks that the quarantine holds"),
+                ("bytes", "Most bytes that the quarantine holds"),
+            )
+        ]
+
+    def limit_quarantine(self, records: int, size: int) -> None:
+        """How many callbacks, and how many bytes, the quarantine holds at most."""
+        for gauge, limit in zip(self._quarantine_limits, (records, size), strict=True):
+            gauge.set(limit)
 
     def unconfirmed(self, account: str, *, is_well: bool) -> None:
         """All callbacks of ``account``, one of ours, are unconfirmed from now on; or one was confirmed again."""
@@ -203,7 +221,8 @@ def _lanes(lanes: Mapping[str, LaneDepth]) -> Iterable[GaugeMetricFamily]:
 
 def _work(snapshot: QueueSnapshot) -> Iterable[CounterMetricFamily | SummaryMetricFamily]:
     events = CounterMetricFamily("ackfirst_events", "Events by outcome", labels=["outcome"])
-    for outcome, count in snapshot.outcomes.items():
+    # From 0, as above: the first dead letter is the one that an alarm must not miss.
+    for outcome, count in {**dict.fromkeys(OUTCOMES, 0), **snapshot.outcomes}.items():
         events.add_metric([outcome], count)
     yield events
     seconds = SummaryMetricFamily("ackfirst_handler_seconds", "Run time of a handler", labels=["handler"])

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the parts of the edge's configuration that depend on the environment, then becomes nginx.
+# Writes what of the edge's configuration depends on the environment, then becomes nginx.
 set -eu
 made=/tmp/edge
 certificates=/etc/ackfirst/tls

@@ -55,6 +55,7 @@ class Spool:
         self._circuit = circuit
         self._drain = drain
         self._meters = meters
+        meters.max_age.set(max_age)
         self._clock = clock
         self._log = log
         self._slot: Slot | None = None
@@ -160,7 +161,8 @@ class Spool:
 
     def _report(self) -> None:
         depths = [writer.depth for writer in self._writers()]
-        self._meters.show(depths, self._clock())
+        used = self._own.depth.bytes / self._max_bytes
+        self._meters.show(depths, self._clock(), used=used, usable=self._own.trouble is None)
         self._meters.circuit_open.set(not self._circuit.closed)
         self._report_age(min((depth.oldest for depth in depths if depth.oldest is not None), default=None))
         if bool(self._own.trouble) != self._was_in_trouble:

@@ -18,6 +18,11 @@ class SpoolMeters:
         self._bytes = gauge("spool_bytes", "Bytes that the spool holds")
         self._oldest = gauge("spool_oldest_seconds", "How long the oldest event waits on disk", "livemax")
         self._set_aside = gauge("spool_set_aside", "Records on disk that cannot be queued")
+        self.max_age = gauge("spool_max_age_seconds", "Longest time that an event should wait on disk", "livemax")
+        self._used = gauge(
+            "spool_used_ratio", "How full the fullest process's file is; a full one means 503 without Redis", "livemax"
+        )
+        self._unusable = gauge("spool_unusable", "Processes that cannot write to their file: it or the disk is full")
         self.circuit_open = gauge("circuit_open", "Processes whose events go to the spool at once")
         self._events = Counter("ackfirst_spool_events", "Events by what the spool did", ["step"], registry=registry)
         for step in ("spooled", "drained", "set-aside"):
@@ -27,8 +32,17 @@ class SpoolMeters:
         """``spooled``, ``drained`` or ``set-aside``."""
         self._events.labels(step).inc(count)
 
-    def show(self, depths: Sequence[Depth], now: float) -> None:
-        """The files that this process holds, at Unix time ``now``."""
+    def show(self, depths: Sequence[Depth], now: float, *, used: float, usable: bool) -> None:
+        """The files that this process holds, at Unix time ``now``.
+
+        Args:
+            depths: Its own and those that dead processes left.
+            now: Unix seconds.
+            used: Which share of its limit its own file takes.
+            usable: Whether its own file can be written.
+        """
+        self._used.set(used)
+        self._unusable.set(not usable)
         self._records.set(sum(depth.records for depth in depths))
         self._bytes.set(sum(depth.bytes for depth in depths))
         self._set_aside.set(sum(depth.set_aside for depth in depths))

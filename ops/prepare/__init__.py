@@ -1,1 +1,1 @@
-"""``ackfirst prepare``: what the containers of ``docker-compose.yml`` find when they start: passwords, configuration."""
+"""``ackfirst prepare``: passwords and configuration for the containers of ``docker-compose.yml``."""

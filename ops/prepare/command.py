@@ -24,7 +24,7 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 @click.option("--out", type=_FOLDER, default=Path("/out"), help="Has a folder for each role.")
 @click.option("--data", type=_FOLDER, default=Path("/data"), help="Has the data folder of each role that keeps any.")
 @click.option("--owner", type=int, default=OWNER, show_default=True, help="User that the containers run as.")
-def command(given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner: int) -> None:
+def command(*, given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner: int) -> None:
     """Make passwords at the first start, and give each container its files (docker compose).
 
     Runs before everything else, at each start: what has changed in config/ is handed on then.
@@ -33,7 +33,8 @@ def command(given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner
     new_owner = owner if os.geteuid() == 0 else None
     files = layout.given(given)
     has_account = "ackfirst.toml" in files or bool(os.environ.get("ACKFIRST_API_KEY"))
-    demo = "demo" in os.environ.get("COMPOSE_PROFILES", "").split(",")
+    profiles = os.environ.get("COMPOSE_PROFILES", "").split(",")
+    demo = "demo" in profiles
     own = made.make(volume.read(kept) if kept.exists() else {}, demo=demo and not has_account)
     kept.mkdir(exist_ok=True)
     volume.write(kept, own, owner=new_owner)
@@ -42,7 +43,7 @@ def command(given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner
         volume.write(folder, mine, owner=new_owner)
     for folder in sorted(data.iterdir()) if data.exists() else ():
         volume.own(folder, new_owner, _DATA_MODE)
-    click.echo(_say(has_account=has_account, demo=demo))
+    click.echo(_say(has_account=has_account, demo=demo, grafana="observability" in profiles))
 
 
 def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -52,12 +53,15 @@ def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**mine, "users.acl": made.redis_users(password)} if role == "redis" else mine
 
 
-def _say(*, has_account: bool, demo: bool) -> str:
+def _say(*, has_account: bool, demo: bool, grafana: bool) -> str:
     lines = [
         "Passwords are made, configuration is handed on. To read them:",
         "  dashboard  docker compose exec dashboard cat /etc/ackfirst/dashboard-password   (user ackfirst)",
         "  Redis      docker compose exec redis cat /etc/ackfirst/redis-password",
     ]
+    if grafana:
+        place = "/etc/grafana/provisioning/grafana-password"
+        lines.append(f"  Grafana    docker compose exec grafana cat {place}   (user ackfirst)")
     if demo and not has_account:
         lines.append("An account of the demo's own signs the simulator's callbacks. Nexmo's are parked as suspect.")
     elif not has_account:

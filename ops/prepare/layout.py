@@ -18,6 +18,7 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "redis-ca.pem": _SPEAK_TO_REDIS,
         "redis-password": ("redis",),
         "dashboard-password": ("dashboard",),
+        "grafana-password": ("grafana",),
         "tls/fullchain.pem": ("edge",),
         "tls/privkey.pem": ("edge",),
     }

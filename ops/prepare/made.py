@@ -15,7 +15,7 @@ _BYTES: Final = 24
 Random = Callable[[int], str]
 """A text without special characters, from that many random bytes."""
 
-DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs with its secret."
+DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs in its name."
 
 
 def make(former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.token_urlsafe) -> dict[str, bytes]:
@@ -23,6 +23,7 @@ def make(former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.to
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
         "dashboard-password": lambda: random(_BYTES),
+        "grafana-password": lambda: random(_BYTES),
     }
     if demo:
         wanted["ackfirst.toml"] = lambda: _demo_account(random)

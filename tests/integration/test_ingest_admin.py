@@ -91,6 +91,19 @@ async def test_what_redis_holds_is_shown(redis_url: str, redis_sync: redis.Redis
     assert ready["quarantine"]["records"] == 1
 
 
+async def test_a_key_of_another_type_in_the_place_of_a_lane_hides_no_other_lane(
+    redis_url: str, redis_sync: redis.Redis
+) -> None:
+    redis_sync.sadd(keys.LANES, "blocked")
+    redis_sync.set(keys.queue("blocked"), "no list")
+    async with running_ingest(redis_url) as ingest:
+        await ingest.post_signed(BODY)
+        found = await samples(ingest)
+    assert found["ackfirst_redis_up", ()] == 1
+    assert found["ackfirst_lane_waiting", (("lane", APPLICATION),)] == 1
+    assert found["ackfirst_lane_waiting", (("lane", "blocked"),)] == 0
+
+
 async def test_strangers_cannot_add_a_series_or_a_key(redis_url: str, redis_sync: redis.Redis) -> None:
     async with running_ingest(redis_url, QUARANTINE_RATE="1000", QUARANTINE_MAX_RECORDS="50") as ingest:
         await hostile(ingest, "warm-up")

@@ -14,7 +14,10 @@ _BEGIN = "<!-- listing: python -m tests.support.file_listing -->\n"
 _END = "<!-- end of listing -->"
 
 _PLAIN = {
+    ".env.example": "Every setting of the compose stack, explained.",
     ".ci/run": "What every change must pass.",
+    "config/.gitignore": "Keeps secrets of an installation out of git.",
+    "config/README.md": "Which files of yours the compose stack takes, and who reads them.",
     ".editorconfig": "Line ends and indents, for editors.",
     ".gitignore": "What is made here and not kept.",
     "CHANGELOG.md": "What a user would notice, release by release.",
@@ -24,9 +27,11 @@ _PLAIN = {
     "README.md": "The first page.",
     "ackfirst.example.toml": "Several accounts, rotation, lanes: a file to copy to `ackfirst.toml`.",
     "constraints.txt": "The exact version of every dependency.",
+    "deploy/grafana/dashboards/ackfirst.json": "The dashboard, as Grafana exports it.",
     "docs/architecture.md": "This page.",
     "docs/handlers.md": "For who writes handlers.",
     "docs/nexmo.md": "What Nexmo sends, what it wants back, and where its documentation contradicts itself.",
+    "docs/operating.md": "Every alert and what to do, the dashboard, every metric.",
     "docs/performance.md": "What `make bench` measured, against its references and limits.",
     "docs/performance/bodies.svg": "Chart: rates with larger bodies, drawn by `make bench`.",
     "docs/performance/processes.svg": "Chart: rates with more processes, drawn by `make bench`.",
@@ -67,7 +72,8 @@ def purpose(name: str) -> str:
         return " ".join((ast.get_docstring(ast.parse(text)) or "").partition("\n\n")[0].split())
     if name.endswith("py.typed"):
         return "Marks the package as typed."
-    return re.sub(r"^(--|/\*|#)\s*|\s*\*/$", "", text.partition("\n")[0])
+    first = next(line for line in text.splitlines() if not line.startswith("#!"))
+    return re.sub(r"^(--|/\*|#)\s*|\s*\*/$", "", first)
 
 
 def _order(name: str) -> tuple[str, str]:

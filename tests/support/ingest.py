@@ -33,6 +33,9 @@ class RecordingLog:
     def warning(self, event: str, /, **fields: Any) -> None:
         self.lines.append({"event": event, "level": "warning", **fields})
 
+    def error(self, event: str, /, **fields: Any) -> None:
+        self.lines.append({"event": event, "level": "error", **fields})
+
     def exception(self, event: str, /, **fields: Any) -> None:
         self.lines.append({"event": event, "level": "exception", **fields})
 

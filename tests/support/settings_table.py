@@ -31,10 +31,15 @@ def unit(name: str) -> str:
     return next((unit for unit, suffixes in _UNITS.items() if name.endswith(suffixes)), "")
 
 
+def default(name: str) -> str:
+    """The default of a setting, as one would write it; empty when there is none."""
+    return _words(Settings.model_fields[name].default, unit(name))
+
+
 def _row(name: str, field: FieldInfo) -> str:
-    default = _words(field.default, unit(name))
+    value = default(name)
     file = " Also as `…_FILE`." if name in SECRETS else ""
-    cells = (f"`{variable(name)}`", default and f"`{default}`", unit(name), f"{field.description}{file}")
+    cells = (f"`{variable(name)}`", value and f"`{value}`", unit(name), f"{field.description}{file}")
     return f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|"
 
 

@@ -1,6 +1,7 @@
 """Tasks that run for ever are ended, whatever becomes of the first cancellation."""
 
 import asyncio
+import sys
 import contextlib
 
 import pytest
@@ -51,7 +52,7 @@ async def test_one_that_never_hears_is_given_up_and_named() -> None:
     await task
 
 
-@pytest.mark.skipif(not hasattr(asyncio.tasks, "_cancel_and_wait"), reason="Python 3.12 and later do not lose it")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 and later do not lose it")
 async def test_wait_for_of_python_3_11_loses_a_cancellation_that_comes_with_its_result() -> None:
     results = 0
     ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()

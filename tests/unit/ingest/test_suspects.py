@@ -69,7 +69,7 @@ def test_an_account_that_was_never_confirmed_is_named_at_its_first_callback_and_
     assert around.alarm.shown() == [
         {"account": A, "since": "2026-03-04T09:15:28+00:00", "callbacks": 500, "reason": "signature-mismatch"}
     ]
-    assert (around.gauge(A), around.gauge(B)) == (1, None)
+    assert (around.gauge(A), around.gauge(B)) == (1, 0)
 
 
 def test_tokens_of_the_future_are_a_matter_of_our_clock() -> None:
@@ -114,7 +114,7 @@ def test_a_stranger_who_knows_the_api_key_cannot_raise_the_alarm_between_genuine
 def test_accounts_do_not_mix() -> None:
     around = World()
     assert around.see(confirmed(B, claimed=B), doubtful(A), confirmed(B, claimed=B)) == [BEGAN]
-    assert (around.gauge(A), around.gauge(B)) == (1, None)
+    assert (around.gauge(A), around.gauge(B)) == (1, 0)
 
 
 def test_callbacks_that_name_no_account_are_a_case_of_their_own() -> None:
@@ -144,10 +144,19 @@ def test_a_flood_of_made_up_accounts_is_a_few_lines_an_hour() -> None:
     assert [one["claimed_account"] for one in around.alarm.shown()] == ["later"]
 
 
+def test_an_account_that_is_not_ours_is_forgotten_at_the_first_callback_after_an_hour_of_silence() -> None:
+    around = World()
+    around.see(doubtful("ffffffff"), confirmed(A))
+    assert around.unknown == 1
+    around.now += UNKNOWN_MEMORY
+    around.see(confirmed(A))
+    assert (around.unknown, around.alarm.shown()) == (0, [])
+
+
 def test_a_stranger_who_calls_himself_none_is_a_stranger() -> None:
     around = World()
     around.see(doubtful("none"))
-    assert around.gauge("none") is None
+    assert around.gauge("none") == 0
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])

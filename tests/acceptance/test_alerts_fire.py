@@ -1,0 +1,105 @@
+"""Every alert that we ship is brought about once, in a real stack with a real Prometheus, and most of them end again.
+
+The rules are the shipped ones; a minute of theirs lasts ``tests.support.prometheus.MINUTE`` seconds.
+"""
+
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from shared import keys
+from tests.support.factories import inbound_message
+from tests.support.prometheus import alert_names, needs_prometheus
+from tests.support.redis_process import RedisProcess
+from tests.support.waiting import wait_until
+from tests.support.watched import FAILING, OTHER_ACCOUNT, OTHER_SECRET, Watched, again_and_again
+
+pytestmark = needs_prometheus
+
+CALLBACKS = {
+    "AckfirstAccountUnconfirmed",
+    "AckfirstDeadLetters",
+    "AckfirstHandlersFailing",
+    "AckfirstProviderLag",
+    "AckfirstQuarantineNearlyFull",
+    "AckfirstSetAside",
+    "AckfirstShed",
+    "AckfirstSpoolSetAside",
+    "AckfirstUnknownAccounts",
+}
+OUTAGE = {
+    "AckfirstRedisDataLost",
+    "AckfirstRedisDown",
+    "AckfirstSpoolFilling",
+    "AckfirstSpoolInUse",
+    "AckfirstSpoolOverAge",
+    "AckfirstSpoolUnusable",
+    "AckfirstUnavailable",
+}
+PROCESSES = {"AckfirstIngestAbsent", "AckfirstIngestDown", "AckfirstLaneWaits", "AckfirstNoWorkers"}
+
+
+def message(name: str, **fields: Any) -> dict[str, Any]:
+    """A new message, sent by the provider at this moment unless ``fields`` say otherwise."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return inbound_message(message_uuid=f"{name}-{time.monotonic_ns()}", **{"timestamp": now, **fields})
+
+
+def test_every_alert_is_brought_about_here() -> None:
+    assert set(alert_names()) == CALLBACKS | OUTAGE | PROCESSES
+
+
+def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisProcess, tmp_path: Path) -> None:
+    with Watched(tmp_path, own_redis, QUARANTINE_MAX_RECORDS="40") as stack, own_redis.client() as client:
+        nexmo = stack.nexmo
+
+        def trouble() -> None:
+            late = datetime.fromtimestamp(time.time() - 120, UTC).isoformat()
+            assert nexmo.post_json(message("late", timestamp=late), application_id=FAILING) == 200
+            assert nexmo.post_json(message("ours"), api_key=OTHER_ACCOUNT, secret="of-last-year") in (200, 429)
+            nexmo.post_json(message("theirs"), api_key="ffffffff")
+
+        client.rpush(keys.queue(FAILING), "no-job-of-ours")
+        client.set(keys.queue("blocked"), "no list")
+        assert nexmo.post_json(message("blocked"), application_id="blocked") == 200
+        with again_and_again(trouble, every=0.3):
+            stack.sees_fire(CALLBACKS, timeout=60)
+
+        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ASIDE, keys.queue("blocked"))
+        assert nexmo.post_json(message("well"), api_key=OTHER_ACCOUNT, secret=OTHER_SECRET) == 200
+        assert stack.ingest.terminate() == 0
+        stack.start_ingest()  # forgets the strangers, and tries again what is set aside on disk
+        stack.sees_end(CALLBACKS - {"AckfirstDeadLetters", "AckfirstHandlersFailing"}, timeout=60)  # windows are long
+
+
+def test_an_outage_of_redis_brings_about_what_it_should(own_redis: RedisProcess, tmp_path: Path) -> None:
+    limits = {"SPOOL_MAX_BYTES": "100000", "SPOOL_MAX_AGE": "3s"}
+    with Watched(tmp_path, own_redis, **limits) as stack:
+        wait_until((tmp_path / "data" / "redis-generation.json").exists, timeout=20)
+        with again_and_again(lambda: stack.nexmo.post_json(message("spooled", text="x" * 3000)), every=0.05):
+            own_redis.pause()
+            stack.sees_fire(OUTAGE - {"AckfirstRedisDataLost"}, timeout=60)
+            own_redis.kill()
+            shutil.rmtree(own_redis.folder / "appendonlydir")
+            own_redis.start()
+            stack.sees_fire(OUTAGE, timeout=30)
+            stack.sees_end(OUTAGE - {"AckfirstRedisDataLost"}, timeout=60)
+
+
+def test_processes_that_are_gone_are_missed(own_redis: RedisProcess, tmp_path: Path) -> None:
+    with Watched(tmp_path, own_redis) as stack:
+        assert stack.worker.terminate() == 0
+        assert stack.nexmo.post_json(message("waits")) == 200
+        stack.sees_fire({"AckfirstNoWorkers", "AckfirstLaneWaits"}, timeout=60)
+        stack.start_worker()
+        stack.sees_end({"AckfirstNoWorkers", "AckfirstLaneWaits"}, timeout=30)
+
+        stack.ingest.process.kill()
+        stack.sees_fire({"AckfirstIngestDown"}, timeout=30)
+        stack.prometheus.scrape()  # the container is gone, and with it its address
+        stack.sees_fire({"AckfirstIngestAbsent"}, timeout=30)
+        stack.prometheus.scrape(stack.admin_port)
+        stack.start_ingest()
+        stack.sees_end({"AckfirstIngestAbsent", "AckfirstIngestDown"}, timeout=30)

@@ -1,0 +1,196 @@
+"""What the first container of the compose stack makes, keeps and hands on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ops.prepare import layout, made
+from ops.prepare.command import command
+from shared.accounts_file import load_accounts
+from shared.settings import load_settings
+
+ROLES = ("redis", "ingest", "worker", "dashboard", "edge")
+
+
+class Volumes:
+    """The folders that the container sees."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        for role in ROLES:
+            (top / "out" / role).mkdir(parents=True)
+        for name in ("given", "shipped/redis", "data/redis"):
+            (top / name).mkdir(parents=True)
+
+    def prepare(self) -> Result:
+        options = [f"--{name}={self.top / name}" for name in ("given", "shipped", "kept", "out", "data")]
+        return CliRunner().invoke(command, options, catch_exceptions=False)
+
+    def give(self, name: str, text: str) -> None:
+        path = self.top / "given" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def names(self, role: str) -> set[str]:
+        folder = self.top / "out" / role
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+    def text(self, role: str, name: str) -> str:
+        return (self.top / "out" / role / name).read_text()
+
+
+@pytest.fixture
+def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Volumes:
+    monkeypatch.delenv("COMPOSE_PROFILES", raising=False)
+    return Volumes(tmp_path)
+
+
+def test_the_first_start_makes_passwords_and_says_where_to_read_them_but_not_what_they_are(volumes: Volumes) -> None:
+    said = volumes.prepare().output
+    password = volumes.text("dashboard", "dashboard-password").strip()
+    assert len(password) >= 32
+    assert "exec dashboard cat /etc/ackfirst/dashboard-password" in said
+    assert password not in said
+    assert volumes.text("redis", "redis-password").strip() not in said
+
+
+def test_with_the_profile_observability_it_says_where_grafanas_password_is(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "grafana" not in volumes.prepare().output
+    monkeypatch.setenv("COMPOSE_PROFILES", "observability")
+    assert "exec grafana cat /etc/grafana/provisioning/grafana-password" in volumes.prepare().output
+
+
+def test_a_later_start_keeps_the_passwords(volumes: Volumes) -> None:
+    volumes.prepare()
+    before = volumes.text("dashboard", "dashboard-password"), volumes.text("ingest", "redis-url")
+    volumes.prepare()
+    assert (volumes.text("dashboard", "dashboard-password"), volumes.text("ingest", "redis-url")) == before
+
+
+def test_two_installations_have_different_passwords(tmp_path: Path) -> None:
+    passwords = set()
+    for name in ("one", "two"):
+        volumes = Volumes(tmp_path / name)
+        volumes.prepare()
+        passwords |= {volumes.text("dashboard", "dashboard-password"), volumes.text("redis", "redis-password")}
+    assert len(passwords) == 4
+
+
+def test_each_container_gets_what_it_reads_and_nothing_else(volumes: Volumes) -> None:
+    for name in ("ackfirst.toml", "signature-secret", "redis-ca.pem", "tls/fullchain.pem", "tls/privkey.pem"):
+        volumes.give(name, "x")
+    (volumes.top / "shipped" / "redis" / "redis.conf").write_text("port 6379\n")
+    volumes.prepare()
+    assert volumes.names("ingest") == {"ackfirst.toml", "signature-secret", "redis-url", "redis-ca.pem"}
+    assert volumes.names("worker") == {"redis-url", "redis-ca.pem"}
+    assert volumes.names("dashboard") == {"redis-url", "redis-ca.pem", "dashboard-password"}
+    assert volumes.names("redis") == {"redis-password", "users.acl", "redis.conf"}
+    assert volumes.names("edge") == {"tls/fullchain.pem", "tls/privkey.pem"}
+
+
+def test_files_can_be_read_by_their_owner_alone(volumes: Volumes) -> None:
+    volumes.prepare()
+    modes = {path.stat().st_mode & 0o777 for path in (volumes.top / "out").rglob("*") if path.is_file()}
+    assert modes == {0o400}
+
+
+def test_the_operators_own_password_and_redis_come_before_made_ones(volumes: Volumes) -> None:
+    volumes.give("dashboard-password", "my own\n")
+    volumes.give("redis-url", "rediss://cache.example:6380/0\n")
+    volumes.prepare()
+    assert volumes.text("dashboard", "dashboard-password") == "my own\n"
+    assert {volumes.text(role, "redis-url") for role in ("ingest", "worker", "dashboard")} == {
+        "rediss://cache.example:6380/0\n"
+    }
+
+
+def test_what_the_operator_takes_away_is_gone_at_the_next_start(volumes: Volumes) -> None:
+    volumes.give("tls/privkey.pem", "x")
+    volumes.prepare()
+    (volumes.top / "given" / "tls" / "privkey.pem").unlink()
+    volumes.prepare()
+    assert volumes.names("edge") == set()
+
+
+def test_a_file_that_nobody_reads_is_named_before_anything_starts(volumes: Volumes) -> None:
+    volumes.give("signature_secret", "x")
+    with pytest.raises(Exception, match=r"config/signature_secret is read by nobody: the names are ackfirst\.toml"):
+        volumes.prepare()
+
+
+def test_redis_knows_a_password_only_by_its_hash(volumes: Volumes) -> None:
+    volumes.prepare()
+    users = volumes.text("redis", "users.acl")
+    assert volumes.text("redis", "redis-password").strip() not in users
+    assert users.startswith("user default on sanitize-payload #")
+    assert "nopass" not in users
+
+
+def test_a_password_with_special_characters_arrives_in_the_url() -> None:
+    assert made.redis_url(b"a/b@c:d\n") == b"redis://:a%2Fb%40c%3Ad@redis:6379/0\n"
+
+
+def _set_nothing(_volumes: Volumes, _monkeypatch: pytest.MonkeyPatch) -> None:
+    return
+
+
+def _set_in_the_environment(_volumes: Volumes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACKFIRST_API_KEY", "abcd1234")
+
+
+def _set_in_the_file(volumes: Volumes, _monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes.give("ackfirst.toml", '[accounts.abcd1234]\nsecrets = ["x"]\n')
+
+
+@pytest.mark.parametrize(
+    ("configure", "is_warned"), [(_set_nothing, True), (_set_in_the_environment, False), (_set_in_the_file, False)]
+)
+def test_without_an_account_it_says_what_becomes_of_callbacks_and_what_to_do(
+    volumes: Volumes,
+    monkeypatch: pytest.MonkeyPatch,
+    configure: Callable[[Volumes, pytest.MonkeyPatch], None],
+    is_warned: bool,
+) -> None:
+    configure(volumes, monkeypatch)
+    said = volumes.prepare().output
+    assert ("parked in quarantine as suspect" in said) == is_warned
+    assert ("quarantine recheck" in said) == is_warned
+
+
+def test_the_demo_profile_brings_an_account_that_stays_the_same(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPOSE_PROFILES", "observability,demo")
+    volumes.prepare()
+    text = volumes.text("ingest", "ackfirst.toml")
+    volumes.prepare()
+    assert volumes.text("ingest", "ackfirst.toml") == text
+    file = volumes.top / "out" / "ingest" / "ackfirst.toml"
+    accounts = load_accounts(load_settings({"ACKFIRST_CONFIG": str(file)}))
+    assert [(account.api_key, len(account.secrets)) for account in accounts] == [("demo", 1)]
+
+
+def test_the_demo_uses_the_operators_account_where_there_is_one(
+    volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPOSE_PROFILES", "demo")
+    monkeypatch.setenv("ACKFIRST_API_KEY", "abcd1234")
+    volumes.prepare()
+    assert "ackfirst.toml" not in volumes.names("ingest")
+
+
+def test_without_the_profile_the_demos_account_is_gone_again(volumes: Volumes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPOSE_PROFILES", "demo")
+    volumes.prepare()
+    monkeypatch.delenv("COMPOSE_PROFILES")
+    volumes.prepare()
+    assert "ackfirst.toml" not in volumes.names("ingest")
+
+
+def test_every_name_is_described_where_the_operator_puts_the_files() -> None:
+    page = (Path(__file__).parents[3] / "config" / "README.md").read_text()
+    assert [name for name in layout.PLACES if f"`{name}`" not in page] == []
