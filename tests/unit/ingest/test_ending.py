@@ -1,8 +1,8 @@
 """Tasks that run for ever are ended, whatever becomes of the first cancellation."""
 
 import asyncio
-import sys
 import contextlib
+import sys
 
 import pytest
 
