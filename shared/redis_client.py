@@ -16,6 +16,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 from shared import certificates, masking, sentinel_url
 from shared.errors import ConfigurationError, RedisAway
 from shared.packing import packed_by_hiredis
+from shared.redis_errors import NotNowError
 
 #: What time does not mend: a password, a user's rights, a database that there is not.
 _REFUSALS: Final = (AuthenticationError, NoPermissionError, ResponseError)
@@ -75,7 +76,7 @@ def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10, **
 
 
 def reachable(url: str, *, timeout: float = 5.0) -> None:
-    """Ask the server at ``url`` for an answer, once. A server that is still loading its data counts as there.
+    """Ask the server at ``url`` for an answer, once. One that loads its data, or takes no writes now, counts as there.
 
     Raises:
         RedisAway: Nobody answers within ``timeout`` seconds.
@@ -86,7 +87,7 @@ def reachable(url: str, *, timeout: float = 5.0) -> None:
             raise ConfigurationError(f"the Redis URL {masking.url(url)} cannot be used: {trouble}, {_CHECK}")
         try:
             client.ping()
-        except BusyLoadingError:
+        except (BusyLoadingError, NotNowError):
             return
         except FAILURES as error:
             raise _unreachable(url, _underlying(client, error)) from error
