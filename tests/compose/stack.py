@@ -18,6 +18,9 @@ from tests.compose.engine import ROOT, Engine
 #: Seconds that one command may take: the longest builds an image on an empty machine.
 _PATIENCE: Final = 900
 
+#: How the image of the copy is called.
+IMAGE: Final = "ackfirst-test"
+
 #: What the worker's example handler has stored: one line an event, its id and how often it was given.
 _STORED: Final = """
 import sqlite3, pathlib
@@ -44,7 +47,7 @@ class Stack:
             **engine.env,
             **{f"{name}_LISTEN": f"127.0.0.1:{port}" for name, port in self._ports.items()},
             "COMPOSE_PROJECT_NAME": self.project,
-            "ACKFIRST_IMAGE": "ackfirst-test",
+            "ACKFIRST_IMAGE": IMAGE,
         }
         _copy_of_the_project(self.folder)
 
@@ -74,13 +77,16 @@ class Stack:
         finally:
             self._env = before
 
-    def build(self, image: str, files: Mapping[str, str]) -> None:
-        """Build an image of these files."""
-        folder = self.folder.parent / image
-        folder.mkdir()
+    def write(self, files: Mapping[str, str]) -> None:
+        """Put files into the project's folder."""
         for name, text in files.items():
-            (folder / name).write_text(text)
-        self.run(["docker", "build", "-q", "-t", image, str(folder)])
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(text)
+
+    def remove(self, files: Mapping[str, str]) -> None:
+        """Take them away again."""
+        for name in files:
+            (self.folder / name).unlink()
 
     def compose(self, *arguments: str) -> str:
         """Run a command of Compose; its standard output.

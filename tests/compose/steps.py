@@ -12,7 +12,7 @@ from yarl import URL
 from tests.compose.ledger import Line, settle
 from tests.compose.load import Load
 from tests.compose.look import rq_info, screenshot
-from tests.compose.stack import Stack
+from tests.compose.stack import IMAGE, Stack
 from tests.compose.tls import certificate, https_status
 from tests.support.factories import API_KEY, SECRET, inbound_message
 from tests.support.nexmo import Nexmo
@@ -26,16 +26,23 @@ AFTER: Final = 3.0
 SOON: Final = 60
 
 OWN_TEXT: Final = "a handler of one's own was here"
-#: Files of an image with a handler.
+#: The files of an image with a handler, as docs/deployment.md has them.
 OWN_IMAGE: Final = {
-    "Dockerfile": "FROM ackfirst-test\nCOPY callbacks.py /srv/app/\n",
-    "callbacks.py": f"""
+    "myapp/Dockerfile": f"FROM {IMAGE}\nCOPY callbacks.py /srv/app/\n",
+    "myapp/callbacks.py": f"""
 from pathlib import Path
 from workers import on
 
 @on("inbound-message")
 def leave_a_note(event):
     Path("/var/lib/ackfirst/own").write_text("{OWN_TEXT}")
+""",
+    "docker-compose.override.yml": """
+services:
+  worker:
+    image: ackfirst-test-own
+    build: {context: ./myapp}
+    environment: {ACKFIRST_HANDLERS: callbacks}
 """,
 }
 
@@ -163,12 +170,13 @@ class Steps:
 
     def run_own_image(self) -> None:
         """Handlers in an image ``FROM`` ours, in place of the mounted example."""
-        self._stack.build("ackfirst-test-own", OWN_IMAGE)
-        with self._stack.changed(ACKFIRST_IMAGE="ackfirst-test-own", ACKFIRST_HANDLERS="callbacks"):
-            self._stack.up("--no-deps", "--no-build", "--scale", "worker=1", "worker")
-            wait_until(lambda: self._stack.health("worker") == ["healthy"], timeout=SOON)
-            assert self._post("for-a-handler-of-ones-own") == 200
-            wait_until(lambda: OWN_TEXT in self._stack.exec("worker", "cat", "/var/lib/ackfirst/own"), timeout=SOON)
+        self._stack.write(OWN_IMAGE)
+        self._stack.compose("build", "worker")
+        self._stack.up("--no-deps", "--no-build", "--scale", "worker=1", "worker")
+        wait_until(lambda: self._stack.health("worker") == ["healthy"], timeout=SOON)
+        assert self._post("for-a-handler-of-ones-own") == 200
+        wait_until(lambda: OWN_TEXT in self._stack.exec("worker", "cat", "/var/lib/ackfirst/own"), timeout=SOON)
+        self._stack.remove(OWN_IMAGE)
         self._stack.up("--no-deps", "--no-build", "--scale", "worker=3", "worker")
         wait_until(lambda: self._stack.health("worker") == ["healthy"] * 3, timeout=SOON)
 

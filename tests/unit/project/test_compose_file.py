@@ -1,6 +1,7 @@
 """The compose file and what is said about it agree with the settings; what runs it for real is ``tests.compose``."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,13 @@ def test_ignored_files_of_an_installation_never_get_into_git() -> None:
     ignored = (ROOT / "config" / ".gitignore").read_text().split("\n")
     assert {"*", "!.gitignore", "!README.md"} <= set(ignored)
     assert ".env" in (ROOT / ".gitignore").read_text().split("\n")
+
+
+def test_the_image_is_made_of_every_package_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages == set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE))
+    assert packages <= set((ROOT / ".dockerignore").read_text().replace("!", "").split("\n"))
 
 
 def test_the_build_takes_nothing_that_an_installation_keeps_secret() -> None:
