@@ -11,11 +11,12 @@ from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel
 
-from shared import masking, sentinel_url
+from shared import certificates, masking, sentinel_url
 from shared.errors import ConfigurationError, RedisAway
 from shared.packing import packed_by_hiredis
+from shared.redis_errors import NotNowError
 
 #: What time does not mend: a password, a user's rights, a database that there is not.
 _REFUSALS: Final = (AuthenticationError, NoPermissionError, ResponseError)
@@ -75,21 +76,48 @@ def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10, **
 
 
 def reachable(url: str, *, timeout: float = 5.0) -> None:
-    """Ask the server at ``url`` for an answer, once. A server that is still loading its data counts as there.
+    """Ask the server at ``url`` for an answer, once. One that loads its data, or takes no writes now, counts as there.
 
     Raises:
         RedisAway: Nobody answers within ``timeout`` seconds.
-        ConfigurationError: It refuses us.
+        ConfigurationError: It refuses us, or we cannot trust its certificate.
     """
     with sync_redis(url, timeout=timeout, retry=Retry(NoBackoff(), 0)) as client:
+        if trouble := certificates.unusable_file(client.connection_pool.connection_kwargs):
+            raise ConfigurationError(f"the Redis URL {masking.url(url)} cannot be used: {trouble}, {_CHECK}")
         try:
             client.ping()
-        except BusyLoadingError:
+        except (BusyLoadingError, NotNowError):
             return
         except FAILURES as error:
-            why = str(error).rstrip(". ") or type(error).__name__
-            kind = ConfigurationError if isinstance(error, _REFUSALS) else RedisAway
-            raise kind(f"cannot reach Redis at {masking.url(url)}: {why}, check ACKFIRST_REDIS_URL") from error
+            raise _unreachable(url, _underlying(client, error)) from error
+
+
+def _underlying(client: redis.Redis, error: Exception) -> Exception:
+    """What each of the Sentinels has against us, when all of them have: redis-py only says that none named a master."""
+    if not isinstance(error, MasterNotFoundError):
+        return error
+    pool: Any = client.connection_pool
+    errors = list(filter(None, map(_complaint, pool.sentinel_manager.sentinels)))
+    return errors[0] if len(errors) == len(pool.sentinel_manager.sentinels) else error
+
+
+def _complaint(sentinel: redis.Redis) -> Exception | None:
+    try:
+        sentinel.ping()
+    except FAILURES as error:
+        return error
+    return None
+
+
+def _unreachable(url: str, error: Exception) -> ConfigurationError:
+    why = str(error).rstrip(". ") or type(error).__name__
+    lasting = isinstance(error, _REFUSALS)
+    if refused := certificates.refusal(error):
+        why, is_of_time = refused
+        lasting = not is_of_time
+    kind = ConfigurationError if lasting else RedisAway
+    return kind(f"cannot reach Redis at {masking.url(url)}: {why}, {_CHECK}")
 
 
 def _arguments(url: str, timeout: float) -> dict[str, Any]:

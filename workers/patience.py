@@ -14,12 +14,14 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from shared.redis_errors import NotNowError
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 Result = TypeVar("Result")
 
-#: What passes by itself or once an operator has seen to the server: down, starting, failing over, full.
+#: What passes by itself or once an operator has seen to the server: down, starting, failing over, full, busy.
 OUTAGES: Final = (
     ConnectionError,
     TimeoutError,
@@ -28,6 +30,7 @@ OUTAGES: Final = (
     OutOfMemoryError,
     ClusterDownError,
     TryAgainError,
+    NotNowError,
 )
 
 FIRST_PAUSE: Final = 0.1

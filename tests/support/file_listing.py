@@ -29,6 +29,7 @@ _PLAIN = {
     "constraints.txt": "The exact version of every dependency.",
     "deploy/grafana/dashboards/ackfirst.json": "The dashboard, as Grafana exports it.",
     "docs/architecture.md": "This page.",
+    "docs/deployment.md": "For who runs it: docker compose, more than one machine, Sentinel, Kubernetes.",
     "docs/handlers.md": "For who writes handlers.",
     "docs/nexmo.md": "What Nexmo sends, what it wants back, and where its documentation contradicts itself.",
     "docs/operating.md": "Every alert and what to do, the dashboard, every metric.",
