@@ -26,8 +26,9 @@ def check_redis(settings: Settings, log: Log) -> None:
         return
     with closing(sync_redis(url)) as client:
         findings = inspect(client)
-    if findings and settings.require_safe_redis:
-        reasons = "; ".join(str(finding) for finding in findings)
+    unsafe = [finding for finding in findings if not finding.is_safe]
+    if unsafe and settings.require_safe_redis:
+        reasons = "; ".join(map(str, unsafe))
         raise ConfigurationError(f"ACKFIRST_REQUIRE_SAFE_REDIS is set, and this Redis is not safe: {reasons}")
     for finding in findings:
         log.warning(

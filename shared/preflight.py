@@ -24,6 +24,8 @@ class Finding:
     found: str
     wanted: str
     consequence: str
+    is_safe: bool = False
+    """Nothing that was acknowledged is at stake, and it passes by itself: no reason to refuse to start."""
 
     def __str__(self) -> str:
         return f"Redis: {self.setting} is {self.found}, wanted is {self.wanted}: {self.consequence}"
@@ -82,6 +84,7 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
             f"{used / limit:.0%} of maxmemory",
             f"less than {HEADROOM:.0%}",
             "above ACKFIRST_REDIS_HIGH_WATER new events wait on the disk of ingest",
+            is_safe=True,
         )
 
 

@@ -14,7 +14,7 @@ cat > "$made/resolving.conf" <<'NGINX'
 resolver 127.0.0.11 valid=1s ipv6=off;
 upstream ingest {
     zone ingest 256k;
-    server ingest:8080 resolve max_fails=1 fail_timeout=1s;
+    server ingest:8080 resolve max_fails=2 fail_timeout=10s;
     keepalive 64;
     keepalive_timeout 60s;
 }

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from ops.prepare import layout, made, volume
+from shared.accounts_toml import parse_accounts
 
 #: The user that every container of the stack runs as (``Dockerfile``).
 OWNER: Final = 10001
@@ -32,18 +33,29 @@ def command(*, given: Path, shipped: Path, kept: Path, out: Path, data: Path, ow
     # Where we are not root, what we write is ours already: so it is in tests.
     new_owner = owner if os.geteuid() == 0 else None
     files = layout.given(given)
+    if "ackfirst.toml" in files:  # before any container that already runs could find it at its next start
+        parse_accounts(files["ackfirst.toml"], file="config/ackfirst.toml")
     has_account = "ackfirst.toml" in files or bool(os.environ.get("ACKFIRST_API_KEY"))
     profiles = os.environ.get("COMPOSE_PROFILES", "").split(",")
     demo = "demo" in profiles
     own = made.make(volume.read(kept) if kept.exists() else {}, demo=demo and not has_account)
     kept.mkdir(exist_ok=True)
     volume.write(kept, own, owner=new_owner)
+    former = _password(out / "redis")
     for folder in sorted(out.iterdir()):
         mine = {**layout.shipped(shipped, folder.name), **_files_of(folder.name, {**own, **files})}
         volume.write(folder, mine, owner=new_owner)
     for folder in sorted(data.iterdir()) if data.exists() else ():
         volume.own(folder, new_owner, _DATA_MODE)
     click.echo(_say(has_account=has_account, demo=demo, grafana="observability" in profiles))
+    if former not in (None, _password(out / "redis")):
+        click.echo("Redis' password has changed, and only a new start tells everybody: docker compose restart")
+
+
+def _password(folder: Path) -> bytes | None:
+    """Of Redis, as it was handed on; None at the first start."""
+    file = folder / "redis-password"
+    return file.read_bytes() if file.exists() else None
 
 
 def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:

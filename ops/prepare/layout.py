@@ -1,19 +1,21 @@
 """Which file of an operator's ``config/`` goes to which container. Each gets what it needs and nothing else."""
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from shared.errors import ConfigurationError
 
+_SIGN: Final = ("ingest", "simulator")
 _SPEAK_TO_REDIS: Final = ("ingest", "worker", "dashboard")
 
 #: Name in ``config/`` → the roles that read it, in ``/etc/ackfirst/`` under the same name.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "ackfirst.toml": ("ingest",),
-        "signature-secret": ("ingest",),
+        "ackfirst.toml": _SIGN,
+        "signature-secret": _SIGN,
         "redis-url": _SPEAK_TO_REDIS,
         "redis-ca.pem": _SPEAK_TO_REDIS,
         "redis-password": ("redis",),
@@ -24,7 +26,11 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-_EXPLAINS_ITSELF: Final = ("README.md", ".gitignore")
+#: Files of many lines; all others hold one.
+_WHOLE: Final = ("ackfirst.toml", "redis-ca.pem", "tls/fullchain.pem", "tls/privkey.pem")
+
+#: What editors and file managers leave behind, and what explains the folder itself.
+_PASSED_OVER: Final = ("README.md", ".*", "*~", "*.swp", "*.bak", "#*#")
 
 
 def given(folder: Path) -> dict[str, bytes]:
@@ -33,13 +39,15 @@ def given(folder: Path) -> dict[str, bytes]:
     Raises:
         ConfigurationError: A file has a name that nobody reads, or cannot be read.
     """
-    return {name: _content(folder / name) for name in _names(folder)}
+    files = {name: _content(folder / name) for name in _names(folder)}
+    # Every reader of a secret takes the line without its end, but for shells and Redis, which know no CRLF.
+    return {name: content if name in _WHOLE else content.rstrip(b"\r\n") + b"\n" for name, content in files.items()}
 
 
 def _names(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name in _EXPLAINS_ITSELF:
+        if path.is_dir() or any(fnmatch(path.name, pattern) for pattern in _PASSED_OVER):
             continue
         if name not in PLACES:
             raise ConfigurationError(f"config/{name} is read by nobody: the names are {', '.join(PLACES)}")

@@ -147,6 +147,19 @@ def test_an_unsafe_redis_is_a_warning_or_a_refusal(redis_folder: Path, tmp_path:
     assert "appendonly" in cli.output
 
 
+def test_a_full_redis_never_keeps_it_from_starting(redis_folder: Path, tmp_path: Path) -> None:
+    server = RedisProcess(redis_folder).start()
+    try:
+        with server.client() as client:
+            client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 65_536)
+        with running(server.url, tmp_path, ACKFIRST_REQUIRE_SAFE_REDIS="1") as ingest:
+            assert [line["setting"] for line in log_lines(ingest.cli, "redis.unsafe")] == ["used_memory"]
+            assert ingest.nexmo.post_json(message(1)) == 200
+            assert sum(look(slot.path)[0].records for slot in slots(spool_folder(tmp_path / "data"))) == 1
+    finally:
+        server.stop()
+
+
 def test_without_an_account_it_warns_and_parks(redis_url: str, redis_sync: redis.Redis, tmp_path: Path) -> None:
     env = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_LOG_FORMAT": "json"}
     port = free_port()

@@ -24,7 +24,9 @@ FIRST: Final = ("api_key", "signature_secret", "sms_signature_method", "handlers
 _HEAD: Final = """\
 # Settings of the compose stack: copy this file to .env and change what you need. Everything has a default that works.
 # A line that is commented out shows the default. Longer things (several accounts, certificates, passwords of your own)
-# are files: see config/README.md. After a change: docker compose up -d"""
+# are files: see config/README.md. After a change: docker compose up -d
+#
+# A value with $, # or spaces stands in single quotes. A secret is better a file: docker inspect does not show that."""
 
 #: Section → variable of the compose file → what it means.
 STACK: Final = {
@@ -32,6 +34,8 @@ STACK: Final = {
         "COMPOSE_PROFILES": "Parts beside the system itself, comma separated: demo (traffic as Nexmo would send it), "
         "observability (Prometheus with alerts, Grafana), tunnel (ngrok, for a stack that Nexmo cannot reach).",
         "HANDLERS": "Folder with your handlers, readable by everybody. ACKFIRST_HANDLERS names modules in it.",
+        "WORKER_REPLICAS": "Worker containers. --scale worker=N changes it until the next docker compose up.",
+        "INGEST_REPLICAS": "Ingest containers: with two, one may fail. As above.",
         "WORKER_PROCESSES": "Engines in each worker container, one a core.",
         "INGEST_PROCESSES": "Processes in each ingest container, one a core.",
         "NGROK_AUTHTOKEN": "Your token, for the profile tunnel; http://127.0.0.1:4040 then shows the public address.",

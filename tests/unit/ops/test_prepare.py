@@ -11,7 +11,9 @@ from ops.prepare.command import command
 from shared.accounts_file import load_accounts
 from shared.settings import load_settings
 
-ROLES = ("redis", "ingest", "worker", "dashboard", "edge")
+ROLES = ("redis", "ingest", "worker", "dashboard", "edge", "simulator")
+
+ACCOUNT = '[accounts.abcd1234]\nsecrets = ["x"]\n'
 
 
 class Volumes:
@@ -81,11 +83,13 @@ def test_two_installations_have_different_passwords(tmp_path: Path) -> None:
 
 
 def test_each_container_gets_what_it_reads_and_nothing_else(volumes: Volumes) -> None:
-    for name in ("ackfirst.toml", "signature-secret", "redis-ca.pem", "tls/fullchain.pem", "tls/privkey.pem"):
+    for name in ("signature-secret", "redis-ca.pem", "tls/fullchain.pem", "tls/privkey.pem"):
         volumes.give(name, "x")
+    volumes.give("ackfirst.toml", ACCOUNT)
     (volumes.top / "shipped" / "redis" / "redis.conf").write_text("port 6379\n")
     volumes.prepare()
     assert volumes.names("ingest") == {"ackfirst.toml", "signature-secret", "redis-url", "redis-ca.pem"}
+    assert volumes.names("simulator") == {"ackfirst.toml", "signature-secret"}
     assert volumes.names("worker") == {"redis-url", "redis-ca.pem"}
     assert volumes.names("dashboard") == {"redis-url", "redis-ca.pem", "dashboard-password"}
     assert volumes.names("redis") == {"redis-password", "users.acl", "redis.conf"}
@@ -122,6 +126,35 @@ def test_a_file_that_nobody_reads_is_named_before_anything_starts(volumes: Volum
         volumes.prepare()
 
 
+@pytest.mark.parametrize("name", ["ackfirst.toml~", ".DS_Store", ".ackfirst.toml.swp", "redis-url.bak"])
+def test_what_an_editor_leaves_behind_is_passed_over(volumes: Volumes, name: str) -> None:
+    volumes.give(name, "x")
+    assert volumes.prepare().exit_code == 0
+
+
+def test_accounts_that_cannot_be_read_are_never_handed_on_to_a_container_that_runs(volumes: Volumes) -> None:
+    volumes.give("ackfirst.toml", ACCOUNT)
+    volumes.prepare()
+    volumes.give("ackfirst.toml", "nonsense = 1\n")
+    with pytest.raises(Exception, match=r"config/ackfirst\.toml.*nonsense"):
+        volumes.prepare()
+    assert volumes.text("ingest", "ackfirst.toml") == ACCOUNT
+
+
+def test_a_secret_from_a_windows_editor_has_no_carriage_return_for_anybody(volumes: Volumes) -> None:
+    volumes.give("redis-password", "chosen\r\n")
+    volumes.prepare()
+    assert volumes.text("redis", "redis-password") == "chosen\n"
+    assert volumes.text("ingest", "redis-url") == "redis://:chosen@redis:6379/0\n"
+
+
+def test_a_changed_password_of_redis_asks_for_a_new_start_once(volumes: Volumes) -> None:
+    assert "has changed" not in volumes.prepare().output
+    volumes.give("redis-password", "chosen")
+    assert "docker compose restart" in volumes.prepare().output
+    assert "has changed" not in volumes.prepare().output
+
+
 def test_redis_knows_a_password_only_by_its_hash(volumes: Volumes) -> None:
     volumes.prepare()
     users = volumes.text("redis", "users.acl")
@@ -143,7 +176,7 @@ def _set_in_the_environment(_volumes: Volumes, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _set_in_the_file(volumes: Volumes, _monkeypatch: pytest.MonkeyPatch) -> None:
-    volumes.give("ackfirst.toml", '[accounts.abcd1234]\nsecrets = ["x"]\n')
+    volumes.give("ackfirst.toml", ACCOUNT)
 
 
 @pytest.mark.parametrize(
