@@ -1,5 +1,7 @@
 """Shows a report on a terminal, or in a file, where it is the same text without colours."""
 
+from itertools import groupby
+
 from rich.console import Console
 from rich.table import Table
 
@@ -23,8 +25,13 @@ def _answers(report: Report) -> Table:
 
 
 def path(row: AnswerRow) -> str:
-    """The statuses of all attempts in turn."""
-    return ", then ".join("no answer" if status is None else str(status) for status in row.answers)
+    """The statuses of all attempts in turn; those that follow each other are counted."""
+    return ", then ".join(_times(status, len(list(same))) for status, same in groupby(row.answers))
+
+
+def _times(status: int | None, times: int) -> str:
+    text = "no answer" if status is None else str(status)
+    return text if times == 1 else f"{text} ×{times}"  # noqa: RUF001 - a multiplication sign it is
 
 
 def _summary(report: Report) -> str:
@@ -49,5 +56,5 @@ def _latency(report: Report) -> str:
 def ends(ended: Ended) -> str:
     """What became of the provider's callbacks."""
     counts = f"{ended.created:,} created: {ended.delivered:,} delivered, {ended.dropped:,} dropped, "
-    rest = f"{ended.expired:,} expired, {ended.waiting:,} still waiting; longest wait {span(ended.longest_wait)}"
-    return counts + rest
+    counts += f"{ended.expired:,} expired, {ended.waiting:,} still waiting"
+    return f"{counts}; longest wait of a delivered one {span(ended.longest_wait)}" if ended.delivered else counts

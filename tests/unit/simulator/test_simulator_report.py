@@ -9,8 +9,8 @@ from rich.console import Console
 
 from simulator.delivery import Attempt, Delivery
 from simulator.planned import Kind
-from simulator.report import Report, Run, latency, summarise
-from simulator.tables import show
+from simulator.report import AnswerRow, Report, Run, latency, summarise
+from simulator.tables import path, show
 from tests.support.simulated import one
 
 
@@ -77,3 +77,8 @@ def test_the_tables_name_what_is_wrong() -> None:
     assert "503, then no answer" in text.getvalue()
     assert "no answer (TimeoutError), not 200" in text.getvalue()
     assert "unexpected    1" in text.getvalue()
+
+
+def test_answers_that_follow_each_other_are_counted() -> None:
+    row = AnswerRow(kind="genuine", verdict="verified", answers=(503, None, None, 503, 200), count=1, problem=None)
+    assert path(row) == "503, then no answer ×2, then 503, then 200"  # noqa: RUF001 - a multiplication sign it is
