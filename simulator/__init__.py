@@ -5,6 +5,7 @@ The path of one callback::
     content.RECIPES      what the provider has to tell          → Content
     traffic.plan         who sends it, how, and in what order   → Planned
     signing.Signer       token or sig, fresh at each attempt    → Request
-    sender.Sender        open-loop pacing, provider's retries   → Delivery
+    provider.Provider    its queue, when it is attempted        → Life
+    sender.Sender        open-loop pacing, over wire.Wire       → Delivery
     report / ledger      what was answered, what it must become
 """

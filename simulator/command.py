@@ -151,7 +151,7 @@ def _write(result: Result, course: Course, options: Mapping[str, Any]) -> None:
         options["ledger"].write(as_lines(entry(delivery) for delivery in result.deliveries))
     if options["plot"]:
         ended = result.report.provider
-        title = f"Nexmo's queue, {ended.policy}, {ended.speed:g} times as fast"
+        title = f"Nexmo's queue, {ended.policy}{_hurry(ended.speed)}"
         options["plot"].write(draw(title, {"waiting": course.moments}))
     if options["as_json"]:
         click.echo(json.dumps(result.report.as_dict()))
@@ -187,7 +187,7 @@ def _account(options: Mapping[str, Any], settings: Settings) -> account.SigningA
 
 
 def _run(plan: Plan, callbacks: list[Planned], course: Course, options: Mapping[str, Any]) -> Result:
-    title = f"Nexmo → {plan.target}  {plan.pace.policy}, {plan.pace.speed:g} times as fast"
+    title = f"Nexmo → {plan.target}  {plan.pace.policy}{_hurry(plan.pace.speed)}"
     with ExitStack() as stack:
         views: list[Show] = [course.add] if options["plot"] else []
         if options["plain"]:
@@ -198,6 +198,10 @@ def _run(plan: Plan, callbacks: list[Planned], course: Course, options: Mapping[
             return run(plan, callbacks, on_look=lambda snapshot: [view(snapshot) for view in views])
         except Unreachable as error:
             raise click.ClickException(f"{error}; is ingest running there (ackfirst dev)?") from error
+
+
+def _hurry(speed: float) -> str:
+    return "" if speed == 1 else f", {speed:g} times as fast"
 
 
 def _exit_code(result: Result) -> int:

@@ -99,9 +99,9 @@ class View:
 
 
 def sparkline(values: tuple[int, ...]) -> str:
-    """A character each, the highest the tallest."""
-    top = max(values, default=0)
-    return "".join(_BARS[round((len(_BARS) - 1) * value / top)] if top else _BARS[0] for value in values)
+    """A character each, the highest the tallest; a few callbacks are no tower."""
+    top = max(len(_BARS) - 1, *values, 0)
+    return "".join(_BARS[round((len(_BARS) - 1) * value / top)] for value in values)
 
 
 def _answers(snapshot: Snapshot) -> str:
@@ -115,7 +115,7 @@ def _blocker(snapshot: Snapshot) -> str:
     if found is None or not found.answered:
         return ""
     whose = f"application {found.application}" if found.application else f"account {found.account or '(none)'}"
-    after = f"attempt {found.attempts} was answered {found.answered}"
+    after = f"attempt {found.attempts} got {found.answered}"
     following = f", the next in {span(found.next_in)}" if found.next_in else ""
     behind = f"; {found.behind:,} wait for it" if found.behind else ""
     return f"{whose}: {after}{following}{behind}"

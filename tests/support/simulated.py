@@ -1,11 +1,13 @@
 """The simulator's values for tests: an account, planned traffic, and how a receiver would see a request."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from shared.accounts import Account, Accounts
 from shared.nexmo.callback import Callback
 from simulator.account import SigningAccount
+from simulator.content import RECIPES, Recipe
 from simulator.planned import Kind, Planned
 from simulator.signing import Request
 from simulator.traffic import Shares, Traffic
@@ -42,8 +44,10 @@ def plan(
     account: SigningAccount | None = None,
     start: float = NOW,
     rate: float = 200.0,
+    recipes: Sequence[Recipe] = RECIPES,
 ) -> list[Planned]:
-    traffic = Traffic(account or make_signing_account(), shares, rng=Random(seed), start=start, rate=rate)
+    account = account or make_signing_account()
+    traffic = Traffic(account, shares, rng=Random(seed), start=start, rate=rate, recipes=recipes)
     return traffic.plan(count)
 
 
