@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -82,7 +81,6 @@ def run(
     """
     sent: list[Delivery] = []
     interrupted = False
-    begun = time.perf_counter()
     gc.freeze()  # the plan is large and stays: a collection that walks through it would show as latency
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -91,22 +89,28 @@ def run(
         interrupted = True
     finally:
         gc.unfreeze()
-    return Result(_report(plan, callbacks, sent, time.perf_counter() - begun, interrupted=interrupted), sent)
+    return Result(_report(plan, callbacks, sent, interrupted=interrupted), sent)
 
 
-def _report(
-    plan: Plan, callbacks: Sequence[Planned], sent: Sequence[Delivery], seconds: float, *, interrupted: bool
-) -> Report:
+def _report(plan: Plan, callbacks: Sequence[Planned], sent: Sequence[Delivery], *, interrupted: bool) -> Report:
     facts = Run(
         target=str(plan.target),
         seed=plan.seed,
         planned=len(callbacks),
-        seconds=seconds,
+        seconds=_seconds(sent),
         interrupted=interrupted,
         policy=plan.pace.policy.value,
         speed=plan.pace.speed,
     )
     return summarise(facts, sent)
+
+
+def _seconds(sent: Sequence[Delivery]) -> float:
+    """From the moment at which the first was due until the last answer: what was signed ahead is no part of it."""
+    attempts = [attempt for delivery in sent for attempt in delivery.attempts]
+    if not attempts:
+        return 0.0
+    return max(attempt.at for attempt in attempts) - min(attempt.at - attempt.seconds for attempt in attempts)
 
 
 async def deliver(

@@ -33,6 +33,8 @@ _PLAIN = {
     "docs/performance/waiting.svg": "Chart: rates with more waiting events, drawn by `make bench`.",
     "docs/reliability.md": "Every fault with its ledger, as `make chaos` measured it.",
     "docs/settings.md": "Every setting, and the accounts file.",
+    "docs/simulator.md": "The simulator, and how to test handlers with it.",
+    "docs/simulator/stall-demo.svg": "Picture: the stall demo, as it drew it.",
     "examples/README.md": "How to use the example.",
     "pyproject.toml": "Dependencies, packages, and the rules of ruff, mypy, pytest and import-linter.",
     "tests/golden/envelope-v1.json": "An envelope as version 1 wrote it: must be readable for ever.",

@@ -77,3 +77,12 @@ def test_the_tables_name_what_is_wrong() -> None:
     assert "503, then no answer" in text.getvalue()
     assert "no answer (TimeoutError), not 200" in text.getvalue()
     assert "unexpected    1" in text.getvalue()
+
+
+def test_an_outage_is_one_row_however_often_each_callback_was_tried() -> None:
+    text = io.StringIO()
+    genuine = one(Kind.GENUINE)
+    deliveries = [Delivery(genuine, [*[attempt(None)] * failed, attempt(200)]) for failed in (1, 40, 7)]
+    show(report(*deliveries, Delivery(genuine, [attempt(200)])), Console(file=text, width=100))
+    assert "no answer ×1-40, then 200 │     3 │" in text.getvalue()  # noqa: RUF001 - a sign of times
+    assert "genuine   │ verified │ 200 " in text.getvalue()
