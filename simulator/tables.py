@@ -61,8 +61,9 @@ def _summary(report: Report) -> str:
         f"latency       {_latency(report)}",
         f"unexpected    {report.unexpected:,}",
         f"at Nexmo      {ends(report.provider)}",
-        f"longest wait  {span(report.provider.longest_wait)}",
     ]
+    if report.provider.delivered:
+        lines.append(f"longest wait  {span(report.provider.longest_wait)} until it was delivered")
     return "\n".join([*lines, "interrupted"] if report.interrupted else lines)
 
 
