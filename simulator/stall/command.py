@@ -23,7 +23,7 @@ from simulator.sender import Unreachable
 from simulator.snapshot import Snapshot
 from simulator.stack import StackFailed
 from simulator.stall import text
-from simulator.stall.play import ACKFIRST, PLAIN, Look, Side, play, wait_until_worked_on
+from simulator.stall.play import ACKFIRST, PLAIN, Look, Side, note_work, play, wait_until_worked_on
 from simulator.stall.stage import Stage
 from simulator.stall.story import SPEED, Story, story
 
@@ -87,6 +87,7 @@ def _tell(told: Story, stage: Stage, sides: dict[str, Side], console: Console, *
         console.print(f"[bold red]The demo could not run:[/] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
+        note_work(stage, sides)
         return _INTERRUPTED
     return 0
 

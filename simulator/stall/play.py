@@ -80,6 +80,11 @@ def wait_until_worked_on(stack: Stack, stage: Stage, sides: dict[str, Side]) -> 
     deadline = time.monotonic() + _PATIENCE
     while not stack.is_idle() and time.monotonic() < deadline:
         time.sleep(_POLL)
+    note_work(stage, sides)
+
+
+def note_work(stage: Stage, sides: dict[str, Side]) -> None:
+    """Read what each receiver has worked on so far."""
     for name, side in sides.items():
         side.worked_on = stage.worked_on(name)
 

@@ -1,8 +1,9 @@
 """A simulated day with three outages of the receiver: everything is accounted for, and nothing is lost."""
 
 import asyncio
+import contextlib
 from random import Random
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 from yarl import URL
@@ -24,35 +25,42 @@ HOUR = 3600 / SPEED
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-class _Taker(asyncio.Protocol):
-    """Takes whatever comes in one piece."""
+class _Receiver:
+    """Takes everything, except while it is down: then nobody listens, and every connection is reset."""
 
-    open: ClassVar[set[asyncio.Transport]] = set()
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.open.add(transport)
+    async def run(self) -> None:
+        """Up, but for an hour three times a day."""
+        for hours_up in (4, 6, 6, 1000):
+            server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            try:
+                await asyncio.sleep(hours_up * HOUR)
+            finally:
+                server.close()
+                await self._hang_up()
+            await asyncio.sleep(HOUR)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.open.discard(self.transport)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving[task] = writer
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                lengths = (int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
+                await reader.readexactly(next(lengths, 0))
+                writer.write(OK)
+        writer.close()
+        del self._serving[task]
 
-    def data_received(self, data: bytes) -> None:
-        self.transport.write(OK)
-
-
-async def _receiver_with_outages(port: int) -> None:
-    """Up, but for an hour three times a day."""
-    loop = asyncio.get_running_loop()
-    for hours_up in (4, 6, 6, 1000):
-        server = await loop.create_server(_Taker, "127.0.0.1", port)
-        try:
-            await asyncio.sleep(hours_up * HOUR)
-        finally:
-            server.close()
-            for transport in tuple(_Taker.open):
-                transport.abort()
-        await asyncio.sleep(HOUR)
+    async def _hang_up(self) -> None:
+        for writer in self._serving.values():
+            writer.transport.abort()
+        if self._serving:
+            await asyncio.wait(tuple(self._serving))
 
 
 @pytest.mark.parametrize("policy", list(ProviderPolicy))
@@ -61,14 +69,14 @@ async def test_24_hours_with_three_outages_leave_a_balanced_ledger(policy: Provi
     pace = Pace(rate=80.0, speed=SPEED, retry_delays=None, policy=policy)
     target = URL(f"http://127.0.0.1:{port}")
     sent: list[Delivery] = []
-    outages = asyncio.create_task(_receiver_with_outages(port))
+    running = asyncio.create_task(_Receiver(port).run())
     line = wire(target, pace)
     try:
         await Sender(line, target, Signer(make_signing_account(), Random(1)), pace, sent=sent).send(traffic)
     finally:
-        outages.cancel()
-        await asyncio.wait([outages])
         await line.close()
+        running.cancel()
+        await asyncio.wait([running])
 
     found = ended(Run(target="", seed=0, planned=480, seconds=0.0), sent)
     assert (found.created, found.delivered, found.waiting) == (480, 480, 0)

@@ -41,8 +41,8 @@ def test_a_line_can_be_written_by_hand() -> None:
     "line", ["nonsense", "[]", "{}", '{"fields": 3}', json.dumps({"fields": {}, "transport": "fax"}), '{"body": "x"}']
 )
 def test_a_line_that_is_no_callback_is_named(line: str) -> None:
-    with pytest.raises(ConfigurationError, match="line 1 of traffic is no"):
-        read([line], ACCOUNT, name="traffic")
+    with pytest.raises(ConfigurationError, match=r"line 1 of traffic\.jsonl"):
+        read([line], ACCOUNT, name="traffic.jsonl")
 
 
 def test_an_empty_file_is_refused() -> None:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from simulator.delivery import Attempt, Delivery
 from simulator.planned import Kind
-from simulator.report import AnswerRow, Report, Run, latency, summarise
-from simulator.tables import path, show
+from simulator.report import Report, Run, latency, summarise
+from simulator.tables import show
 from tests.support.simulated import one
 
 
@@ -79,6 +79,10 @@ def test_the_tables_name_what_is_wrong() -> None:
     assert "unexpected    1" in text.getvalue()
 
 
-def test_answers_that_follow_each_other_are_counted() -> None:
-    row = AnswerRow(kind="genuine", verdict="verified", answers=(503, None, None, 503, 200), count=1, problem=None)
-    assert path(row) == "503, then no answer ×2, then 503, then 200"  # noqa: RUF001 - a multiplication sign it is
+def test_an_outage_is_one_row_however_often_each_callback_was_tried() -> None:
+    text = io.StringIO()
+    genuine = one(Kind.GENUINE)
+    deliveries = [Delivery(genuine, [*[attempt(None)] * failed, attempt(200)]) for failed in (1, 40, 7)]
+    show(report(*deliveries, Delivery(genuine, [attempt(200)])), Console(file=text, width=100))
+    assert "no answer ×1-40, then 200 │     3 │" in text.getvalue()  # noqa: RUF001 - a sign of times
+    assert "genuine   │ verified │ 200 " in text.getvalue()
