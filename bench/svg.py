@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 from typing import Final
 from xml.sax.saxutils import escape
 
 from bench.rows import number
+from simulator.svg import text, ticks
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 356
@@ -52,23 +52,15 @@ def draw(chart: Chart) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" {_SIZE} viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
         f"<title>{escape(chart.title)}</title><style>{_STYLE}</style>",
         f'<rect {_SIZE} fill="#fff"/>',
-        _text(20, 28, chart.title, kind="title"),
-        _text(20, 48, chart.unit),
+        text(20, 28, chart.title, kind="title"),
+        text(20, 48, chart.unit),
         *_frame(chart, marks),
     ]
     spread = apart([_y(line[-1].middle, marks[-1]) for line in chart.lines.values()])
     for (name, points), colour, label in zip(chart.lines.items(), _COLOURS, spread, strict=False):
         parts += [*_line(points, colour, marks[-1]), *_values(chart, points, colour, marks[-1])]
-        parts += [_text(_RIGHT + 12, label + 4, name, kind="name", colour=colour)]
+        parts += [text(_RIGHT + 12, label + 4, name, kind="name", colour=colour)]
     return "\n".join([*parts, "</svg>", ""])
-
-
-def ticks(top: float) -> list[float]:
-    """Round numbers from 0 to the first that is not below ``top``, at most six steps."""
-    raw = max(top, 1e-9) / 5
-    size = 10 ** floor(log10(raw))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw * (1 - 1e-9))
-    return [step * count for count in range(ceil(top / step * (1 - 1e-9)) + 1)]
 
 
 def apart(places: Sequence[float], gap: float = 18.0) -> list[float]:
@@ -84,9 +76,9 @@ def _frame(chart: Chart, marks: Sequence[float]) -> Iterator[str]:
     for mark in marks:
         y = _y(mark, marks[-1])
         yield f'<line class="{"grid" if mark else "axis"}" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield _text(_LEFT - 10, y + 4, number(mark), anchor="end")
+        yield text(_LEFT - 10, y + 4, number(mark), anchor="end")
     for place, name in enumerate(chart.names):
-        yield _text(_x(place, len(chart.names)), _BOTTOM + 22, name, anchor="middle")
+        yield text(_x(place, len(chart.names)), _BOTTOM + 22, name, anchor="middle")
 
 
 def _line(points: Sequence[Point], colour: str, top: float) -> Iterator[str]:
@@ -104,7 +96,7 @@ def _values(chart: Chart, points: Sequence[Point], colour: str, top: float) -> I
     for place, point in enumerate(points):
         is_highest = point.middle >= max(line[place].middle for line in chart.lines.values())
         y = _y(point.middle, top) + (-11 if is_highest else 20)
-        yield _text(_x(place, len(points)), y, number(point.middle), kind="value", colour=colour)
+        yield text(_x(place, len(points)), y, number(point.middle), kind="value", colour=colour)
 
 
 def _x(place: int, count: int) -> float:
@@ -113,8 +105,3 @@ def _x(place: int, count: int) -> float:
 
 def _y(value: float, top: float) -> float:
     return _BOTTOM - (_BOTTOM - _TOP) * value / top
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "", colour: str = "") -> str:
-    style = (f' class="{kind}"' if kind else "") + (f' style="fill:{colour}"' if colour else "")
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(text)}</text>'

@@ -94,7 +94,7 @@ class Nexmo:
 
     def deliver(self, request: Request) -> Sent:
         """Take a request through verification, identity, envelope and handlers; once more, it is a duplicate."""
-        callback = self._callback(request)
+        callback = request.received(self._now)
         found = self._verifier.verify(callback, now=self._now)
         verdict, event, outcome = found.verdict, None, None
         if verdict is Verdict.VERIFIED:
@@ -116,23 +116,12 @@ class Nexmo:
 
     def event(self, family: str, **wishes: Any) -> Event:
         """An event as a handler gets it, for calling one directly. Arguments as of ``send``."""
-        callback = self._callback(self.request(family, **wishes))
+        callback = self.request(family, **wishes).received(self._now)
         return self._event(callback, self._verifier.verify(callback, now=self._now))
 
     def _event(self, callback: Callback, found: Verification) -> Event:
         envelope = build_envelope(callback, found, accounts=self._accounts, trace=None)
         return parse(Envelope.decode(envelope.encode()))
-
-    def _callback(self, request: Request) -> Callback:
-        return Callback(
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            content_type=request.headers.get("Content-Type", ""),
-            authorization=request.headers.get("Authorization", ""),
-            body=request.body,
-            received_at=self._now,
-        )
 
 
 def context() -> Context:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 from typing import Final
 from xml.sax.saxutils import escape
 
 from simulator.snapshot import Snapshot
 from simulator.spans import unit_of
+from simulator.svg import text, ticks
 
 _WIDTH: Final = 760
 _LEFT, _RIGHT = 76, 600
@@ -54,23 +54,15 @@ def draw(title: str, courses: Mapping[str, Sequence[Snapshot]], spans: Sequence[
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f'<rect {size} fill="#fff"/>',
-        _text(20, 30, title, kind="title"),
+        text(20, 30, title, kind="title"),
     ]
     for panel in panels:
         parts += _panel(panel, courses, spans, last)
     scale, unit = unit_of(last)
-    parts += [_text((_LEFT + _RIGHT) / 2, _HEIGHT - 12, f"{unit} of the provider's time", anchor="middle")]
+    parts += [text((_LEFT + _RIGHT) / 2, _HEIGHT - 12, f"{unit} of the provider's time", anchor="middle")]
     for mark in (mark for mark in ticks(last / scale) if mark * scale <= 1.01 * last):
-        parts.append(_text(_x(mark * scale, last), _TOPS[1] + _PANEL + 20, _short(mark), anchor="middle"))
+        parts.append(text(_x(mark * scale, last), _TOPS[1] + _PANEL + 20, _short(mark), anchor="middle"))
     return "\n".join([*parts, "</svg>", ""])
-
-
-def ticks(top: float) -> list[float]:
-    """Round numbers from 0 to the first that is not below ``top``, at most six steps."""
-    raw = max(top, 1e-9) / 5
-    size = 10 ** floor(log10(raw))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw * (1 - 1e-9))
-    return [step * count for count in range(ceil(top / step * (1 - 1e-9)) + 1)]
 
 
 def _panel(
@@ -82,12 +74,12 @@ def _panel(
         left, right = _x(one.begin, last), _x(min(one.end, last), last)
         yield f'<rect class="span" x="{left:.1f}" y="{panel.top}" width="{right - left:.1f}" height="{_PANEL}"/>'
         if panel.top == _TOPS[0]:
-            yield _text((left + right) / 2, panel.top + 14, one.name, anchor="middle")
-    yield _text(_LEFT - 56, panel.top - 14, panel.title)
+            yield text((left + right) / 2, panel.top + 14, one.name, anchor="middle")
+    yield text(_LEFT - 56, panel.top - 14, panel.title)
     for mark in marks:
         y = _y(mark, marks[-1], panel.top)
         yield f'<line class="{"grid" if mark else "axis"}" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield _text(_LEFT - 10, y + 4, panel.text(mark), anchor="end")
+        yield text(_LEFT - 10, y + 4, panel.text(mark), anchor="end")
     ends = [_y(panel.value(moments[-1]), marks[-1], panel.top) if moments else 0.0 for moments in courses.values()]
     labels = _apart(ends)
     for (name, moments), colour, label in zip(courses.items(), _COLOURS, labels, strict=False):
@@ -95,7 +87,7 @@ def _panel(
             f"{_x(moment.at, last):.1f},{_y(panel.value(moment), marks[-1], panel.top):.1f}" for moment in moments
         )
         yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
-        yield _text(_RIGHT + 10, label + 4, name, kind="name", colour=colour)
+        yield text(_RIGHT + 10, label + 4, name, kind="name", colour=colour)
 
 
 def _apart(places: Sequence[float], gap: float = 18.0) -> list[float]:
@@ -117,8 +109,3 @@ def _x(at: float, last: float) -> float:
 
 def _y(value: float, top: float, panel_top: float) -> float:
     return panel_top + _PANEL - _PANEL * value / top
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "", colour: str = "") -> str:
-    style = (f' class="{kind}"' if kind else "") + (f' style="fill:{colour}"' if colour else "")
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(text)}</text>'

@@ -119,12 +119,12 @@ def summarise(run: Run, deliveries: Sequence[Delivery]) -> Report:
         unexpected=sum(row.count for row in rows if row.problem),
         interrupted=run.interrupted,
         answers=rows,
-        provider=ended(run, deliveries),
+        provider=ended(deliveries, policy=run.policy, speed=run.speed),
         latency_ms=latency([d.attempts[0].seconds for d in deliveries if d.attempts and d.attempts[0].status]),
     )
 
 
-def ended(run: Run, deliveries: Sequence[Delivery]) -> Ended:
+def ended(deliveries: Sequence[Delivery], *, policy: str, speed: float) -> Ended:
     """Count the ends."""
     lives = [delivery.life for delivery in deliveries if delivery.life and not delivery.planned.kind.is_forged]
     stages = Counter(life.stage for life in lives)
@@ -132,8 +132,8 @@ def ended(run: Run, deliveries: Sequence[Delivery]) -> Ended:
         life.settled - life.created for life in lives if life.stage is Stage.DELIVERED and life.settled is not None
     )
     return Ended(
-        policy=run.policy,
-        speed=run.speed,
+        policy=policy,
+        speed=speed,
         created=len(lives),
         delivered=stages[Stage.DELIVERED],
         dropped=stages[Stage.DROPPED],

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from shared.nexmo.callback import WEBHOOKS, Family
+from shared.nexmo.callback import WEBHOOKS, Callback, Family
 from shared.nexmo.sms_signature import sign_parameters
 from shared.nexmo.token import sign_token
 from simulator.account import SigningAccount
@@ -31,6 +31,18 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     """``Content-Type`` only where the provider sends one; ``Authorization`` holds the token."""
     body: bytes = b""
+
+    def received(self, at: float) -> Callback:
+        """What a server makes of it that has it at ``at`` (unix seconds)."""
+        return Callback(
+            method=self.method,
+            path=self.path,
+            query=self.query,
+            content_type=self.headers.get("Content-Type", ""),
+            authorization=self.headers.get("Authorization", ""),
+            body=self.body,
+            received_at=at,
+        )
 
 
 class Signer:

@@ -56,5 +56,4 @@ else
   tls='off: config/tls/fullchain.pem and privkey.pem turn it on'
 fi
 printf '{"level":"info","event":"edge.started","tls":"%s","upstream":"%s"}\n' "$tls" "$upstream"
-[ "${1:-}" = --check ] && exec nginx -t -c /etc/ackfirst/nginx.conf
 exec nginx -c /etc/ackfirst/nginx.conf -g 'daemon off;'

@@ -38,7 +38,7 @@ def command(*, given: Path, shipped: Path, kept: Path, out: Path, data: Path, ow
     has_account = "ackfirst.toml" in files or bool(os.environ.get("ACKFIRST_API_KEY"))
     profiles = os.environ.get("COMPOSE_PROFILES", "").split(",")
     demo = "demo" in profiles
-    own = made.make(volume.read(kept) if kept.exists() else {}, demo=demo and not has_account)
+    own = made.make(volume.read(kept), demo=demo and not has_account)
     kept.mkdir(exist_ok=True)
     volume.write(kept, own, owner=new_owner)
     former = _password(out / "redis")

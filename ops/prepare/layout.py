@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from ops.prepare import volume
 from shared.errors import ConfigurationError
 
 _SIGN: Final = ("ingest", "simulator")
@@ -66,8 +67,7 @@ def shipped(folder: Path, role: str) -> dict[str, bytes]:
 
     Handed on like the rest, and not mounted: a checkout may be readable by its owner alone.
     """
-    top = folder / role
-    return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+    return volume.read(folder / role)
 
 
 def shares(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:

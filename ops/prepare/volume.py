@@ -10,7 +10,7 @@ _FOLDER: Final = 0o500
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """Every file under ``folder``, by its name relative to it."""
+    """Every file under ``folder``, by its name relative to it; empty when there is no such folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 

@@ -12,7 +12,8 @@ import uvloop
 
 from simulator.delivery import Delivery
 from simulator.planned import Planned
-from simulator.report import Ended, Run, ended
+from simulator.provider import ProviderPolicy
+from simulator.report import Ended, ended
 from simulator.run import Plan, deliver, traffic
 from simulator.snapshot import Course, Snapshot
 from simulator.stack import Stack
@@ -40,24 +41,20 @@ class Side:
 
     def ended(self) -> Ended:
         """What became of the provider's callbacks."""
-        run = Run(target="", seed=0, planned=len(self.sent), seconds=0.0, policy="per-account", speed=SPEED)
-        return ended(run, self.sent)
+        return ended(self.sent, policy=ProviderPolicy.PER_ACCOUNT, speed=SPEED)
 
     def longest_wait(self, test: str, *, of_test: bool) -> float:
         """Seconds of the provider's time that a callback of production, or of the test application, had to wait."""
         now = self.course.moments[-1].at if self.course.moments else 0.0
-        lives = [delivery.life for delivery in self.sent if (delivery.planned.application_id == test) is of_test]
+        lives = [delivery.life for delivery in self._of(test, of_test=of_test)]
         return max((_waited(life.created, life.settled, now) for life in lives if life), default=0.0)
 
     def created(self, test: str, *, of_test: bool) -> int:
         """Different events among the callbacks of production, or of the test application."""
-        return len(
-            {
-                delivery.planned.event_id
-                for delivery in self.sent
-                if (delivery.planned.application_id == test) is of_test
-            }
-        )
+        return len({delivery.planned.event_id for delivery in self._of(test, of_test=of_test)})
+
+    def _of(self, test: str, *, of_test: bool) -> list[Delivery]:
+        return [delivery for delivery in self.sent if (delivery.planned.application_id == test) is of_test]
 
 
 def play(story: Story, stage: Stage, urls: dict[str, str], sides: dict[str, Side], look: Look) -> None:

@@ -11,7 +11,7 @@ from yarl import URL
 from shared.free_port import free_port
 from simulator.pace import Pace
 from simulator.provider import ProviderPolicy
-from simulator.report import Run, ended
+from simulator.report import ended
 from simulator.sender import Sender, wire
 from simulator.signing import Signer
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, plan
@@ -78,7 +78,7 @@ async def test_24_hours_with_three_outages_leave_a_balanced_ledger(policy: Provi
         running.cancel()
         await asyncio.wait([running])
 
-    found = ended(Run(target="", seed=0, planned=480, seconds=0.0), sent)
+    found = ended(sent, policy="per-message", speed=1.0)
     assert (found.created, found.delivered, found.waiting) == (480, 480, 0)
     assert found.balances
     assert any(attempt.status is None for delivery in sent for attempt in delivery.attempts), "there was an outage"

@@ -58,12 +58,4 @@ def one(kind: Kind, *, token: bool = True) -> Planned:
 
 def as_received(request: Request, *, at: float = NOW) -> Callback:
     """What a server makes of the request."""
-    return Callback(
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        content_type=request.headers.get("Content-Type", ""),
-        authorization=request.headers.get("Authorization", ""),
-        body=request.body,
-        received_at=at,
-    )
+    return request.received(at)
