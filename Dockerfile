@@ -16,7 +16,8 @@ COPY ingest ingest
 COPY workers workers
 COPY ops ops
 COPY simulator simulator
-COPY pytest_ackfirst pytest_ackfirst
+COPY pytest_plugin pytest_plugin
+COPY src src
 RUN pip --no-cache-dir --python /opt/ackfirst/bin/python install --no-deps .
 
 FROM ${PYTHON_IMAGE}
@@ -44,6 +45,6 @@ WORKDIR /srv/handlers
 USER ${UID}:${UID}
 STOPSIGNAL SIGTERM
 # Sees from the container's own command which role it has to ask.
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-I", "-m", "ops.health"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["python", "-I", "-m", "ackfirst.ops.health"]
 ENTRYPOINT ["ackfirst"]
 CMD ["--help"]

@@ -4,7 +4,7 @@ import os
 
 import redis.asyncio
 
-from workers import Event, on
+from ackfirst import Event, on
 
 client = redis.asyncio.from_url(os.environ["BENCH_REDIS_URL"])
 

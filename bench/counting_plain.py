@@ -4,7 +4,7 @@ import os
 
 import redis
 
-from workers import Event, on
+from ackfirst import Event, on
 
 client = redis.Redis.from_url(os.environ["BENCH_REDIS_URL"])
 

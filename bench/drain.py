@@ -10,15 +10,15 @@ from typing import Final
 
 import redis
 
+from ackfirst.shared.queue import keys
+from ackfirst.shared.spool.file import SpoolFile
+from ackfirst.shared.spool.folder import spool_folder, take_slot
+from ackfirst.shared.spool.frame import Frame
 from bench import servers, worker
 from bench.load import Run, open_loop
 from bench.processes import wait_until
 from bench.progress import say
 from bench.requests import callback_bodies, signed_requests
-from shared import keys
-from shared.spool_file import SpoolFile
-from shared.spool_folder import spool_folder, take_slot
-from shared.spool_frame import Frame
 
 #: Where the spooled events belong; live ones have another lane.
 _LANE: Final = "spooled"

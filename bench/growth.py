@@ -11,11 +11,11 @@ from typing import Final
 
 import redis
 
+from ackfirst.shared.queue import keys
 from bench import ingest, loading, servers
 from bench.processes import wait_until
 from bench.progress import say
 from bench.requests import BODY_SIZE, LANE
-from shared import keys
 
 PROCESSES: Final = (1, 2, 4)
 WAITING: Final = (1_000, 100_000, 1_000_000)

@@ -1,6 +1,6 @@
 """A handler that does nothing: what is left is the worker's own cost."""
 
-from workers import Event, on
+from ackfirst import Event, on
 
 
 @on()

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import redis
 
+from ackfirst.shared.queue import keys
 from bench import worker
 from bench.processes import wait_until
 from bench.progress import say
 from bench.requests import LANE
-from shared import keys
 
 #: Events that one process writes before it is given the next ones.
 CHUNK: Final = 10_000

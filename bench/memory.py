@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import redis
 
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.dedupe import BUCKET_BITS, MEMBER_BITS
 from bench import servers, worker
 from bench.progress import say
-from shared import keys
-from shared.dedupe import BUCKET_BITS, MEMBER_BITS
 
 #: Ids of three days at about 40 events a second.
 IDS: Final = 10_000_000

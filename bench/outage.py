@@ -10,13 +10,13 @@ from typing import Final
 
 import redis
 
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.queue import keys
 from bench import servers
 from bench.load import Run, open_loop
 from bench.processes import wait_until
 from bench.progress import say
 from bench.requests import LANE, signed_requests
-from shared import keys
-from shared.embedded import EmbeddedServer
 
 #: When Redis is killed, as shares of the time that the load takes.
 _STRIKES: Final = (0.3, 0.6)

@@ -7,13 +7,13 @@ from typing import Final
 
 import redis
 
+from ackfirst.shared.queue import keys
 from bench import loading, servers
 from bench.load import open_loop
 from bench.processes import wait_until
 from bench.progress import say
 from bench.requests import LANE, signed_requests
 from bench.rows import at
-from shared import keys
 
 #: Most connections of the load generator.
 _CONNECTIONS: Final = 64

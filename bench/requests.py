@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from shared.nexmo.token import sign_token
+from ackfirst.shared.nexmo.token import sign_token
 
 API_KEY = "k7m2p9qa"
 SECRET = "bench-" + "x" * 32

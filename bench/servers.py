@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.processes.free_port import free_port
 from bench.peers.install import ROOT
 from bench.processes import Process, running, wait_for_port, wait_until
 from bench.requests import API_KEY, SECRET
-from shared.embedded import EmbeddedServer
-from shared.free_port import free_port
 
 #: What an ingest process prints once it answers.
 _LISTENING: Final = b'"ingest.listening"'
@@ -79,7 +79,7 @@ def ingest(redis_url: str, *, processes: int = 1, spool: Path | None = None) -> 
             "ACKFIRST_LOG_FORMAT": "json",
         }
         log = Path(folder) / "ingest.log"
-        with running("-m", "ops.cli", "ingest", "--processes", str(processes), env=env, output=log):
+        with running("-m", "ackfirst", "ingest", "--processes", str(processes), env=env, output=log):
             wait_until(lambda: log.read_bytes().count(_LISTENING) >= processes, "every ingest process listens")
             yield port
 
@@ -95,7 +95,7 @@ def workers(redis_url: str, *args: str, handlers: str, env: Mapping[str, str] | 
             "ACKFIRST_LOG_LEVEL": "warning",
             "PYTHONPATH": str(ROOT),
         }
-        with running("-m", "ops.cli", "worker", *args, env={**settings, **(env or {})}) as process:
+        with running("-m", "ackfirst", "worker", *args, env={**settings, **(env or {})}) as process:
             yield process
 
 

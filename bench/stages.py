@@ -8,17 +8,17 @@ from typing import Any
 
 import structlog
 
+from ackfirst.ingest.exposition import Exposition
+from ackfirst.ingest.request_log import AckLog, Acknowledgement
+from ackfirst.shared import log
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.queue.dedupe import place
+from ackfirst.shared.queue.envelope_builder import build_envelope
+from ackfirst.shared.queue.job import job_data
+from ackfirst.shared.verification import Verifier
 from bench.requests import API_KEY, SECRET, callback_bodies, token
-from ingest.ack_log import AckLog, Acknowledgement
-from ingest.exposition import Exposition
-from shared import log
-from shared.accounts import Account, Accounts
-from shared.dedupe import place
-from shared.job import job_data
-from shared.nexmo.callback import Callback
-from shared.policy import Verdict
-from shared.sealing import build_envelope
-from shared.verification import Verifier
 
 
 def microseconds(rounds: int, *, count: int) -> dict[str, list[float]]:

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from workers import Event, on
+from ackfirst import Event, on
 
 _FILE = Path(os.environ["BENCH_TIMES"]).open("a", buffering=1)  # noqa: SIM115 - as long as the worker lives
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
+from ackfirst.simulator.svg import text, ticks
 from bench.rows import number
-from simulator.svg import text, ticks
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 356

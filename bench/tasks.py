@@ -37,7 +37,7 @@ class Contender:
 
 def contenders(peers: Peers) -> list[Contender]:
     """All that can be measured here; ours first."""
-    ours = (sys.executable, "-m", "ops.cli", "worker", "--burst", "--lane", LANE)
+    ours = (sys.executable, "-m", "ackfirst", "worker", "--burst", "--lane", LANE)
     python = peers.python
 
     def app(name: str, *work: str) -> Contender:

@@ -8,19 +8,19 @@ import uuid
 import redis
 import redis.asyncio
 
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.enqueue import Enqueuer
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.settings import load_settings
 from bench import servers
 from bench.processes import running, wait_until
 from bench.progress import say
 from bench.requests import LANE, callback_bodies
-from shared import keys
-from shared.enqueue import Enqueuer
-from shared.envelope import Envelope
-from shared.settings import load_settings
 
 
 def rates(rounds: int, *, count: int, stock_count: int) -> dict[str, list[float]]:
     """Jobs a second, ``rounds`` times in turn: ours, stock."""
-    ours = ["-m", "ops.cli", "worker", "--burst", "--lane", LANE]
+    ours = ["-m", "ackfirst", "worker", "--burst", "--lane", LANE]
     stock = ["-m", "rq.cli", "worker", "--burst", "--quiet", "--serializer", "json"]
     stock += ["--worker-class", "rq.worker.SimpleWorker", keys.queue_name(LANE)]
     measured: dict[str, list[float]] = {"ackfirst": [], "stock": []}

@@ -10,7 +10,7 @@ import sqlite3
 from functools import cache
 from pathlib import Path
 
-from workers import Context, Discard, Event, RetryLater, on
+from ackfirst import Context, Discard, Event, RetryLater, on
 
 
 class BusyError(Exception):

@@ -1,7 +1,7 @@
 """The work of ``plain_app.py`` as a handler: ackfirst has answered long before it begins."""
 
+from ackfirst import Event, on
 from examples.harbour import work
-from workers import Event, on
 
 
 @on()

@@ -6,11 +6,11 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from ingest.exposition import Exposition
-from ingest.snapshot import Snapshots
-from ingest.spool.keeper import Spool
-from shared.metrics import QueueSnapshot
-from shared.policy import Policy
+from ackfirst.ingest.exposition import Exposition
+from ackfirst.ingest.snapshot import Snapshots
+from ackfirst.ingest.spool.keeper import Spool
+from ackfirst.shared.metrics import QueueSnapshot
+from ackfirst.shared.policy import Policy
 
 _METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 

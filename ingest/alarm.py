@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest.ack_log import Log
-from ingest.receive import CallbackVerifier
-from ingest.suspects import NO_ACCOUNT, Change, Suspect, Suspects
-from shared.metrics import IngestMetrics
-from shared.nexmo.callback import Callback
-from shared.verification import FROM_THE_FUTURE, Verification
+from ackfirst.ingest.receiver import CallbackVerifier
+from ackfirst.ingest.request_log import Log
+from ackfirst.ingest.unconfirmed import NO_ACCOUNT, Change, Suspect, Suspects
+from ackfirst.shared.metrics import IngestMetrics
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
 
 
 class Alarm:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
-from ingest.ending import end
-from ingest.watchdog import Watchdog
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
+from ackfirst.ingest.ending import end
+from ackfirst.ingest.watchdog import Watchdog
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
 
 #: Most events in one round trip: about 2 ms of Redis' time.
 BATCH_LIMIT: Final = 256

@@ -11,14 +11,14 @@ import click
 import structlog
 import uvloop
 
-from ingest.exposition import SHARED_FOLDER
-from ingest.processes import run_processes
-from ingest.server import IngestServer
-from ingest.start import check_accounts, check_redis
-from shared import log
-from shared.accounts_file import load_accounts
-from shared.parent_death import die_with_parent
-from shared.settings import load_settings
+from ackfirst.ingest.app import IngestServer
+from ackfirst.ingest.exposition import SHARED_FOLDER
+from ackfirst.ingest.processes import run_processes
+from ackfirst.ingest.start import check_accounts, check_redis
+from ackfirst.shared import log
+from ackfirst.shared.processes.parent_death import die_with_parent
+from ackfirst.shared.settings import load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
 
 
 @click.command()

@@ -9,19 +9,19 @@ from typing import Any, Final
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ingest.ack_log import Log
-from ingest.batcher import FLUSH_LIMIT, Batcher
-from ingest.ending import end
-from ingest.exposition import Exposition
-from ingest.generation import GenerationWatch
-from ingest.spool.circuit import Circuit
-from ingest.spool.drain import Drain
-from ingest.spool.health import Health
-from ingest.spool.keeper import Spool
-from ingest.spool.sink import FallbackSink
-from shared.enqueue import Enqueuer
-from shared.settings import Settings
-from shared.spool_folder import spool_folder
+from ackfirst.ingest.batcher import FLUSH_LIMIT, Batcher
+from ackfirst.ingest.ending import end
+from ackfirst.ingest.exposition import Exposition
+from ackfirst.ingest.generation import GenerationWatch
+from ackfirst.ingest.request_log import Log
+from ackfirst.ingest.spool.circuit import Circuit
+from ackfirst.ingest.spool.drain import Drain
+from ackfirst.ingest.spool.health import Health
+from ackfirst.ingest.spool.keeper import Spool
+from ackfirst.ingest.spool.sink import FallbackSink
+from ackfirst.shared.queue.enqueue import Enqueuer
+from ackfirst.shared.settings import Settings
+from ackfirst.shared.spool.folder import spool_folder
 
 #: Seconds that writes which Redis has not confirmed have to end at a stop.
 ABANDON: Final = 1.0

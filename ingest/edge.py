@@ -13,11 +13,11 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from multidict import istr
 from yarl import URL
 
-from ingest.arrival import Answer, Arrival
-from ingest.body import BodyBroken, BodyBudgetSpent, BodyReader, BodyTimeout, BodyTooLarge
-from ingest.wire import NAME, Reply, as_response, on_the_wire
-from shared.nexmo.callback import WEBHOOKS, Callback
-from shared.policy import Verdict
+from ackfirst.ingest.body import BodyBroken, BodyBudgetSpent, BodyReader, BodyTimeout, BodyTooLarge
+from ackfirst.ingest.http import Answer, Arrival
+from ackfirst.ingest.wire import NAME, Reply, as_response, on_the_wire
+from ackfirst.shared.nexmo.callback import WEBHOOKS, Callback
+from ackfirst.shared.policy import Verdict
 
 #: Every path takes every family, by GET, HEAD and POST: an account changes what it sends, and how, overnight.
 WEBHOOK_PATHS: Final = frozenset(WEBHOOKS.values())

@@ -8,8 +8,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from ingest.spool.meters import SpoolMeters
-from shared.metrics import IngestMetrics, QueueSnapshot, SnapshotCollector
+from ackfirst.ingest.spool.meters import SpoolMeters
+from ackfirst.shared.metrics import IngestMetrics, QueueSnapshot, SnapshotCollector
 
 #: prometheus-client's own variable. It decides when it is imported where values live: set it before the process starts.
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"

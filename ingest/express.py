@@ -11,8 +11,8 @@ from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from ingest.connections import KEEPALIVE_TIMEOUT, READ_BUFFER, ConnectionGuard, GuardedConnection
-from ingest.wire import Reply
+from ackfirst.ingest.connections import KEEPALIVE_TIMEOUT, READ_BUFFER, ConnectionGuard, GuardedConnection
+from ackfirst.ingest.wire import Reply
 
 
 class Express(Protocol):

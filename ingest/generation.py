@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from ingest.ack_log import Log
-from shared.generation import Generation, Kind
+from ackfirst.ingest.request_log import Log
+from ackfirst.shared.queue.generation import Generation, Kind
 
 _NAME: Final = "redis-generation.json"
 

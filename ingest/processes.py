@@ -3,12 +3,12 @@
 import socket
 import tempfile
 
-from ingest.ack_log import Log
-from ingest.exposition import SHARED_FOLDER
-from ingest.server import cannot_listen
-from shared.errors import ConfigurationError
-from shared.settings import Address, Settings
-from shared.supervisor import Child, Supervisor, reexec
+from ackfirst.ingest.app import cannot_listen
+from ackfirst.ingest.exposition import SHARED_FOLDER
+from ackfirst.ingest.request_log import Log
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
+from ackfirst.shared.settings import Address, Settings
 
 
 def run_processes(settings: Settings, count: int, *, log: Log) -> int:

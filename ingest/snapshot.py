@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from shared import keys
-from shared.metrics import HandlerTime, LaneDepth, QueueSnapshot
-from shared.redis_client import FAILURES
+from ackfirst.shared.metrics import HandlerTime, LaneDepth, QueueSnapshot
+from ackfirst.shared.queue import keys
+from ackfirst.shared.redis.client import FAILURES
 
 #: Seconds that an answer is used again: a scraper and a probe that come together ask once.
 MAX_AGE: Final = 2.0
@@ -67,15 +67,15 @@ async def take_snapshot(redis: Redis, *, now: float) -> QueueSnapshot:
         pipeline.smembers(keys.RQ_WORKERS)
         pipeline.xlen(keys.QUARANTINE)
         pipeline.get(keys.QUARANTINE_BYTES)
-        pipeline.xlen(keys.ASIDE)
+        pipeline.xlen(keys.REJECTS)
         pipeline.hgetall(keys.OUTCOMES)
         pipeline.hgetall(keys.HANDLER_TIMES)
-        lanes, workers, records, held, aside, outcomes, times = await pipeline.execute()
+        lanes, workers, records, held, rejects, outcomes, times = await pipeline.execute()
     return QueueSnapshot(
         workers=await _living(redis, workers),
         quarantine_records=records,
         quarantine_bytes=int(held or 0),
-        set_aside=aside,
+        set_aside=rejects,
         lanes=await _lane_depths(redis, sorted(name.decode(errors="replace") for name in lanes), now),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},
         handlers=handler_times(times),
@@ -134,7 +134,7 @@ def _age(queued_at: bytes | None, now: float) -> float:
 
 
 def handler_times(fields: Mapping[bytes, Any]) -> dict[str, HandlerTime]:
-    """Read the hash ``<handler>:seconds`` / ``<handler>:runs`` (``shared.keys.HANDLER_TIMES``)."""
+    """Read the hash ``<handler>:seconds`` / ``<handler>:runs`` (``ackfirst.shared.queue.keys.HANDLER_TIMES``)."""
     names = {field.decode(errors="replace").rpartition(":")[0] for field in fields}
     return {
         name: HandlerTime(

@@ -2,12 +2,12 @@
 
 from contextlib import closing
 
-from ingest.ack_log import Log
-from shared.accounts import Accounts
-from shared.errors import ConfigurationError, RedisAway
-from shared.preflight import inspect
-from shared.redis_client import reachable, sync_redis
-from shared.settings import Settings
+from ackfirst.ingest.request_log import Log
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.errors import ConfigurationError, RedisAway
+from ackfirst.shared.redis.client import reachable, sync_redis
+from ackfirst.shared.redis.preflight import inspect
+from ackfirst.shared.settings import Settings
 
 
 def check_redis(settings: Settings, log: Log) -> None:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
-from shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.callback import Callback
 
 #: About 1 MiB of memory. A stranger who fills it only makes the provider retry once more.
 LIMIT: Final = 8192

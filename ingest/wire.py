@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from ingest.arrival import Answer
+from ackfirst.ingest.http import Answer
 
 #: What answers: not which version of which library, as aiohttp would tell strangers.
 NAME: Final = "ackfirst"

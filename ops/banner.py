@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from shared.accounts import Accounts
-from shared.nexmo.callback import WEBHOOKS
-from shared.policy import Policy
-from shared.settings import Address, Settings
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.nexmo.callback import WEBHOOKS
+from ackfirst.shared.policy import Policy
+from ackfirst.shared.settings import Address, Settings
 
 _LABEL = 11
 

@@ -8,14 +8,14 @@ from typing import IO, Any, Final, NamedTuple
 
 import click
 
-from shared.errors import ConfigurationError
+from ackfirst.shared.errors import ConfigurationError
 
 
 class Entry(NamedTuple):
     """Where a subcommand lives, and the line that ``ackfirst --help`` shows without importing it."""
 
     target: str
-    """``module:attribute`` of a click command."""
+    """``module:attribute`` of a click command; the module within ``ackfirst``."""
     summary: str
 
 
@@ -29,7 +29,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
-        "aside": Entry("ops.aside:command", "Look at entries of lanes that no worker could run."),
+        "rejects": Entry("ops.rejects:command", "Look at entries of lanes that no worker could run."),
         "prepare": Entry("ops.prepare.command:command", "Make passwords and hand on configuration (docker compose)."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }
@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         module, _, attribute = entry.target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(f"ackfirst.{module}"), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

@@ -10,16 +10,16 @@ from typing import Never
 import click
 import structlog
 
-from ops.banner import banner
-from ops.ports import check_free
-from ops.watch import Watch, announce, revive
-from shared import log, masking
-from shared.accounts_file import load_accounts
-from shared.embedded import EmbeddedServer
-from shared.redis_client import reachable
-from shared.settings import Settings, load_settings
-from shared.signals import STOP_SIGNALS
-from shared.supervisor import Child, Supervisor, reexec
+from ackfirst.ops.banner import banner
+from ackfirst.ops.ports import check_free
+from ackfirst.ops.watch import Watch, announce, revive
+from ackfirst.shared import log, masking
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.processes.signals import STOP_SIGNALS
+from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
+from ackfirst.shared.redis.client import reachable
+from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
 
 #: Seconds that a command has beyond its own grace, before it is killed: it may be a supervisor itself.
 MARGIN = 5.0

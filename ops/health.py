@@ -1,4 +1,4 @@
-"""``python -I -m ops.health``: is this container well? Docker and Kubernetes ask every few seconds.
+"""``python -I -m ackfirst.ops.health``: is this container well? Docker and Kubernetes ask every few seconds.
 
 Nothing but the standard library, and little of it: the question must cost less than a callback's share of a core.
 """

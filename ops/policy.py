@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from shared.policy import TABLE, Policy, Row, Ruling, Verdict
+from ackfirst.shared.policy import TABLE, Policy, Row, Ruling, Verdict
 
 _LEGEND: Final = """
 queued       handlers get it

@@ -7,9 +7,9 @@ import os
 import socket
 from typing import Final
 
-from shared.errors import ConfigurationError
-from shared.setting_types import Address
-from shared.settings import Settings
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings.types import Address
 
 SETTINGS: Final = ("listen", "admin_listen", "dashboard_listen")
 

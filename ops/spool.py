@@ -13,10 +13,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from shared.errors import ConfigurationError
-from shared.settings import load_settings
-from shared.spool_file import Depth, is_damage, look
-from shared.spool_folder import Slot, damaged_files, slots, spool_folder
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings import load_settings
+from ackfirst.shared.spool.file import Depth, is_damage, look
+from ackfirst.shared.spool.folder import Slot, damaged_files, slots, spool_folder
 
 
 @dataclass(frozen=True, slots=True)

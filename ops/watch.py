@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from shared.embedded import EmbeddedServer
-from shared.errors import ConfigurationError
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.errors import ConfigurationError
 
 #: Seconds to wait for ``/healthz``.
 ANSWER: Final = 1.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from shared.nexmo.callback import Family
-from shared.nexmo.sms_signature import SmsMethod
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.sms_signature import SmsMethod
 
 DEFAULT_LANE: Final = "default"
 

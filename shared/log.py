@@ -15,7 +15,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from shared import masking
+from ackfirst.shared import masking
 
 #: Fields that name a person. Masked unless the operator asks for them.
 _NUMBERS: Final = frozenset({"sender", "recipient", "from", "to", "msisdn", "number"})

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from shared.bulk_histogram import BulkHistogram
-from shared.gathering import Gathering
-from shared.nexmo.callback import Family
-from shared.policy import Verdict
+from ackfirst.shared.bulk_histogram import BulkHistogram
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.turn_buffer import TurnBuffer
 
 #: Seconds. The ack deadline (0.25 s) is a bound of its own.
 ACK_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -32,7 +32,7 @@ LAG_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 21_
 #: Seconds. 300 is the tolerated skew.
 SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 
-#: What may become of an event in one pass (``workers.report``), as Redis counts it.
+#: What may become of an event in one pass (``ackfirst.workers.report``), as Redis counts it.
 OUTCOMES: Final = ("processed", "discarded", "retried", "dead")
 
 #: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
@@ -100,7 +100,7 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._gathering = Gathering(self._count)
+        self._gathering = TurnBuffer(self._count)
         self.gather = self._gathering.gather
         """Add up answers, and count them together: one by one they cost as much as a signature."""
         self.answered = self._gathering.add
@@ -204,7 +204,7 @@ def _totals(snapshot: QueueSnapshot) -> Iterable[GaugeMetricFamily]:
     yield _gauge("workers", "Workers that Redis knows", snapshot.workers)
     yield _gauge("quarantine_records", "Callbacks in quarantine", snapshot.quarantine_records)
     yield _gauge("quarantine_bytes", "Bytes in quarantine", snapshot.quarantine_bytes)
-    yield _gauge("set_aside", "Entries of lanes that no worker could run", snapshot.set_aside)
+    yield _gauge("rejects", "Entries of lanes that no worker could run", snapshot.set_aside)
     yield _gauge("retries_waiting", "Events that wait for a retry", sum(lane.retries for lane in lanes))
     yield _gauge("dead_letters", "Events whose retries are used up", sum(lane.dead_letters for lane in lanes))
 

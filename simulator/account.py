@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
-from shared.accounts import Account, Accounts
-from shared.errors import ConfigurationError
-from shared.nexmo.callback import Family
-from shared.nexmo.sms_signature import SmsMethod
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.sms_signature import SmsMethod
 
 _MADE_UP_APPLICATIONS: Final = 2
 

@@ -16,25 +16,25 @@ from click.core import ParameterSource
 from rich.console import Console
 from yarl import URL
 
-from shared.accounts_file import load_accounts
-from shared.nexmo.callback import Family
-from shared.nexmo.sms_signature import SmsMethod
-from shared.settings import Settings, load_settings
-from simulator import account
-from simulator.content import Wanted
-from simulator.ledger import as_lines, entry
-from simulator.options import Command, under
-from simulator.pace import RETRY_DELAYS, Pace
-from simulator.planned import Planned
-from simulator.plot import draw
-from simulator.provider import ProviderPolicy
-from simulator.recording import read, written
-from simulator.run import Plan, Result, run, traffic
-from simulator.screen import Show, live, plain
-from simulator.sender import Unreachable
-from simulator.snapshot import Course
-from simulator.tables import show
-from simulator.traffic import Shares
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.sms_signature import SmsMethod
+from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.simulator import account
+from ackfirst.simulator.content import Wanted
+from ackfirst.simulator.ledger import as_lines, entry
+from ackfirst.simulator.options import Command, under
+from ackfirst.simulator.pace import RETRY_DELAYS, Pace
+from ackfirst.simulator.planned import Planned
+from ackfirst.simulator.plot import draw
+from ackfirst.simulator.provider import ProviderPolicy
+from ackfirst.simulator.recording import read, written
+from ackfirst.simulator.run import Plan, Result, run, traffic
+from ackfirst.simulator.screen import Show, live, plain
+from ackfirst.simulator.sender import Unreachable
+from ackfirst.simulator.snapshot import Course
+from ackfirst.simulator.tables import show
+from ackfirst.simulator.traffic import Shares
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells count it."""
@@ -60,7 +60,7 @@ def _shares(**options: float) -> Shares:
 
 
 class _Simulate(Command):
-    words = MappingProxyType({"stall-demo": "simulator.stall.command:command"})
+    words = MappingProxyType({"stall-demo": "ackfirst.simulator.stall.command:command"})
 
 
 _traffic, _trouble, _provider, _account_of, _output = map(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from shared.policy import Policy, Verdict, ruling
-from simulator.planned import Planned
+from ackfirst.shared.policy import Policy, Verdict, ruling
+from ackfirst.simulator.planned import Planned
 
 if TYPE_CHECKING:
-    from simulator.provider import Life
+    from ackfirst.simulator.provider import Life
 
 OK: Final = 200
 

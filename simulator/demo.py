@@ -12,11 +12,11 @@ from typing import Final
 import click
 from rich.console import Console
 
-from shared.errors import ConfigurationError
-from simulator import demo_text
-from simulator.command import INTERRUPTED
-from simulator.demo_run import ROOT, DemoFailed, DemoRun
-from simulator.pace import Pace
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.simulator import demo_text
+from ackfirst.simulator.command import INTERRUPTED
+from ackfirst.simulator.demo_run import ROOT, DemoFailed, DemoRun
+from ackfirst.simulator.pace import Pace
 
 COUNT: Final = 2000
 RATE: Final = 300.0

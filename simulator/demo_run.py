@@ -11,16 +11,16 @@ from typing import Final
 from rich.console import Console
 from yarl import URL
 
-from simulator.account import SigningAccount, made_up_applications
-from simulator.delivery import Delivery
-from simulator.handled import handled
-from simulator.ledger import Balance, Entry, as_lines, balance, entry, expected_ids
-from simulator.pace import Pace
-from simulator.progress import progress
-from simulator.report import Report
-from simulator.run import Plan, Result, run, traffic
-from simulator.sender import Unreachable
-from simulator.stack import Stack, StackFailed
+from ackfirst.simulator.account import SigningAccount, made_up_applications
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.handled import handled
+from ackfirst.simulator.ledger import Balance, Entry, as_lines, balance, entry, expected_ids
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.progress import progress
+from ackfirst.simulator.report import Report
+from ackfirst.simulator.run import Plan, Result, run, traffic
+from ackfirst.simulator.sender import Unreachable
+from ackfirst.simulator.stack import Stack, StackFailed
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The checkout: the example handlers are no part of an installed package."""

@@ -7,10 +7,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from simulator.delivery import OK, Delivery
-from simulator.demo_run import Outcome
-from simulator.ledger import Balance
-from simulator.report import Report
+from ackfirst.simulator.delivery import OK, Delivery
+from ackfirst.simulator.demo_run import Outcome
+from ackfirst.simulator.ledger import Balance
+from ackfirst.simulator.report import Report
 
 #: How many ids of lost or forged events are named.
 _NAMED: Final = 5

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from simulator.delivery import Delivery
+from ackfirst.simulator.delivery import Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

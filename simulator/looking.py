@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from simulator.delivery import Delivery
-from simulator.provider import Life, Provider, Stage
-from simulator.sender import Sender
-from simulator.snapshot import Blocker, Snapshot
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.provider import Life, Provider, Stage
+from ackfirst.simulator.sender import Sender
+from ackfirst.simulator.snapshot import Blocker, Snapshot
 
 #: Seconds of real time between two looks.
 PERIOD = 0.1

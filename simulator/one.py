@@ -2,11 +2,11 @@
 
 import json
 
-from shared.nexmo.identity import event_id
-from shared.policy import Verdict
-from simulator.account import SigningAccount
-from simulator.content import Content
-from simulator.planned import Kind, Planned
+from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.policy import Verdict
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.content import Content
+from ackfirst.simulator.planned import Kind, Planned
 
 _HEADERS = {"json": "application/json", "form": "application/x-www-form-urlencoded", "query": None}
 

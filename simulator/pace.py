@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from shared.nexmo.callback import Family
-from simulator.planned import Kind, Planned
-from simulator.provider import ProviderPolicy, Rules, rules_of
-from simulator.provider.rules import ANSWER_TIMEOUT, CONNECT_TIMEOUT, STRANGER
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.planned import Kind, Planned
+from ackfirst.simulator.provider import ProviderPolicy, Rules, rules_of
+from ackfirst.simulator.provider.rules import ANSWER_TIMEOUT, CONNECT_TIMEOUT, STRANGER
 
 #: Seconds between attempts. The provider's own begin at 5 and double for 24 hours; these end a test run in time.
 RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)

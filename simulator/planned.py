@@ -6,9 +6,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from shared.nexmo.callback import Family
-from shared.policy import Verdict
-from simulator.content import Content
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.simulator.content import Content
 
 
 class Kind(StrEnum):

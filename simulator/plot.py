@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
-from simulator.snapshot import Snapshot
-from simulator.spans import unit_of
-from simulator.svg import text, ticks
+from ackfirst.simulator.snapshot import Snapshot
+from ackfirst.simulator.spans import unit_of
+from ackfirst.simulator.svg import text, ticks
 
 _WIDTH: Final = 760
 _LEFT, _RIGHT = 76, 600

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from shared.errors import ConfigurationError
-from shared.nexmo.classify import classify
-from shared.nexmo.identity import event_id
-from shared.nexmo.reading import read_as
-from simulator.account import SigningAccount
-from simulator.content import Content
-from simulator.planned import Kind, Planned, Tampering, expected_verdict
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.nexmo.reading import read_as
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.content import Content
+from ackfirst.simulator.planned import Kind, Planned, Tampering, expected_verdict
 
 _TRANSPORTS: Final = ("json", "form", "query")
 _JSON: Final = "application/json"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from simulator.delivery import Delivery
-from simulator.provider import Stage
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.provider import Stage
 
 _PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 

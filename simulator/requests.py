@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from simulator.delivery import Delivery
-from simulator.pace import Pace
-from simulator.planned import Kind, Planned
-from simulator.signing import Signer
-from simulator.wire import Place, encode
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.planned import Kind, Planned
+from ackfirst.simulator.signing import Signer
+from ackfirst.simulator.wire import Place, encode
 
 #: Callbacks that are signed before the clock starts when they are to go out as fast as possible.
 MOST_AHEAD: Final = 100_000

@@ -9,17 +9,17 @@ from random import Random
 import uvloop
 from yarl import URL
 
-from simulator.account import SigningAccount
-from simulator.content import RECIPES, Wanted, choose
-from simulator.delivery import Delivery
-from simulator.looking import watch
-from simulator.pace import Pace
-from simulator.planned import Planned
-from simulator.report import Report, Run, summarise
-from simulator.sender import Sender, probe, wire
-from simulator.signing import Signer
-from simulator.snapshot import Snapshot
-from simulator.traffic import Shares, Traffic
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.content import RECIPES, Wanted, choose
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.looking import watch
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.planned import Planned
+from ackfirst.simulator.report import Report, Run, summarise
+from ackfirst.simulator.sender import Sender, probe, wire
+from ackfirst.simulator.signing import Signer
+from ackfirst.simulator.snapshot import Snapshot
+from ackfirst.simulator.traffic import Shares, Traffic
 
 #: Callbacks a second that the content's own times assume when the pace is "as fast as possible".
 _ASSUMED_RATE = 1000.0

@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from simulator.snapshot import Snapshot
-from simulator.spans import span
+from ackfirst.simulator.snapshot import Snapshot
+from ackfirst.simulator.spans import span
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 #: Looks that the small curve shows.

@@ -12,15 +12,15 @@ from typing import Final
 
 from yarl import URL
 
-from shared.nexmo.callback import Family
-from simulator.clock import Clock
-from simulator.delivery import Attempt, Delivery
-from simulator.pace import Pace
-from simulator.planned import Kind, Planned
-from simulator.provider import Life, Provider, ProviderPolicy
-from simulator.requests import Requests
-from simulator.signing import PATHS, Request, Signer
-from simulator.wire import Answer, Place, Slowness, Wire, encode
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.clock import Clock
+from ackfirst.simulator.delivery import Attempt, Delivery
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.planned import Kind, Planned
+from ackfirst.simulator.provider import Life, Provider, ProviderPolicy
+from ackfirst.simulator.requests import Requests
+from ackfirst.simulator.signing import PATHS, Request, Signer
+from ackfirst.simulator.wire import Answer, Place, Slowness, Wire, encode
 
 #: A slow connection brings a request in so many pieces, over so many seconds.
 SLOWLY: Final = Slowness(pieces=5, seconds=2.0)

@@ -8,11 +8,11 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from shared.nexmo.callback import WEBHOOKS, Callback, Family
-from shared.nexmo.sms_signature import sign_parameters
-from shared.nexmo.token import sign_token
-from simulator.account import SigningAccount
-from simulator.planned import Kind, Planned, Tampering
+from ackfirst.shared.nexmo.callback import WEBHOOKS, Callback, Family
+from ackfirst.shared.nexmo.sms_signature import sign_parameters
+from ackfirst.shared.nexmo.token import sign_token
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.planned import Kind, Planned, Tampering
 
 #: Dispatch and Verify use the application's status URL.
 PATHS: Final = {**WEBHOOKS, Family.OTHER: WEBHOOKS[Family.MESSAGE_STATUS]}

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.free_port import free_port
-from shared.supervisor import reexec
-from simulator.account import SigningAccount
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.processes.supervisor import reexec
+from ackfirst.simulator.account import SigningAccount
 
 #: Seconds. Starting takes two or three; a busy machine may need many more.
 START_TIMEOUT: Final = 60.0

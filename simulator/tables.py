@@ -6,8 +6,8 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from simulator.report import AnswerRow, Ended, Report
-from simulator.spans import span
+from ackfirst.simulator.report import AnswerRow, Ended, Report
+from ackfirst.simulator.spans import span
 
 
 def show(report: Report, console: Console) -> None:

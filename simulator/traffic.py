@@ -7,11 +7,18 @@ from itertools import islice
 from random import Random
 from typing import Final
 
-from shared.nexmo.callback import Family
-from shared.nexmo.identity import event_id
-from simulator.account import SigningAccount
-from simulator.content import RECIPES, Content, Recipe, Scene
-from simulator.planned import PARAMETER_TAMPERINGS, TOKEN_TAMPERINGS, Kind, Planned, Tampering, expected_verdict
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.content import RECIPES, Content, Recipe, Scene
+from ackfirst.simulator.planned import (
+    PARAMETER_TAMPERINGS,
+    TOKEN_TAMPERINGS,
+    Kind,
+    Planned,
+    Tampering,
+    expected_verdict,
+)
 
 #: How far apart the callbacks of one message are, in callbacks of the whole traffic.
 _STEP: Final = (5.0, 40.0)

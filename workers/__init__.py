@@ -10,15 +10,15 @@ The path of an event::
 
 A module with handlers needs this package and nothing else of ours::
 
-    from workers import Discard, RetryLater, on
+    from ackfirst import Discard, RetryLater, on
 
     @on("message-status", status={"rejected", "undeliverable"})
     def alert(event, context): ...
 """
 
-from shared.nexmo.event import Event
-from workers.context import Context
-from workers.handler import on
-from workers.verdicts import Discard, RetryLater
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers.context import Context
+from ackfirst.workers.handler import on
+from ackfirst.workers.verdicts import Discard, RetryLater
 
 __all__ = ["Context", "Discard", "Event", "RetryLater", "on"]

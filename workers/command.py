@@ -7,12 +7,12 @@ from typing import Final
 import click
 import structlog
 
-from shared import log
-from shared.accounts import is_lane_name
-from shared.parent_death import die_with_parent
-from shared.redis_client import reachable
-from shared.settings import Settings, load_settings
-from shared.supervisor import Child, Supervisor, reexec
+from ackfirst.shared import log
+from ackfirst.shared.accounts import is_lane_name
+from ackfirst.shared.processes.parent_death import die_with_parent
+from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
+from ackfirst.shared.redis.client import reachable
+from ackfirst.shared.settings import Settings, load_settings
 
 #: Environment variable by which a supervisor tells its engines their pool. Not a setting, hence without its prefix.
 POOL: Final = "_ACKFIRST_POOL"
@@ -59,7 +59,7 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
 
 def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, isolate: bool) -> int:
     # Only here: an engine that has a supervisor needs no vigil of its own.
-    from workers.vigil import vigil  # noqa: PLC0415 - see above
+    from ackfirst.workers.heartbeat import vigil  # noqa: PLC0415 - see above
 
     pinned = [part for lane in lanes for part in ("--lane", lane)]
     options = [*pinned, *(["--isolate"] if isolate else [])]
@@ -74,8 +74,8 @@ def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, is
 
 def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str, isolate: bool) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
-    from workers.engine import work  # noqa: PLC0415 - see above
-    from workers.runtime import load_handlers  # noqa: PLC0415 - see above
+    from ackfirst.workers.engine import work  # noqa: PLC0415 - see above
+    from ackfirst.workers.runtime import load_handlers  # noqa: PLC0415 - see above
 
     registry = load_handlers(settings)
     events = structlog.get_logger("workers")
@@ -94,6 +94,6 @@ def _no_handlers(modules: tuple[str, ...]) -> str:
 
 
 def _tidy(settings: Settings) -> None:
-    from workers.engine import tidy  # noqa: PLC0415 - as above
+    from ackfirst.workers.engine import tidy  # noqa: PLC0415 - as above
 
     tidy(settings)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from shared.record import named_record
+from ackfirst.shared.record import named_record
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from workers.verdicts import HandlerTimeout
+from ackfirst.workers.verdicts import HandlerTimeout
 
 Result = TypeVar("Result")
 

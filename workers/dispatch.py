@@ -4,14 +4,14 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.nexmo.event import Event
-from shared.record import record
-from workers.context import Context
-from workers.handler import Handler
-from workers.marks import Mark, State
-from workers.report import Report
-from workers.retry import Schedule, whole_seconds
-from workers.verdicts import Discard, ForcedStop, RetryLater
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.record import record
+from ackfirst.workers.context import Context
+from ackfirst.workers.handler import Handler
+from ackfirst.workers.marks import Mark, State
+from ackfirst.workers.report import Report
+from ackfirst.workers.retry import Schedule, whole_seconds
+from ackfirst.workers.verdicts import Discard, ForcedStop, RetryLater
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

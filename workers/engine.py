@@ -14,29 +14,29 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared import keys
-from shared.redis_client import sync_redis
-from shared.settings import Settings
-from workers.aside import Aside, AsideNews
-from workers.dispatch import Invoke
-from workers.event_worker import EventWorker
-from workers.generation_watch import GenerationWatch
-from workers.invoke import Invoker
-from workers.isolation import IsolatedInvoker
-from workers.janitor import LEASE, Janitor
-from workers.journal import Journal, journals
-from workers.lanes import Lanes
-from workers.lease import Lease
-from workers.orphans import Orphans
-from workers.pace import MOST, Pace
-from workers.patience import Patience
-from workers.promoter import Promoter
-from workers.reference import Corrector, Reference
-from workers.registry import Registry
-from workers.rescuer import Rescuer
-from workers.runtime import build_processor
-from workers.sweeper import Sweeper
-from workers.vigil import engine_name, vigil
+from ackfirst.shared.queue import keys
+from ackfirst.shared.redis.client import sync_redis
+from ackfirst.shared.settings import Settings
+from ackfirst.workers.dispatch import Invoke
+from ackfirst.workers.event_worker import EventWorker
+from ackfirst.workers.generation_watch import GenerationWatch
+from ackfirst.workers.heartbeat import engine_name, vigil
+from ackfirst.workers.invoke import Invoker
+from ackfirst.workers.isolation import IsolatedInvoker
+from ackfirst.workers.janitor import LEASE, Janitor
+from ackfirst.workers.journal import Journal, journals
+from ackfirst.workers.lanes import Lanes
+from ackfirst.workers.lease import Lease
+from ackfirst.workers.orphans import Orphans
+from ackfirst.workers.pace import MOST, Pace
+from ackfirst.workers.patience import Patience
+from ackfirst.workers.promoter import Promoter
+from ackfirst.workers.redis_clock import Corrector, Reference
+from ackfirst.workers.registry import Registry
+from ackfirst.workers.rejects import Rejects, RejectsAlarm
+from ackfirst.workers.rescuer import Rescuer
+from ackfirst.workers.runtime import build_processor
+from ackfirst.workers.sweeper import Sweeper
 
 
 def work(
@@ -74,7 +74,7 @@ def _work(
     folder = journals(settings.data_dir, settings.redis_url.get_secret_value())
     with _invoker(isolate=isolate) as invoke, Journal(folder / engine, log=log) as journal:
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
-        aside = Aside(redis, keep=settings.failure_ttl)
+        rejects = Rejects(redis, keep=settings.failure_ttl)
         lanes = Lanes(redis, engine=engine, seed=secrets.token_hex(12), pinned=pinned)
         pace = Pace(concurrency=settings.handler_concurrency)
         # RQ's constructor asks the server for our address.
@@ -86,7 +86,7 @@ def _work(
                 lanes=lanes,
                 pace=pace,
                 journal=journal,
-                aside=aside,
+                rejects=rejects,
                 reference=reference,
                 patience=patience,
                 most=1 if isolate else MOST,
@@ -105,11 +105,11 @@ def _invoker(*, isolate: bool) -> AbstractContextManager[Invoke]:
 def tidy(settings: Settings) -> None:
     """Be a janitor until a stop signal."""
     redis = _connect(settings)
-    log = structlog.get_logger("workers.janitor")
+    log = structlog.get_logger("ackfirst.workers.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
-    aside = Aside(redis, keep=settings.failure_ttl)
-    rescuer = Rescuer(redis, aside, keep=settings.failure_ttl, log=log)
-    news = AsideNews(redis, log=log)
+    rejects = Rejects(redis, keep=settings.failure_ttl)
+    rescuer = Rescuer(redis, rejects, keep=settings.failure_ttl, log=log)
+    news = RejectsAlarm(redis, log=log)
     promoter = Promoter(redis)
     reference = Reference(redis)
     janitor = Janitor(
@@ -118,7 +118,7 @@ def tidy(settings: Settings) -> None:
         rescuer,
         (
             lambda _now: promoter.promote(reference.now()),
-            Sweeper(redis, rescuer, aside).sweep,
+            Sweeper(redis, rescuer, rejects).sweep,
             Orphans(redis, log=log).look,
             lambda _now: news.tell(),
         ),

@@ -9,9 +9,9 @@ from redis.client import Pipeline
 from rq.job import Job, JobStatus
 from rq.queue import Queue
 
-from shared import keys
-from shared.job import FUNCTION
-from workers import steering
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.job import FUNCTION
+from ackfirst.workers import steering
 
 
 class ForeignJob(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence

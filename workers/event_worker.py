@@ -16,24 +16,25 @@ from rq.suspension import is_suspended
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-from shared import keys, masking
-from workers.ahead import Ahead
-from workers.aside import Aside
-from workers.dispatch import Invoke
-from workers.event_job import EventJob
-from workers.flow import Call, Flow
-from workers.hands import Hands
-from workers.holding import Holding
-from workers.journal import Journal
-from workers.lanes import Lanes
-from workers.pace import MOST, Pace
-from workers.patience import OUTAGES, Patience
-from workers.processor import Processor
-from workers.reference import Reference
-from workers.relief import Relief
-from workers.steady_worker import SteadyWorker
-from workers.supply import Supply
-from workers.taken import Taken
+from ackfirst.shared import masking
+from ackfirst.shared.queue import keys
+from ackfirst.workers.ahead import Ahead
+from ackfirst.workers.dispatch import Invoke
+from ackfirst.workers.event_job import EventJob
+from ackfirst.workers.flow import Call, Flow
+from ackfirst.workers.holding import Holding
+from ackfirst.workers.in_flight import Hands
+from ackfirst.workers.journal import Journal
+from ackfirst.workers.lanes import Lanes
+from ackfirst.workers.pace import MOST, Pace
+from ackfirst.workers.patience import OUTAGES, Patience
+from ackfirst.workers.processor import Processor
+from ackfirst.workers.redis_clock import Reference
+from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.relief import Relief
+from ackfirst.workers.steady_worker import SteadyWorker
+from ackfirst.workers.supply import Supply
+from ackfirst.workers.taken import Taken
 
 #: Seconds between two signs of life in Redis while nothing else is written.
 HEARTBEAT: Final = 5.0
@@ -62,7 +63,7 @@ class EventWorker(SteadyWorker):
         lanes: Lanes,
         pace: Pace,
         journal: Journal,
-        aside: Aside,
+        rejects: Rejects,
         reference: Reference,
         patience: Patience,
         clock: Callable[[], float] = time.monotonic,
@@ -81,7 +82,7 @@ class EventWorker(SteadyWorker):
         self._supply = Supply(lanes, self._holding, pace, most=most, meet=self._meet_lanes)
         by_rq, stops = self._by_rq, lambda: self._stop_requested
         self._flow = Flow(processor, invoke, self._holding, journal, pace=pace, by_rq=by_rq, stops=stops)
-        self._aside = aside
+        self._rejects = rejects
         self._reference = reference
         self._clock = clock
         self._next_heartbeat = 0.0
@@ -203,7 +204,7 @@ class EventWorker(SteadyWorker):
         except Exception as error:  # noqa: BLE001 - whatever a stranger wrote there, it must not end the worker
             reason = masking.numbers(f"the job hash cannot be read: {error!r}")
             entry = f"{taken.job_id}:{taken.execution_id}"
-            self._aside.put(taken.lane, "running", entry, reason, job_id=taken.job_id, hands=self.name)
+            self._rejects.put(taken.lane, "running", entry, reason, job_id=taken.job_id, hands=self.name)
             return None
         job.origin = keys.queue_name(taken.lane)
         job.process = self._processor.process

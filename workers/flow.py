@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from shared.errors import EnvelopeError
-from workers.dispatch import Attempt, Ending, Invoke
-from workers.hands import Finished
-from workers.holding import Holding
-from workers.invoke import Invoker
-from workers.journal import Journal
-from workers.pace import Pace
-from workers.patience import OUTAGES
-from workers.processor import Processor, Work
-from workers.report import Outcome, Report
-from workers.steering import Steerable
-from workers.taken import Taken
-from workers.verdicts import ForcedStop
+from ackfirst.shared.errors import EnvelopeError
+from ackfirst.workers.dispatch import Attempt, Ending, Invoke
+from ackfirst.workers.holding import Holding
+from ackfirst.workers.in_flight import Finished
+from ackfirst.workers.invoke import Invoker
+from ackfirst.workers.journal import Journal
+from ackfirst.workers.pace import Pace
+from ackfirst.workers.patience import OUTAGES
+from ackfirst.workers.processor import Processor, Work
+from ackfirst.workers.report import Outcome, Report
+from ackfirst.workers.steering import Steerable
+from ackfirst.workers.taken import Taken
+from ackfirst.workers.verdicts import ForcedStop
 
 #: Seconds for which async handlers go on before new jobs are looked for.
 PUMP: Final = 0.005

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis import Redis
 
-from shared import keys
-from shared.generation import Generation
-from workers.replies import text
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.generation import Generation
+from ackfirst.workers.replies import text
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

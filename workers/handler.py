@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from shared.nexmo.event import Event
-from workers import filters
-from workers.filters import Filter, Wanted
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers import filters
+from ackfirst.workers.filters import Filter, Wanted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

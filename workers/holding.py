@@ -8,14 +8,14 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from workers.ahead import Ahead
-from workers.hands import Finished, Hands
-from workers.journal import Journal
-from workers.lanes import Lanes, Taking
-from workers.pace import Pace
-from workers.patience import Steadily
-from workers.replies import text
-from workers.taken import Taken
+from ackfirst.workers.ahead import Ahead
+from ackfirst.workers.in_flight import Finished, Hands
+from ackfirst.workers.journal import Journal
+from ackfirst.workers.lanes import Lanes, Taking
+from ackfirst.workers.pace import Pace
+from ackfirst.workers.patience import Steadily
+from ackfirst.workers.replies import text
+from ackfirst.workers.taken import Taken
 
 #: Seconds after which the end of a job is written at the latest while others go on.
 SETTLE: Final = 0.025

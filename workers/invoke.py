@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from shared.nexmo.event import Event
-from workers.context import Context
-from workers.deadline import Alarm, within
-from workers.dispatch import Attempt, Ending
-from workers.handler import Handler
-from workers.verdicts import ForcedStop, HandlerTimeout
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers.context import Context
+from ackfirst.workers.deadline import Alarm, within
+from ackfirst.workers.dispatch import Attempt, Ending
+from ackfirst.workers.handler import Handler
+from ackfirst.workers.verdicts import ForcedStop, HandlerTimeout
 
 #: Seconds that an async handler, or what it left behind, has to end after its cancellation, before the alarm ends it.
 BACKSTOP: Final = 2.0

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import orjson
 
-from workers.replies import printable
-from workers.verdicts import Discard, HandlerTimeout, RetryLater
+from ackfirst.workers.replies import printable
+from ackfirst.workers.verdicts import Discard, HandlerTimeout, RetryLater
 
 #: Characters of a message and of a traceback.
 LONGEST_MESSAGE: Final = 2_000

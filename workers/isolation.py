@@ -9,13 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Self
 
-from shared.nexmo.event import Event
-from shared.parent_death import die_with
-from workers.context import Context
-from workers.handler import Handler
-from workers.invoke import BACKSTOP, Invoker
-from workers.isolated_result import HandlerDied, pack, unpack
-from workers.verdicts import HandlerTimeout
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.processes.parent_death import die_with
+from ackfirst.workers.context import Context
+from ackfirst.workers.handler import Handler
+from ackfirst.workers.invoke import BACKSTOP, Invoker
+from ackfirst.workers.isolated_result import HandlerDied, pack, unpack
+from ackfirst.workers.verdicts import HandlerTimeout
 
 #: Seconds after a handler's timeout in which the child may still end by itself; then it is killed, whatever it does.
 GRACE: Final = BACKSTOP + 1.0

@@ -10,14 +10,14 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared import keys
-from workers.generation_watch import GenerationWatch
-from workers.lease import Lease
-from workers.patience import OUTAGES, Patience
-from workers.reference import Corrector, Reference
-from workers.replies import text
-from workers.rescuer import Rescuer
-from workers.watch import Death, Watch
+from ackfirst.shared.queue import keys
+from ackfirst.workers.generation_watch import GenerationWatch
+from ackfirst.workers.lease import Lease
+from ackfirst.workers.liveness import Death, Watch
+from ackfirst.workers.patience import OUTAGES, Patience
+from ackfirst.workers.redis_clock import Corrector, Reference
+from ackfirst.workers.replies import text
+from ackfirst.workers.rescuer import Rescuer
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -63,7 +63,7 @@ class Janitor:
         self._clock = clock
         self._sleep = sleep
         self._stop_requested = False
-        self._log: FilteringBoundLogger = structlog.get_logger("workers.janitor")
+        self._log: FilteringBoundLogger = structlog.get_logger("ackfirst.workers.janitor")
 
     def stop(self) -> None:
         """End after this round; may be called by a signal handler."""

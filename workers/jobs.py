@@ -8,13 +8,13 @@ import os
 
 from rq import get_current_job
 
-from shared import log
-from shared.redis_client import sync_redis
-from shared.settings import load_settings
-from workers.invoke import Invoker
-from workers.patience import at_once
-from workers.processor import Processor
-from workers.runtime import build_processor, load_handlers
+from ackfirst.shared import log
+from ackfirst.shared.redis.client import sync_redis
+from ackfirst.shared.settings import load_settings
+from ackfirst.workers.invoke import Invoker
+from ackfirst.workers.patience import at_once
+from ackfirst.workers.processor import Processor
+from ackfirst.workers.runtime import build_processor, load_handlers
 
 
 def process(envelope_text: str) -> str:
@@ -25,7 +25,7 @@ def process(envelope_text: str) -> str:
     """
     job = get_current_job()
     if job is None:
-        raise RuntimeError("workers.jobs.process runs only as an RQ job")
+        raise RuntimeError("ackfirst.workers.jobs.process runs only as an RQ job")
     return _processor().process(envelope_text, job)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-from workers.marks import Mark
-from workers.taken import Taken
+from ackfirst.workers.marks import Mark
+from ackfirst.workers.taken import Taken
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -37,9 +37,9 @@ class Journal:
     """Notes that the kernel keeps: what was noted is there, at whatever instruction the process is killed.
 
     A batch is written down at its end. When a handler ends the process before, the supervisor finds here which others
-    had ended (``workers.legacy``), and they do not run a second time. A note costs one call of the kernel, and Redis
-    nothing. It does not outlive the machine: after a power failure such handlers run again. So they do where the file
-    cannot be written, of which the log tells once. Any thread may call any method.
+    had ended (``ackfirst.workers.legacy``), and they do not run a second time. A note costs one call of the kernel, and
+    Redis nothing. It does not outlive the machine: after a power failure such handlers run again. So they do where the
+    file cannot be written, of which the log tells once. Any thread may call any method.
     """
 
     def __init__(self, path: Path, *, log: "FilteringBoundLogger") -> None:

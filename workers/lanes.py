@@ -9,14 +9,14 @@ from typing import Any, Final
 from redis import Redis
 from rq.defaults import DEFAULT_WORKER_TTL
 
-from shared import keys
-from shared.aside import LIMIT, LONGEST_ENTRY
-from shared.job import rq_time
-from workers.ahead import Call
-from workers.pace import BATCH, Pace
-from workers.replies import text
-from workers.scripts import script
-from workers.taken import Taken
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.job import rq_time
+from ackfirst.shared.queue.rejects import LIMIT, LONGEST_ENTRY
+from ackfirst.workers.ahead import Call
+from ackfirst.workers.pace import BATCH, Pace
+from ackfirst.workers.replies import text
+from ackfirst.workers.scripts import script
+from ackfirst.workers.taken import Taken
 
 #: What an answer of ``take.lua`` has ahead of its jobs.
 _HEAD: Final = 2
@@ -107,7 +107,7 @@ class Lanes:
             keys.hands(self.engine),
             f"rq:worker:{self.engine}",
             f"rq:worker:{self.engine}:executions",
-            keys.ASIDE,
+            keys.REJECTS,
             keys.LANES,
         ]
         now = self._wall()

@@ -2,7 +2,7 @@
 
 from redis import Redis
 
-from workers.scripts import script
+from ackfirst.workers.scripts import script
 
 
 class Lease:

@@ -10,9 +10,9 @@ from typing import Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from shared import keys
-from workers.journal import read_notes
-from workers.scripts import script
+from ackfirst.shared.queue import keys
+from ackfirst.workers.journal import read_notes
+from ackfirst.workers.scripts import script
 
 #: Notes in one call: Lua takes no more than 8,000 arguments at once.
 CHUNK: Final = 200

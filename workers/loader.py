@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from shared.errors import ConfigurationError
-from workers.handler import Handler, handler_of, is_handler
-from workers.registry import Registry
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.workers.handler import Handler, handler_of, is_handler
+from ackfirst.workers.registry import Registry
 
 _HERE: Final = Path(__file__).parent
 

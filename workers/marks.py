@@ -7,9 +7,9 @@ from typing import Any, Final
 import orjson
 from redis import Redis
 
-from shared import keys
-from shared.record import record
-from workers.replies import text
+from ackfirst.shared.queue import keys
+from ackfirst.shared.record import record
+from ackfirst.workers.replies import text
 
 
 class State(StrEnum):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis import Redis
 
-from shared import keys
-from shared.job import rq_time
-from workers.lanes import JOB_PREFIX
-from workers.replies import is_job_id, text
-from workers.scripts import script
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.job import rq_time
+from ackfirst.workers.lanes import JOB_PREFIX
+from ackfirst.workers.replies import is_job_id, text
+from ackfirst.workers.scripts import script
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

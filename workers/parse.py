@@ -1,11 +1,11 @@
 """From the envelope to the event that handlers see."""
 
-from shared.envelope import Envelope
-from shared.errors import EnvelopeError
-from shared.nexmo.callback import Family
-from shared.nexmo.event import Event
-from shared.nexmo.normalise import normalise
-from shared.nexmo.reading import read_as
+from ackfirst.shared.errors import EnvelopeError
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.normalise import normalise
+from ackfirst.shared.nexmo.reading import read_as
+from ackfirst.shared.queue.envelope import Envelope
 
 
 def parse(envelope: Envelope) -> Event:

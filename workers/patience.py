@@ -14,7 +14,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from shared.redis_errors import NotNowError
+from ackfirst.shared.redis.errors import NotNowError
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from redis import Redis
 
-from shared.envelope import Envelope
-from shared.errors import EnvelopeError
-from shared.nexmo.event import Event
-from workers import steering
-from workers.dispatch import Clock, Dispatcher, Pass, Remember, sparing
-from workers.marks import Mark, RedisMarks
-from workers.parse import parse
-from workers.patience import Steadily
-from workers.registry import Registry
-from workers.report import Outcome, Report
-from workers.retry import whole_seconds
-from workers.steering import Steerable
-from workers.tally import Tally
-from workers.verdicts import ForcedStop
+from ackfirst.shared.errors import EnvelopeError
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.workers import steering
+from ackfirst.workers.dispatch import Clock, Dispatcher, Pass, Remember, sparing
+from ackfirst.workers.marks import Mark, RedisMarks
+from ackfirst.workers.parse import parse
+from ackfirst.workers.patience import Steadily
+from ackfirst.workers.registry import Registry
+from ackfirst.workers.report import Outcome, Report
+from ackfirst.workers.retry import whole_seconds
+from ackfirst.workers.steering import Steerable
+from ackfirst.workers.tally import Tally
+from ackfirst.workers.verdicts import ForcedStop
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

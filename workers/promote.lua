@@ -3,7 +3,7 @@
 -- KEYS[1] rq:scheduled:<name>  sorted set job id -> unix second
 -- KEYS[2] rq:queue:<name>      list of waiting jobs
 -- KEYS[3] ackfirst:bell        list of tokens that wake idle workers
--- KEYS[4] ackfirst:aside       stream of entries that no worker can run
+-- KEYS[4] ackfirst:rejects       stream of entries that no worker can run
 -- ARGV[1] now, unix seconds   ARGV[2] most jobs in one call   ARGV[3] most tokens in the bell
 -- ARGV[4] prefix of job keys   ARGV[5] now as RQ writes times
 -- ARGV[6] the lane   ARGV[7] most entries in the stream   ARGV[8] characters of an entry that are kept in it

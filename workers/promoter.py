@@ -4,12 +4,12 @@ from typing import Final
 
 from redis import Redis
 
-from shared import keys
-from shared.aside import LIMIT, LONGEST_ENTRY
-from shared.job import rq_time
-from workers.lanes import JOB_PREFIX
-from workers.replies import text
-from workers.scripts import script
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.job import rq_time
+from ackfirst.shared.queue.rejects import LIMIT, LONGEST_ENTRY
+from ackfirst.workers.lanes import JOB_PREFIX
+from ackfirst.workers.replies import text
+from ackfirst.workers.scripts import script
 
 #: Most retries that one call of the script moves: Redis serves nobody else meanwhile.
 CHUNK: Final = 500
@@ -31,7 +31,7 @@ class Promoter:
         total = 0
         while True:
             promoted, seen = self._promote(
-                keys=[keys.scheduled(lane), keys.queue(lane), keys.BELL, keys.ASIDE],
+                keys=[keys.scheduled(lane), keys.queue(lane), keys.BELL, keys.REJECTS],
                 args=[now, CHUNK, keys.BELL_LIMIT, JOB_PREFIX, rq_time(now), lane, LIMIT, LONGEST_ENTRY],
             )
             total += int(promoted)

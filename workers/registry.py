@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from shared.errors import ConfigurationError
-from shared.nexmo.event import Event
-from workers.handler import Handler
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers.handler import Handler
 
 
 class Registry:

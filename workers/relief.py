@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from redis.exceptions import RedisError
 
-from workers.flow import Flow
-from workers.holding import Holding
+from ackfirst.workers.flow import Flow
+from ackfirst.workers.holding import Holding
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

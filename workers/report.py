@@ -6,9 +6,9 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
-from shared.record import named_record
-from workers.marks import Mark, State
-from workers.replies import printable
+from ackfirst.shared.record import named_record
+from ackfirst.workers.marks import Mark, State
+from ackfirst.workers.replies import printable
 
 
 class Outcome(StrEnum):

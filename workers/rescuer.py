@@ -7,13 +7,13 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from rq.results import Result
 
-from shared import keys
-from shared.job import rq_time
-from workers.aside import Aside
-from workers.lanes import JOB_PREFIX
-from workers.replies import printable, text
-from workers.scripts import script
-from workers.watch import Death
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.job import rq_time
+from ackfirst.workers.lanes import JOB_PREFIX
+from ackfirst.workers.liveness import Death
+from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.replies import printable, text
+from ackfirst.workers.scripts import script
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -32,9 +32,9 @@ class Rescuer:
     ``keep`` is the time in seconds for which a dead letter stays when its job does not say.
     """
 
-    def __init__(self, redis: Redis, aside: Aside, *, keep: int, log: "FilteringBoundLogger") -> None:
+    def __init__(self, redis: Redis, rejects: Rejects, *, keep: int, log: "FilteringBoundLogger") -> None:
         self._redis = redis
-        self._aside = aside
+        self._rejects = rejects
         self._keep = keep
         self._log = log
         self._late: set[tuple[str, str]] = set()
@@ -85,9 +85,9 @@ class Rescuer:
 
     def _put_aside(self, lane: str, job_id: str, why: Why, owner: str, reason: str) -> None:
         if why == "overdue":
-            self._aside.put(lane, "running", owner, reason, job_id=job_id)
+            self._rejects.put(lane, "running", owner, reason, job_id=job_id)
         else:
-            self._aside.put(lane, "taken", job_id, reason, job_id=job_id)
+            self._rejects.put(lane, "taken", job_id, reason, job_id=job_id)
 
     def _tell(self, came: str, lane: str, job_id: str, cause: str, kills: list[str]) -> None:
         if came == "queued":

@@ -9,14 +9,14 @@ from pathlib import Path
 import structlog
 from redis import Redis
 
-from shared.log import wide_lines
-from shared.settings import Settings
-from workers.dispatch import Clock, Dispatcher, Invoke
-from workers.loader import load
-from workers.patience import Steadily
-from workers.processor import Processor
-from workers.registry import Registry
-from workers.retry import Schedule
+from ackfirst.shared.log import wide_lines
+from ackfirst.shared.settings import Settings
+from ackfirst.workers.dispatch import Clock, Dispatcher, Invoke
+from ackfirst.workers.loader import load
+from ackfirst.workers.patience import Steadily
+from ackfirst.workers.processor import Processor
+from ackfirst.workers.registry import Registry
+from ackfirst.workers.retry import Schedule
 
 
 def load_handlers(settings: Settings) -> Registry:
@@ -48,7 +48,9 @@ def build_processor(
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(
         registry=registry,
-        dispatcher=Dispatcher(invoke, schedule, clock=clock, log=partial(structlog.get_logger, "workers.handler")),
+        dispatcher=Dispatcher(
+            invoke, schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handler")
+        ),
         redis=redis,
         keep=settings.failure_ttl,
         job_timeout=settings.job_timeout,

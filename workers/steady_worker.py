@@ -21,12 +21,12 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
 from rq.worker import SimpleWorker
 
-from shared import keys
-from workers.event_job import EventJob
-from workers.patience import OUTAGES, Patience
-from workers.replies import printable
-from workers.report import HandlersFailed
-from workers.verdicts import ForcedStop
+from ackfirst.shared.queue import keys
+from ackfirst.workers.event_job import EventJob
+from ackfirst.workers.patience import OUTAGES, Patience
+from ackfirst.workers.replies import printable
+from ackfirst.workers.report import HandlersFailed
+from ackfirst.workers.verdicts import ForcedStop
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

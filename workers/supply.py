@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from workers.holding import Holding
-from workers.lanes import Lanes, Taking
-from workers.pace import Pace
+from ackfirst.workers.holding import Holding
+from ackfirst.workers.lanes import Lanes, Taking
+from ackfirst.workers.pace import Pace
 
 
 class Supply:

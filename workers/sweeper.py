@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from redis import Redis
 
-from shared import keys
-from workers.aside import Aside
-from workers.replies import is_job_id, text
-from workers.rescuer import Rescuer
+from ackfirst.shared.queue import keys
+from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.replies import is_job_id, text
+from ackfirst.workers.rescuer import Rescuer
 
 #: Seconds between two sweeps.
 PAUSE: Final = 5.0
@@ -27,11 +27,11 @@ class Sweeper:
     """Rescues the jobs that no engine of ours holds, and drops what has expired. ``clock`` gives monotonic seconds."""
 
     def __init__(
-        self, redis: Redis, rescuer: Rescuer, aside: Aside, *, clock: Callable[[], float] = time.monotonic
+        self, redis: Redis, rescuer: Rescuer, rejects: Rejects, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._redis = redis
         self._rescuer = rescuer
-        self._aside = aside
+        self._rejects = rejects
         self._clock = clock
         self._next = 0.0
         self._first_seen: dict[tuple[str, bytes], float] = {}
@@ -63,7 +63,7 @@ class Sweeper:
                 owner = text(entry)
                 self._rescuer.rescue(lane, text(job_id), "overdue", owner=owner, cause=OVERDUE, now=now)
             else:
-                self._aside.put(lane, "running", entry, "not <job id>:<execution id>")
+                self._rejects.put(lane, "running", entry, "not <job id>:<execution id>")
 
     def _rescue_stranded(self, lanes: list[str], now: float) -> None:
         found: set[Any] = {
@@ -77,7 +77,7 @@ class Sweeper:
                 cause = "taken, but never started"
                 self._rescuer.rescue(lane, text(entry), "stranded", owner="", cause=cause, now=now)
             else:
-                self._aside.put(lane, "taken", entry, "no job id")
+                self._rejects.put(lane, "taken", entry, "no job id")
 
     def _drop_dead_workers(self, lanes: list[str]) -> None:
         """Forget workers whose hash has expired, as ``rq/worker_registration.py`` does."""

@@ -5,7 +5,7 @@
 -- KEYS[2n+1]    ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2n+2]    rq:worker:<engine>              hash
 -- KEYS[2n+3]    rq:worker:<engine>:executions   set of <job id>:<execution id>
--- KEYS[2n+4]    ackfirst:aside                  stream of entries that no worker can run
+-- KEYS[2n+4]    ackfirst:rejects                  stream of entries that no worker can run
 -- KEYS[2n+5]    ackfirst:lanes                  set of all lanes
 -- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in its hands   ARGV[3] name of this take, the same when it
 -- is repeated   ARGV[4] most jobs   ARGV[5] seconds of work that they may be together   ARGV[6] now, unix seconds

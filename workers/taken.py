@@ -6,10 +6,10 @@ from typing import Any, Final, Self
 
 import orjson
 
-from shared.job import FUNCTION
-from shared.record import named_record
-from workers.marks import Mark, read_marks
-from workers.replies import text
+from ackfirst.shared.queue.job import FUNCTION
+from ackfirst.shared.record import named_record
+from ackfirst.workers.marks import Mark, read_marks
+from ackfirst.workers.replies import text
 
 #: Seconds, about thirty years: nobody means more.
 _LONGEST: Final = 1_000_000_000

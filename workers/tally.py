@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from shared import keys
-from workers.report import Outcome, Report
+from ackfirst.shared.queue import keys
+from ackfirst.workers.report import Outcome, Report
 
 #: Seconds for which the marks of a finished event stay: should the worker die before RQ has heard that the job is
 #: finished, its next run finds nothing left to do.

@@ -4,8 +4,8 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from ingest.ack_log import Log
-from shared.errors import QueueUnavailable
+from ackfirst.ingest.request_log import Log
+from ackfirst.shared.errors import QueueUnavailable
 
 #: Once Redis was too full, its memory must fall below this share of the limit: it must not go to and fro.
 RELAXED: Final = 0.95

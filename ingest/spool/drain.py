@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from ingest.ack_log import Log
-from ingest.batcher import EventQueue, Written
-from ingest.spool.circuit import is_about_one_event
-from ingest.spool.writer import SpoolWriter
-from shared.envelope import Envelope
-from shared.errors import EnvelopeError, QueueUnavailable
-from shared.spool_file import Record
+from ackfirst.ingest.batcher import EventQueue, Written
+from ackfirst.ingest.request_log import Log
+from ackfirst.ingest.spool.circuit import is_about_one_event
+from ackfirst.ingest.spool.writer import SpoolWriter
+from ackfirst.shared.errors import EnvelopeError, QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.spool.file import Record
 
 #: Records in one read and one removal, which is one sync of the disk; and in one round trip.
 _PORTIONS: Final = (1024, 256)

@@ -8,9 +8,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from ingest.generation import GenerationWatch
-from ingest.spool.circuit import Circuit
-from shared import keys
+from ackfirst.ingest.generation import GenerationWatch
+from ackfirst.ingest.spool.circuit import Circuit
+from ackfirst.shared.queue import keys
 
 #: Seconds between two questions while the circuit is open, and while it is closed.
 URGENT: Final = 0.25

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.ack_log import Log
-from ingest.spool.circuit import Circuit
-from ingest.spool.drain import Drain
-from ingest.spool.meters import SpoolMeters
-from ingest.spool.writer import SpoolWriter
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.spool_file import check, look
-from shared.spool_folder import Slot, slots, take_slot
+from ackfirst.ingest.request_log import Log
+from ackfirst.ingest.spool.circuit import Circuit
+from ackfirst.ingest.spool.drain import Drain
+from ackfirst.ingest.spool.meters import SpoolMeters
+from ackfirst.ingest.spool.writer import SpoolWriter
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.spool.file import check, look
+from ackfirst.shared.spool.folder import Slot, slots, take_slot
 
 #: Seconds between two looks at what there is to do.
 INTERVAL: Final = 0.25

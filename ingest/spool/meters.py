@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from shared.spool_file import Depth
+from ackfirst.shared.spool.file import Depth
 
 
 class SpoolMeters:

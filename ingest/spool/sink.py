@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from ingest.spool.circuit import Circuit, is_about_one_event
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
+from ackfirst.ingest.spool.circuit import Circuit, is_about_one_event
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
 
 
 class Primary(Protocol):

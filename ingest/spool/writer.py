@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from ingest.ack_log import Log
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.spool_file import Depth, SpoolFile, check, is_damage, is_full, mend
-from shared.spool_frame import Frame
+from ackfirst.ingest.request_log import Log
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.spool.file import Depth, SpoolFile, check, is_damage, is_full, mend
+from ackfirst.shared.spool.frame import Frame
 
 #: Most events in one commit.
 GROUP_LIMIT: Final = 512

@@ -15,8 +15,8 @@ from rq.results import Result
 from rq.serializers import JSONSerializer
 from werkzeug.exceptions import Conflict, NotFound
 
-from ops.dashboard import registries
-from ops.dashboard.reading import ShownQueue, UnreadableJobError, readable
+from ackfirst.ops.dashboard import registries
+from ackfirst.ops.dashboard.reading import ShownQueue, UnreadableJobError, readable
 
 #: Ids handled in one round trip: well under a millisecond of Redis's time.
 CHUNK: Final = 200

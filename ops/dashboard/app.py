@@ -11,10 +11,10 @@ from rq.serializers import JSONSerializer
 from rq_dashboard import web
 from werkzeug.exceptions import NotFound
 
-from ops.dashboard import actions, faults, guard, pages, registries
-from ops.dashboard.guard import Credentials
-from ops.dashboard.reading import SHOW_PERSONAL, ShownJob, ShownQueue, ShownWorker, describe
-from shared import keys
+from ackfirst.ops.dashboard import actions, faults, guard, pages, registries
+from ackfirst.ops.dashboard.guard import Credentials
+from ackfirst.ops.dashboard.reading import SHOW_PERSONAL, ShownJob, ShownQueue, ShownWorker, describe
+from ackfirst.shared.queue import keys
 
 #: Milliseconds between two refreshes of a page.
 POLL_INTERVAL: Final = 2500
@@ -45,7 +45,7 @@ def create_app(connection: Redis, *, redis_name: str, credentials: Credentials, 
         personal: Show arguments, texts and phone numbers.
     """
     _exchange_what_upstream_reads_with()
-    app = Flask("ops.dashboard", static_url_path="/ackfirst")
+    app = Flask("ackfirst.ops.dashboard", static_url_path="/ackfirst")
     app.jinja_loader = pages.EditedTemplates()
     app.config[SHOW_PERSONAL] = personal
     app.config["RQ_DASHBOARD_REDIS_URL"] = (redis_name,)

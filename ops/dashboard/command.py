@@ -9,13 +9,14 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ops.dashboard import password, server
-from ops.dashboard.app import create_app
-from ops.dashboard.guard import Credentials
-from shared import log, masking, redis_client
-from shared.parent_death import die_with_parent
-from shared.setting_types import Address
-from shared.settings import Settings, load_settings
+from ackfirst.ops.dashboard import password, server
+from ackfirst.ops.dashboard.app import create_app
+from ackfirst.ops.dashboard.guard import Credentials
+from ackfirst.shared import log, masking
+from ackfirst.shared.processes.parent_death import die_with_parent
+from ackfirst.shared.redis import client as redis_client
+from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings.types import Address
 
 #: Seconds that a page waits for Redis before it says so.
 REDIS_TIMEOUT: Final = 2.0

@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from werkzeug.exceptions import Conflict, HTTPException, InternalServerError, NotFound, ServiceUnavailable
 
-from ops.dashboard.reading import UnreadableJobError
+from ackfirst.ops.dashboard.reading import UnreadableJobError
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

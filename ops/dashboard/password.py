@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from shared.errors import ConfigurationError
+from ackfirst.shared.errors import ConfigurationError
 
 FILE_NAME: Final = "dashboard-password"
 _BYTES: Final = 18

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from shared import masking
+from ackfirst.shared import masking
 
 # RQ's default description is the call with its arguments (``rq/job.py``: get_call_string). A sentence has a space
 # before its parenthesis, a call has none.

@@ -20,8 +20,8 @@ from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import as_text, get_call_string
 
-from ops.dashboard import personal
-from shared import masking
+from ackfirst.ops.dashboard import personal
+from ackfirst.shared import masking
 
 #: Flask setting: show arguments, texts and phone numbers. Upstream's own name for its half of it.
 SHOW_PERSONAL: Final = "RQ_DASHBOARD_SHOW_FULL_ARGS"

@@ -18,7 +18,7 @@ from rq.registry import (
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
 
-from ops.dashboard.reading import ShownQueue
+from ackfirst.ops.dashboard.reading import ShownQueue
 
 #: Name in the URL of the list of waiting jobs; every other list is a registry.
 QUEUED: Final = "queued"

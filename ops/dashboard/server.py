@@ -9,9 +9,9 @@ from typing import Any, Final
 import waitress
 from flask import Flask
 
-from shared.errors import ConfigurationError
-from shared.setting_types import Address
-from shared.signals import SignalInbox
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.signals import SignalInbox
+from ackfirst.shared.settings.types import Address
 
 _THREADS: Final = 8
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import click
 
-from ops.prepare import layout, made, volume
-from shared.accounts_toml import parse_accounts
+from ackfirst.ops.prepare import layout, made, volume
+from ackfirst.shared.settings.accounts_toml import parse_accounts
 
 #: The user that every container of the stack runs as (``Dockerfile``).
 OWNER: Final = 10001

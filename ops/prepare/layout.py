@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from ops.prepare import volume
-from shared.errors import ConfigurationError
+from ackfirst.ops.prepare import volume
+from ackfirst.shared.errors import ConfigurationError
 
 _SIGN: Final = ("ingest", "simulator")
 _SPEAK_TO_REDIS: Final = ("ingest", "worker", "dashboard")

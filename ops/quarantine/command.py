@@ -13,21 +13,21 @@ import click
 from redis.asyncio import Redis
 from rich.console import Console
 
-from ops.quarantine import tables, view
-from ops.quarantine.options import as_json, selected
-from ops.quarantine.order import by_arrival
-from ops.quarantine.recheck import Finding, Outcome, Recheck, callback_of
-from ops.quarantine.rehearsal import KeptRecords, RehearsedQueue
-from ops.quarantine.selection import Selection
-from shared import redis_client
-from shared.accounts import Accounts
-from shared.accounts_file import load_accounts
-from shared.enqueue import Enqueuer
-from shared.errors import QueueUnavailable
-from shared.quarantine import QuarantineDepth
-from shared.quarantine_review import Entry, QuarantineReview
-from shared.settings import Settings, load_settings
-from shared.verification import Verifier
+from ackfirst.ops.quarantine import tables, view
+from ackfirst.ops.quarantine.options import as_json, selected
+from ackfirst.ops.quarantine.order import by_arrival
+from ackfirst.ops.quarantine.recheck import Finding, Outcome, Recheck, callback_of
+from ackfirst.ops.quarantine.rehearsal import KeptRecords, RehearsedQueue
+from ackfirst.ops.quarantine.selection import Selection
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.quarantine.review import Entry, QuarantineReview
+from ackfirst.shared.quarantine.stream import QuarantineDepth
+from ackfirst.shared.queue.enqueue import Enqueuer
+from ackfirst.shared.redis import client as redis_client
+from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.verification import Verifier
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from shared import masking
+from ackfirst.shared import masking
 
 #: Levels of nesting that are shown. Nexmo's deepest documented callback has five.
 DEPTH: Final = 12

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ops.quarantine.selection import Selection, moment
-from shared.policy import TABLE, Fate, Policy
+from ackfirst.ops.quarantine.selection import Selection, moment
+from ackfirst.shared.policy import TABLE, Fate, Policy
 
 #: Verdicts that a record can have.
 VERDICTS = tuple(

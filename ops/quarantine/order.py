@@ -4,7 +4,7 @@ import heapq
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final
 
-from shared.quarantine_review import Entry
+from ackfirst.shared.quarantine.review import Entry
 
 #: Entries that are held back. Records are parked side by side, so each may stand a few places from where it belongs.
 WINDOW: Final = 128

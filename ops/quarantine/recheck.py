@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from shared.accounts import Accounts
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.nexmo.callback import Callback
-from shared.policy import Verdict
-from shared.quarantine import QuarantineRecord
-from shared.quarantine_review import Entry
-from shared.sealing import build_envelope
-from shared.verification import FROM_THE_FUTURE, Verification
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.quarantine.review import Entry
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.envelope_builder import build_envelope
+from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
 
 #: Events in one round trip, and records that are removed in one.
 BATCH: Final = 64

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from shared import keys
-from shared.dedupe import PERIODS, period, place
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.redis_client import FAILURES
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.dedupe import PERIODS, period, place
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.redis.client import FAILURES
 
 
 class RehearsedQueue:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.quarantine import QuarantineRecord
-from shared.quarantine_review import Entry
-from shared.setting_types import seconds
+from ackfirst.shared.quarantine.review import Entry
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.settings.types import seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.quarantine.recheck import Finding, Outcome
-from shared.quarantine import QuarantineDepth
+from ackfirst.ops.quarantine.recheck import Finding, Outcome
+from ackfirst.shared.quarantine.stream import QuarantineDepth
 
 #: Columns of a console that shows every value in full: who cannot read the whole id cannot ask for the record.
 WIDTH: Final = 200

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.quarantine import masked
-from ops.quarantine.recheck import Finding, callback_of
-from shared.nexmo.classify import classify
-from shared.nexmo.reading import read, read_as
-from shared.nexmo.token import TokenError, parse
-from shared.quarantine import QuarantineRecord
-from shared.quarantine_review import Entry
-from shared.verification import Verification
-from shared.verification.token_path import bearer_token
+from ackfirst.ops.quarantine import masked
+from ackfirst.ops.quarantine.recheck import Finding, callback_of
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.reading import read, read_as
+from ackfirst.shared.nexmo.token import TokenError, parse
+from ackfirst.shared.quarantine.review import Entry
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.verification import Verification
+from ackfirst.shared.verification.token_path import bearer_token
 
 
 def row(entry: Entry, *, now: float) -> dict[str, Any]:

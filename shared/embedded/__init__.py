@@ -1,5 +1,5 @@
 """A private Valkey (or Redis) in the data folder: durable, on a unix socket only, nothing to configure."""
 
-from shared.embedded.server import EmbeddedServer
+from ackfirst.shared.embedded.server import EmbeddedServer
 
 __all__ = ["EmbeddedServer"]

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from shared.errors import ConfigurationError
+from ackfirst.shared.errors import ConfigurationError
 
 
 def find_binary(path: str | None = None) -> Path:

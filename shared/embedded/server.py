@@ -19,11 +19,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared.embedded import config, socket_path
-from shared.embedded.binary import find_binary
-from shared.embedded.lock import FileLock
-from shared.embedded.output import Output
-from shared.errors import ConfigurationError
+from ackfirst.shared.embedded import config, socket_path
+from ackfirst.shared.embedded.binary import find_binary
+from ackfirst.shared.embedded.lock import FileLock
+from ackfirst.shared.embedded.output import Output
+from ackfirst.shared.errors import ConfigurationError
 
 #: Seconds between two looks at a server that starts or stops.
 POLL: Final = 0.02

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from shared.errors import ConfigurationError
+from ackfirst.shared.errors import ConfigurationError
 
 #: Bytes that a path may have: ``sun_path`` holds 104 on macOS and 108 on Linux, one of them the closing zero.
 LONGEST: Final = 103

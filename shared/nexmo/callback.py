@@ -5,7 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from shared.record import record
+from ackfirst.shared.record import record
 
 
 class Family(StrEnum):

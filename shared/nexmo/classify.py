@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from shared.nexmo.callback import Family
-from shared.nexmo.reading import Reading
-from shared.nexmo.values import given
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.reading import Reading
+from ackfirst.shared.nexmo.values import given
 
 #: Members of a v1 message that hold its content; each is named after the ``message_type``.
 CONTENT_MEMBERS: Final = (

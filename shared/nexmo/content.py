@@ -6,8 +6,8 @@ Either version holds the content in a member that is named after the type: ``{"i
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.nexmo.classify import CONTENT_MEMBERS
-from shared.nexmo.values import given, items, members, scalar
+from ackfirst.shared.nexmo.classify import CONTENT_MEMBERS
+from ackfirst.shared.nexmo.values import given, items, members, scalar
 
 #: Type of content: the members that hold words for a person, best first. A URL, a file name or a payload is none.
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from shared.record import field_names, named_record, record
+from ackfirst.shared.record import field_names, named_record, record
 
 
 @record
@@ -57,7 +57,7 @@ class Event:
     """Number without ``+``, or an id. Of a receipt: the phone that we wrote to."""
     text: str | None
     """What a person would read: the message's text, else a caption, a button's text, a reply's title, a place's name,
-    an emoji (``shared.nexmo.content`` has the table). Empty if an empty text was sent, None if there is none."""
+    an emoji (``ackfirst.shared.nexmo.content`` has the table). Empty for an empty text, None if there is none."""
     content_type: str | None
     """``text``, ``image``, …: v1 ``message_type``, v0.1 ``content.type``, ``text`` where only a text is there (SMS
     API: ``text`` also for ``unicode``, or ``binary``)."""

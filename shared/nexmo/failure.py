@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.nexmo.event import EventError
-from shared.nexmo.values import given, members
+from ackfirst.shared.nexmo.event import EventError
+from ackfirst.shared.nexmo.values import given, members
 
 #: ``err-code`` of a delivery receipt (SMS API reference and help article). Unknown codes are carried without a meaning.
 RECEIPT_MEANINGS: Final[Mapping[str, str]] = {

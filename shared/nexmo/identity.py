@@ -6,8 +6,8 @@ It is the dedupe key and RQ's job id.
 from hashlib import sha256
 from typing import Any
 
-from shared.nexmo.callback import Family
-from shared.nexmo.values import given, lowered
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.values import given, lowered
 
 
 def event_id(family: Family, account: str | None, fields: dict[str, Any], body: bytes) -> str:

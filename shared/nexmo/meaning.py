@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TypedDict
 
-from shared.nexmo.event import EventError, Price
+from ackfirst.shared.nexmo.event import EventError, Price
 
 
 class Meaning(TypedDict):

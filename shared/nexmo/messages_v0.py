@@ -5,12 +5,12 @@ An application, an account or a single message can ask for this version at any t
 
 from typing import Any
 
-from shared.nexmo.content import content_type, words
-from shared.nexmo.failure import message_error
-from shared.nexmo.meaning import Meaning
-from shared.nexmo.messages_v1 import channel
-from shared.nexmo.price import usage_price
-from shared.nexmo.values import given, instant, lowered, members, party
+from ackfirst.shared.nexmo.content import content_type, words
+from ackfirst.shared.nexmo.failure import message_error
+from ackfirst.shared.nexmo.meaning import Meaning
+from ackfirst.shared.nexmo.messages_v1 import channel
+from ackfirst.shared.nexmo.price import usage_price
+from ackfirst.shared.nexmo.values import given, instant, lowered, members, party
 
 
 def is_v0(fields: dict[str, Any]) -> bool:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.nexmo.content import content_type, words
-from shared.nexmo.failure import message_error
-from shared.nexmo.meaning import Meaning
-from shared.nexmo.price import usage_price
-from shared.nexmo.values import given, instant, lowered, party
+from ackfirst.shared.nexmo.content import content_type, words
+from ackfirst.shared.nexmo.failure import message_error
+from ackfirst.shared.nexmo.meaning import Meaning
+from ackfirst.shared.nexmo.price import usage_price
+from ackfirst.shared.nexmo.values import given, instant, lowered, party
 
 #: Names that changed between v0.1 and v1.
 _RENAMED: Final[Mapping[str, str]] = {"viber_service_msg": "viber_service"}

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.nexmo import messages_v0, messages_v1, sms
-from shared.nexmo.callback import Family
-from shared.nexmo.classify import message_id
-from shared.nexmo.event import Event
-from shared.nexmo.meaning import Meaning
-from shared.nexmo.reading import Reading
+from ackfirst.shared.nexmo import messages_v0, messages_v1, sms
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.classify import message_id
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.meaning import Meaning
+from ackfirst.shared.nexmo.reading import Reading
 
 
 def normalise(
@@ -24,7 +24,7 @@ def normalise(
     """The event that ``reading`` tells of. Never raises, whatever the fields hold.
 
     Args:
-        id: The event's id (``shared.nexmo.identity``).
+        id: The event's id (``ackfirst.shared.nexmo.identity``).
         family: What ``classify`` said of ``reading``.
         reading: The callback's fields.
         account: The ``api_key`` that verification confirmed.

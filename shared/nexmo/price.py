@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from shared.nexmo.event import Price
-from shared.nexmo.values import given, members
+from ackfirst.shared.nexmo.event import Price
+from ackfirst.shared.nexmo.values import given, members
 
 #: Where no currency is named: the SMS API bills in euro and never says so.
 CURRENCY: Final = "EUR"

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from shared.nexmo.callback import Callback
-from shared.nexmo.values import scalar
-from shared.record import record
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.values import scalar
+from ackfirst.shared.record import record
 
 Encoding = Literal["json", "form", "query"]
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from shared.nexmo.failure import receipt_error
-from shared.nexmo.meaning import Meaning
-from shared.nexmo.price import price
-from shared.nexmo.values import carrier_time, given, instant, lowered, party, scalar
+from ackfirst.shared.nexmo.failure import receipt_error
+from ackfirst.shared.nexmo.meaning import Meaning
+from ackfirst.shared.nexmo.price import price
+from ackfirst.shared.nexmo.values import carrier_time, given, instant, lowered, party, scalar
 
 #: ``unicode`` is a matter of transport: to a handler it is a text like any other.
 _CONTENT_TYPES: Final[Mapping[str, str]] = {"unicode": "text"}

@@ -16,7 +16,7 @@ import orjson
 from jwt import DecodeError, InvalidKeyError, InvalidTokenError, PyJWS
 from jwt.algorithms import HMACAlgorithm
 
-from shared.record import record
+from ackfirst.shared.record import record
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "Vonage"

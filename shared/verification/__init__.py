@@ -4,9 +4,9 @@ Three ways to tell: a token that covers the body, a ``sig`` that covers the para
 family to come unsigned.
 """
 
-from shared.verification.result import Verification
-from shared.verification.sig_path import URL_TOKEN
-from shared.verification.token_path import FROM_THE_FUTURE
-from shared.verification.verifier import Verifier
+from ackfirst.shared.verification.result import Verification
+from ackfirst.shared.verification.sig_path import URL_TOKEN
+from ackfirst.shared.verification.token_path import FROM_THE_FUTURE
+from ackfirst.shared.verification.verifier import Verifier
 
 __all__ = ["FROM_THE_FUTURE", "URL_TOKEN", "Verification", "Verifier"]

@@ -1,9 +1,9 @@
 """What verification found out about one callback."""
 
-from shared.nexmo.callback import Family
-from shared.nexmo.reading import Reading
-from shared.policy import Verdict
-from shared.record import named_record
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.reading import Reading
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.record import named_record
 
 
 @named_record

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from shared.accounts import Account, Accounts
-from shared.nexmo.callback import Callback, Family
-from shared.nexmo.reading import Reading, literal_parameters
-from shared.nexmo.sms_signature import base_matches, base_string, fits, is_well_formed
-from shared.nexmo.values import given
-from shared.policy import Verdict
-from shared.verification.result import Verification
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.reading import Reading, literal_parameters
+from ackfirst.shared.nexmo.sms_signature import base_matches, base_string, fits, is_well_formed
+from ackfirst.shared.nexmo.values import given
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification.result import Verification
 
 #: The parameter of the webhook URL that may hold an account's ``url_token``: the operator added it, not Nexmo.
 URL_TOKEN: Final = "token"  # noqa: S105 - the name of a parameter

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-from shared.accounts import Account, Accounts
-from shared.nexmo.callback import Callback
-from shared.nexmo.classify import classify
-from shared.nexmo.reading import read, read_unvouched
-from shared.nexmo.token import ISSUER, Claims, Token, TokenError, parse
-from shared.policy import Verdict
-from shared.verification.result import Verification
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.reading import read, read_unvouched
+from ackfirst.shared.nexmo.token import ISSUER, Claims, Token, TokenError, parse
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification.result import Verification
 
 #: The reason of a token whose ``iat`` is further ahead than clocks may differ: as a rule the slow clock is ours.
 FROM_THE_FUTURE: Final = "issued-in-the-future"

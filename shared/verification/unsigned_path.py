@@ -4,13 +4,13 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.accounts import Account, Accounts
-from shared.nexmo.callback import Callback, Family
-from shared.nexmo.reading import Reading, read_as
-from shared.nexmo.values import given
-from shared.policy import Verdict
-from shared.verification.result import Verification
-from shared.verification.sig_path import URL_TOKEN
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.reading import Reading, read_as
+from ackfirst.shared.nexmo.values import given
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification.result import Verification
+from ackfirst.shared.verification.sig_path import URL_TOKEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,18 @@
 
 from typing import Final
 
-from shared.accounts import Accounts
-from shared.errors import ConfigurationError
-from shared.nexmo.callback import Callback, Family
-from shared.nexmo.classify import classify
-from shared.nexmo.reading import read_unvouched
-from shared.nexmo.token import SecretError, check_secret
-from shared.nexmo.values import given
-from shared.policy import Verdict
-from shared.verification.result import Verification
-from shared.verification.sig_path import URL_TOKEN, SigPath
-from shared.verification.token_path import TokenPath, bearer_token
-from shared.verification.unsigned_path import UnsignedPath
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.reading import read_unvouched
+from ackfirst.shared.nexmo.token import SecretError, check_secret
+from ackfirst.shared.nexmo.values import given
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification.result import Verification
+from ackfirst.shared.verification.sig_path import URL_TOKEN, SigPath
+from ackfirst.shared.verification.token_path import TokenPath, bearer_token
+from ackfirst.shared.verification.unsigned_path import UnsignedPath
 
 _PROBE: Final = Verification(verdict=Verdict.PROBE, reason="empty-request")
 _SMS: Final = frozenset({Family.INBOUND_SMS, Family.DELIVERY_RECEIPT})

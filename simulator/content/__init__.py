@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from simulator.content import conversation, inbound_v0, inbound_v1, other, sms, status_v0, status_v1
-from simulator.content.model import Content, Recipe
-from simulator.content.scene import Scene
-from simulator.content.wanted import Wanted, choose
+from ackfirst.simulator.content import conversation, inbound_v0, inbound_v1, other, sms, status_v0, status_v1
+from ackfirst.simulator.content.model import Content, Recipe
+from ackfirst.simulator.content.scene import Scene
+from ackfirst.simulator.content.wanted import Wanted, choose
 
 RECIPES: Final[tuple[Recipe, ...]] = (
     *inbound_v1.RECIPES,

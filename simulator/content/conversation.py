@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from simulator.content import inbound_v0, inbound_v1, sms, status_v0, status_v1
-from simulator.content.model import Content, Recipe
-from simulator.content.scene import Scene
+from ackfirst.simulator.content import inbound_v0, inbound_v1, sms, status_v0, status_v1
+from ackfirst.simulator.content.model import Content, Recipe
+from ackfirst.simulator.content.scene import Scene
 
 #: From a person's message: the parties as reports on our answer to it name them.
 Readdress = Callable[[dict[str, Any]], dict[str, Any]]

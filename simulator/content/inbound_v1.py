@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.nexmo.callback import Family
-from simulator.content.model import Content
-from simulator.content.parts import MAKERS
-from simulator.content.scene import Scene
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content.model import Content
+from ackfirst.simulator.content.parts import MAKERS
+from ackfirst.simulator.content.scene import Scene
 
 _MEDIA: Final = ("image", "audio", "video", "file")
 

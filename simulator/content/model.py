@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.nexmo.callback import Family
-from simulator.content.scene import Scene
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content.scene import Scene
 
 Transport = Literal["json", "form", "query"]
 """How the parameters travel: POST JSON, POST form, GET query."""

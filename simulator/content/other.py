@@ -6,9 +6,9 @@ Their identity is the hash of their body, so they carry no time of their own: th
 from collections.abc import Sequence
 from typing import Any, Final
 
-from shared.nexmo.callback import Family
-from simulator.content.model import Content
-from simulator.content.scene import Scene
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content.model import Content
+from ackfirst.simulator.content.scene import Scene
 
 
 def _other(fields: dict[str, Any]) -> Sequence[Content]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from simulator.content.scene import Scene
+from ackfirst.simulator.content.scene import Scene
 
 Maker = Callable[[Scene, str], Any]
 """Takes the scene and the channel: some channels add members."""

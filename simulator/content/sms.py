@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from shared.nexmo.callback import Family
-from simulator.content.lives import RECEIPT_LIVES
-from simulator.content.model import Content, Recipe, Transport
-from simulator.content.scene import Scene
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content.lives import RECEIPT_LIVES
+from ackfirst.simulator.content.model import Content, Recipe, Transport
+from ackfirst.simulator.content.scene import Scene
 
 TRANSPORTS: Final[tuple[Transport, ...]] = ("query", "form", "json")
 _ERR_CODES: Final = {"expired": ("2", "8"), "failed": ("1", "7", "12"), "rejected": ("4", "6", "9"), "unknown": ("1",)}

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from shared.nexmo.callback import Family
-from simulator.content.inbound_v0 import parties
-from simulator.content.lives import FAILURES, errors, lives
-from simulator.content.model import Content
-from simulator.content.scene import Scene
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content.inbound_v0 import parties
+from ackfirst.simulator.content.lives import FAILURES, errors, lives
+from ackfirst.simulator.content.model import Content
+from ackfirst.simulator.content.scene import Scene
 
 CHANNELS: Final = ("sms", "mms", "whatsapp", "messenger", "viber_service")
 

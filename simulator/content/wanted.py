@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from shared.nexmo.callback import Family
-from simulator.content.model import Content, Recipe
-from simulator.content.scene import Scene
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content.model import Content, Recipe
+from ackfirst.simulator.content.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

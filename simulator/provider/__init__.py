@@ -4,9 +4,9 @@ Each callback has a life: created → attempts → delivered, dropped or expired
 what an answer means, ``life`` is one callback, ``provider`` holds the lines in which they wait.
 """
 
-from simulator.provider.life import Life, Stage
-from simulator.provider.provider import Line, Provider, ProviderPolicy
-from simulator.provider.rules import MESSAGES, SMS_INBOUND, SMS_RECEIPTS, Meaning, Rules, rules_of
+from ackfirst.simulator.provider.life import Life, Stage
+from ackfirst.simulator.provider.provider import Line, Provider, ProviderPolicy
+from ackfirst.simulator.provider.rules import MESSAGES, SMS_INBOUND, SMS_RECEIPTS, Meaning, Rules, rules_of
 
 __all__ = [
     "MESSAGES",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from simulator.provider.rules import Rules
+from ackfirst.simulator.provider.rules import Rules
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Final, Generic, TypeVar
 
-from simulator.provider.life import Life, Stage
-from simulator.provider.rules import Meaning, Rules
+from ackfirst.simulator.provider.life import Life, Stage
+from ackfirst.simulator.provider.rules import Meaning, Rules
 
 T = TypeVar("T")
 

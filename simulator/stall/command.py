@@ -15,17 +15,17 @@ import click
 from rich.console import Console, Group
 from rich.live import Live
 
-from shared.errors import ConfigurationError
-from simulator.demo_run import ROOT
-from simulator.plot import Span, draw
-from simulator.screen import View, line
-from simulator.sender import Unreachable
-from simulator.snapshot import Snapshot
-from simulator.stack import StackFailed
-from simulator.stall import text
-from simulator.stall.play import ACKFIRST, PLAIN, Look, Side, note_work, play, wait_until_worked_on
-from simulator.stall.stage import Stage
-from simulator.stall.story import SPEED, Story, story
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.simulator.demo_run import ROOT
+from ackfirst.simulator.plot import Span, draw
+from ackfirst.simulator.screen import View, line
+from ackfirst.simulator.sender import Unreachable
+from ackfirst.simulator.snapshot import Snapshot
+from ackfirst.simulator.stack import StackFailed
+from ackfirst.simulator.stall import text
+from ackfirst.simulator.stall.play import ACKFIRST, PLAIN, Look, Side, note_work, play, wait_until_worked_on
+from ackfirst.simulator.stall.stage import Stage
+from ackfirst.simulator.stall.story import SPEED, Story, story
 
 _INTERRUPTED = 130
 TITLE = "One account's callbacks while its test application is broken"

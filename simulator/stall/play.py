@@ -10,15 +10,15 @@ from typing import Any, Final
 
 import uvloop
 
-from simulator.delivery import Delivery
-from simulator.planned import Planned
-from simulator.provider import ProviderPolicy
-from simulator.report import Ended, ended
-from simulator.run import Plan, deliver, traffic
-from simulator.snapshot import Course, Snapshot
-from simulator.stack import Stack
-from simulator.stall.stage import Stage
-from simulator.stall.story import SPEED, Story
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.planned import Planned
+from ackfirst.simulator.provider import ProviderPolicy
+from ackfirst.simulator.report import Ended, ended
+from ackfirst.simulator.run import Plan, deliver, traffic
+from ackfirst.simulator.snapshot import Course, Snapshot
+from ackfirst.simulator.stack import Stack
+from ackfirst.simulator.stall.stage import Stage
+from ackfirst.simulator.stall.story import SPEED, Story
 
 PLAIN: Final = "plain"
 ACKFIRST: Final = "ackfirst"

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from shared.free_port import free_port
-from simulator.demo_run import ROOT
-from simulator.stack import Stack, StackFailed
-from simulator.stall.story import Story
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.demo_run import ROOT
+from ackfirst.simulator.stack import Stack, StackFailed
+from ackfirst.simulator.stall.story import Story
 
 #: Seconds.
 _START: Final = 30.0

@@ -9,13 +9,13 @@ from typing import Final
 
 from yarl import URL
 
-from shared.nexmo.callback import Family
-from simulator.account import SigningAccount, made_up_applications
-from simulator.content import Wanted
-from simulator.pace import Pace
-from simulator.provider import ProviderPolicy
-from simulator.run import Plan
-from simulator.traffic import Shares
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.account import SigningAccount, made_up_applications
+from ackfirst.simulator.content import Wanted
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.provider import ProviderPolicy
+from ackfirst.simulator.run import Plan
+from ackfirst.simulator.traffic import Shares
 
 SPEED: Final = 60.0
 _RATE: Final = 10.0

@@ -5,9 +5,9 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from simulator.spans import span
-from simulator.stall.play import ACKFIRST, PLAIN, Side
-from simulator.stall.story import Story
+from ackfirst.simulator.spans import span
+from ackfirst.simulator.stall.play import ACKFIRST, PLAIN, Side
+from ackfirst.simulator.stall.story import Story
 
 NAMES: Final = {PLAIN: "plain application", ACKFIRST: "behind ackfirst"}
 

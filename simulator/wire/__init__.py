@@ -4,8 +4,8 @@ A client library takes longer for one request than ingest does, and would be wha
 pure and decides what an answer is; ``connection`` and ``wire`` move bytes.
 """
 
-from simulator.wire.reader import BadAnswer, Reader
-from simulator.wire.request import Place, encode
-from simulator.wire.wire import Answer, Slowness, Wire
+from ackfirst.simulator.wire.reader import BadAnswer, Reader
+from ackfirst.simulator.wire.request import Place, encode
+from ackfirst.simulator.wire.wire import Answer, Slowness, Wire
 
 __all__ = ["Answer", "BadAnswer", "Place", "Reader", "Slowness", "Wire", "encode"]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from simulator.wire.reader import BadAnswer, Reader
+from ackfirst.simulator.wire.reader import BadAnswer, Reader
 
 #: Is told the status, or why there is none.
 Done = Callable[[int | None, str | None], None]

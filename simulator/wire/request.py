@@ -5,7 +5,7 @@ from typing import Final
 
 from yarl import URL
 
-from simulator.signing import Request
+from ackfirst.simulator.signing import Request
 
 USER_AGENT: Final = "ackfirst-simulator"
 

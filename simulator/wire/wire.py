@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.wire.connection import Connection
-from simulator.wire.request import Place
+from ackfirst.simulator.wire.connection import Connection
+from ackfirst.simulator.wire.request import Place
 
 #: Idle connections that are kept.
 _KEPT: Final = 5000

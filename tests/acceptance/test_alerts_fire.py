@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.prometheus import alert_names, needs_prometheus
 from tests.support.redis_process import RedisProcess
@@ -24,7 +24,7 @@ CALLBACKS = {
     "AckfirstHandlersFailing",
     "AckfirstProviderLag",
     "AckfirstQuarantineNearlyFull",
-    "AckfirstSetAside",
+    "AckfirstRejects",
     "AckfirstShed",
     "AckfirstSpoolSetAside",
     "AckfirstUnknownAccounts",
@@ -67,7 +67,7 @@ def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisPro
         with again_and_again(trouble, every=0.3):
             stack.sees_fire(CALLBACKS, timeout=60)
 
-        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ASIDE, keys.queue("blocked"))
+        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue("blocked"))
         assert nexmo.post_json(message("well"), api_key=OTHER_ACCOUNT, secret=OTHER_SECRET) == 200
         assert stack.ingest.terminate() == 0
         stack.start_ingest()  # forgets the strangers, and tries again what is set aside on disk

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 

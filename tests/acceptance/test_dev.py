@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.dev import Dev
 from tests.support.factories import inbound_message
 from tests.support.redis_process import RedisProcess
@@ -72,7 +72,7 @@ def test_ctrl_c_typed_into_a_terminal_ends_it_with_0(folder: Path) -> None:
     with (
         dev.output_file.open("wb") as output,
         subprocess.Popen(
-            [sys.executable, "-c", terminal, sys.executable, "-m", "ops.cli", "dev"],
+            [sys.executable, "-c", terminal, sys.executable, "-m", "ackfirst", "dev"],
             cwd=folder,
             env=dev.env,
             stdin=subprocess.PIPE,

@@ -15,7 +15,7 @@ HANDLERS = f"""
 import json
 from pathlib import Path
 
-from workers import on, RetryLater, Discard
+from ackfirst import on, RetryLater, Discard
 
 
 def note(file, event, **more):

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import inbound_message
 from tests.support.nexmo import compose, signed_headers, token
 from tests.support.processes import Cli

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from shared import keys
-from shared.free_port import free_port
-from shared.spool_file import look
-from shared.spool_folder import slots, spool_folder
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.queue import keys
+from ackfirst.shared.spool.file import look
+from ackfirst.shared.spool.folder import slots, spool_folder
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli, run_cli

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.nexmo import Nexmo

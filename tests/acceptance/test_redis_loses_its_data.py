@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import lane_is_empty

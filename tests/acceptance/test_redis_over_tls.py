@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.certificates import Authority
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.handlers import calls, write_handlers

@@ -19,7 +19,7 @@ HANDLERS = """
 import json, time
 from pathlib import Path
 
-from workers import on
+from ackfirst import on
 
 
 @on()

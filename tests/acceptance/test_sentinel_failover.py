@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.certificates import Authority
 from tests.support.factories import inbound_message
 from tests.support.processes import ROOT, Cli, run_cli
@@ -25,7 +25,7 @@ MIN_REPLICAS = "min-replicas-to-write 1\nmin-replicas-max-lag 2\n"
 
 HANDLERS = """
 import os
-from workers import on
+from ackfirst import on
 
 NOTES = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 

@@ -13,9 +13,9 @@ from typing import Self
 
 import pytest
 
-from shared import keys
-from shared.envelope import Envelope
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.envelope import Envelope
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli

@@ -9,7 +9,7 @@ import redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, status

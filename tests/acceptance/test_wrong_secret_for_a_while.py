@@ -17,13 +17,13 @@ from typing import Any
 
 from yarl import URL
 
-from shared import keys
-from shared.free_port import free_port
-from shared.quarantine import QuarantineRecord
-from simulator.delivery import Delivery
-from simulator.pace import Pace
-from simulator.run import Plan, run, traffic
-from simulator.traffic import Shares
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.queue import keys
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.run import Plan, run, traffic
+from ackfirst.simulator.traffic import Shares
 from tests.chaos.ledger import acknowledged, event_of
 from tests.chaos.world import ACCOUNT
 from tests.support.processes import Cli, run_cli
@@ -37,7 +37,7 @@ WRONG = "a-secret-that-nobody-signs-with"
 
 HANDLERS = """
 import os
-from workers import on
+from ackfirst import on
 
 NOTES = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from workers import Context, Event, on
+from ackfirst import Context, Event, on
 
 NOTES = os.open(os.environ["CHAOS_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 ONCE = Path(os.environ["CHAOS_NOTES"]).parent / "once"

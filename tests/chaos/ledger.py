@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import redis
 
-from shared import keys
-from shared.nexmo.callback import Callback
-from shared.nexmo.classify import classify
-from shared.nexmo.identity import event_id
-from shared.nexmo.reading import read_unvouched
-from shared.quarantine import QuarantineRecord
-from simulator.delivery import OK, Delivery
-from simulator.report import latency
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.nexmo.reading import read_unvouched
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.queue import keys
+from ackfirst.simulator.delivery import OK, Delivery
+from ackfirst.simulator.report import latency
 from tests.chaos.fault import Fault
 from tests.chaos.notes import Notes
 from tests.chaos.world import ACCOUNT

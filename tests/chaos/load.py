@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from simulator.pace import Pace
-from simulator.run import Plan, Result, run, traffic
-from simulator.traffic import Shares
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.run import Plan, Result, run, traffic
+from ackfirst.simulator.traffic import Shares
 from tests.chaos.world import ACCOUNT
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from simulator.planned import Planned
+    from ackfirst.simulator.planned import Planned
 
 
 class Kind(StrEnum):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
-from shared.embedded.binary import find_binary
+from ackfirst.shared.embedded.binary import find_binary
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import SHAPES, Kind
 from tests.chaos.matrix import FAULTS
@@ -52,9 +52,9 @@ The three that were hardest to see, each with the test that keeps it from coming
   again until a restart. `tests/unit/spool/test_health.py`.
 * `clock-1h-ahead`: a retry that was scheduled while the clock was wrong waited for an hour. The same cause, found by
   reading on: every retry of the next hour would have come at once, and a running job would have looked overdue.
-  `tests/integration/test_worker_reference.py`, `tests/integration/test_worker_rescue.py`.
+  `tests/integration/test_worker_redis_clock.py`, `tests/integration/test_worker_rescue.py`.
 * `clock-1h-behind`: every token was then one of the future; the quarantine's rate turned genuine callbacks away with
-  429, and a recheck judged them by the wrong clock for ever. `tests/unit/ingest/test_parking.py`,
+  429, and a recheck judged them by the wrong clock for ever. `tests/unit/ingest/test_quarantine.py`,
   `tests/unit/ops/test_quarantine_recheck.py`.
 """
 

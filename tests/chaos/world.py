@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from shared import keys
-from shared.free_port import free_port
-from simulator.account import SigningAccount, made_up_applications
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.queue import keys
+from ackfirst.simulator.account import SigningAccount, made_up_applications
 from tests.chaos.children import children, command_line, kill
 from tests.chaos.fault import Fault
 from tests.chaos.proxy import Proxy

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from simulator.command import INTERRUPTED
+from ackfirst.simulator.command import INTERRUPTED
 from tests.support.factories import API_KEY, SECRET
 
 #: Callbacks a second.
@@ -44,7 +44,7 @@ class Load:
         self._ledger = folder / f"ledger-{seed}.jsonl"
         self._output = folder / f"simulate-{seed}.json"
         self._argv = [
-            *(sys.executable, "-m", "ops.cli", "simulate", url, "--rate", str(RATE), "--count", str(RATE * LONGEST)),
+            *(sys.executable, "-m", "ackfirst", "simulate", url, "--rate", str(RATE), "--count", str(RATE * LONGEST)),
             *("--seed", str(seed), "--concurrency", "2000", "--duplicates", "0.03", "--disorder", "0.1"),
             *("--wrong-secret", "0", "--unsigned", "0", "--tampered", "0"),
             *("--json", "--ledger", str(self._ledger)),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.compose.engine import ROOT, Engine
 
 #: Seconds that one command may take: the longest builds an image on an empty machine.

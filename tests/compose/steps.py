@@ -31,7 +31,7 @@ OWN_IMAGE: Final = {
     "myapp/Dockerfile": f"FROM {IMAGE}\nCOPY callbacks.py /srv/app/\n",
     "myapp/callbacks.py": f"""
 from pathlib import Path
-from workers import on
+from ackfirst import on
 
 @on("inbound-message")
 def leave_a_note(event):

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 from werkzeug.datastructures import Authorization
 
-from ops.dashboard.server import is_exposed
+from ackfirst.ops.dashboard.server import is_exposed
 from tests.support.dashboard import LANE, LOGIN, OWN_PAGE, Browser, contents, dashboard, failed_job
 
 PAGES = ["/", "/0/view/jobs", "/0/view/workers", "/0/view/job/m-failed"]

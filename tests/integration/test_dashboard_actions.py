@@ -5,7 +5,7 @@ from redis import Redis
 from rq.job import Job
 from rq.utils import as_text
 
-from ops.dashboard.actions import CHUNK
+from ackfirst.ops.dashboard.actions import CHUNK
 from tests.support.dashboard import ENVELOPE, LANE, Browser, answers, contents, failed_job, fails, lane, run_all
 
 QUEUE = f"rq:queue:{LANE}"

@@ -11,7 +11,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from ops.dashboard.pages import EDITS, EditedTemplates
+from ackfirst.ops.dashboard.pages import EDITS, EditedTemplates
 from tests.support.dashboard import (
     ENVELOPE,
     LANE,

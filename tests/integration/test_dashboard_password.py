@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.dashboard.password import kept_in, path_in
-from shared.errors import ConfigurationError
+from ackfirst.ops.dashboard.password import kept_in, path_in
+from ackfirst.shared.errors import ConfigurationError
 
 
 def test_everybody_who_asks_at_the_same_moment_gets_the_same(tmp_path: Path) -> None:

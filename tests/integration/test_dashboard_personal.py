@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 
-from ops.dashboard import personal
-from shared import masking
+from ackfirst.ops.dashboard import personal
+from ackfirst.shared import masking
 from tests.support.dashboard import ENVELOPE, LANE, NUMBER, TEXT, Browser, answers, failed_job, lane, run_all
 
 json_values = st.recursive(
@@ -54,7 +54,7 @@ def test_the_operator_can_ask_to_see_it_all(redis_sync: Redis) -> None:
         ("inbound-message m-0123456789abcdef0123456789abcdef", None),
         ("delivery-receipt c4a1e7d0-52b3-4f6f-1234-301234567890", None),
         ("nightly report (2 accounts)", None),
-        ("workers.jobs.process('{\"v\":1')", "workers.jobs.process(…)"),
+        ("ackfirst.workers.jobs.process('{\"v\":1')", "ackfirst.workers.jobs.process(…)"),
         ("call 447700900417", "call 447•••••417"),
     ],
 )

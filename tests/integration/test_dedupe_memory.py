@@ -6,8 +6,8 @@
 import os
 import random
 
-from shared import keys
-from shared.dedupe import BUCKET_BITS, place
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.dedupe import BUCKET_BITS, place
 from tests.support.redis_process import RedisProcess
 
 IDS = int(os.environ.get("TEST_DEDUPE_IDS", "150000"))

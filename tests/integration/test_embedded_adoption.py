@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.embedded import EmbeddedServer
-from shared.errors import ConfigurationError
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.errors import ConfigurationError
 from tests.support.processes import ROOT, clean_environment
 from tests.support.supervised import is_alive
 from tests.support.waiting import wait_until
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 OWNER = """
 import sys, time
 from pathlib import Path
-from shared.embedded import EmbeddedServer
+from ackfirst.shared.embedded import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]))
 server.start()
 print(server.pid, flush=True)

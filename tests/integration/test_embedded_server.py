@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared import preflight
-from shared.embedded import EmbeddedServer
-from shared.embedded.binary import find_binary
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.embedded.binary import find_binary
+from ackfirst.shared.redis import preflight
 from tests.support.supervised import is_alive
 
 

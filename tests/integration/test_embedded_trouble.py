@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded import EmbeddedServer
-from shared.errors import ConfigurationError
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.errors import ConfigurationError
 from tests.support.supervised import is_alive
 from tests.support.waiting import wait_until
 

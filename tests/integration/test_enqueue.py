@@ -7,11 +7,11 @@ import pytest
 import redis
 import redis.asyncio
 
-from shared import keys
-from shared.dedupe import place
-from shared.enqueue import Enqueuer
-from shared.errors import QueueUnavailable
-from shared.job import JobOptions
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.dedupe import place
+from ackfirst.shared.queue.enqueue import Enqueuer
+from ackfirst.shared.queue.job import JobOptions
 from tests.support.factories import NOW, make_envelope
 from tests.support.redis_process import RedisProcess
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest import connections, server
-from ingest.connections import room_for_connections
+from ackfirst.ingest import app as server
+from ackfirst.ingest import connections
+from ackfirst.ingest.connections import room_for_connections
 from tests.support.factories import inbound_message
 from tests.support.ingest import Ingest, running_ingest, signed_headers
 from tests.support.raw_http import RawConnection, head, raw_connection

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 import redis
 
-from ingest import express
-from shared import keys
+from ackfirst.ingest import express
+from ackfirst.shared.queue import keys
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.ingest import running_ingest, signed_headers
 from tests.support.raw_http import head, raw_connection

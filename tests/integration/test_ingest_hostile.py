@@ -10,8 +10,8 @@ import pytest
 import redis
 import structlog
 
-from shared import log as logs
-from shared.envelope import Envelope
+from ackfirst.shared import log as logs
+from ackfirst.shared.queue.envelope import Envelope
 from tests.support.factories import inbound_message
 from tests.support.ingest import Ingest, running_ingest, signed_headers
 from tests.support.raw_http import head, raw_connection

@@ -10,10 +10,10 @@ from functools import partial
 import pytest
 import redis
 
-from ingest import server
-from ingest.body import BodyReader
-from shared import keys
-from shared.quarantine import QuarantineRecord
+from ackfirst.ingest import app as server
+from ackfirst.ingest.body import BodyReader
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.queue import keys
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.ingest import running_ingest, signed_headers
 from tests.support.raw_http import RawConnection, head, raw_connection

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.ingest import Ingest, running_ingest
 from tests.support.redis_process import RedisProcess

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.ingest import Ingest, Reply, running_ingest
 from tests.support.redis_process import RedisProcess
@@ -112,7 +112,7 @@ async def test_a_redis_that_refuses_writes_is_waited_for(
 async def test_ingest_is_ready_without_redis_as_long_as_the_spool_has_room(
     ingest: Ingest, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.snapshot.MAX_AGE", 0.0)
+    monkeypatch.setattr("ackfirst.ingest.snapshot.MAX_AGE", 0.0)
     assert (await ingest.admin("/readyz")).status == 200
     own_redis.pause()
     try:

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import APPLICATION, inbound_message
 from tests.support.ingest import Ingest, running_ingest, signed_headers
 from tests.support.raw_http import head, raw_connection

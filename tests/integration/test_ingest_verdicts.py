@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 import pytest
 import redis
 
-from ingest.edge import WEBHOOK_PATHS
-from shared import keys
-from shared.accounts import Account, Accounts
-from shared.nexmo.callback import Family
-from shared.quarantine import QuarantineRecord
+from ackfirst.ingest.edge import WEBHOOK_PATHS
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message
 from tests.support.ingest import Ingest, Reply, running_ingest, signed_headers
 from tests.support.nexmo import signed

@@ -8,9 +8,9 @@ from rq import Queue
 from rq.job import Job, Retry
 from rq.serializers import JSONSerializer
 
-from shared import keys
-from shared.envelope import Envelope
-from shared.job import FUNCTION, JobOptions, job_fields
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.job import FUNCTION, JobOptions, job_fields
 from tests.support.factories import NOW, make_envelope
 
 OPTIONS = JobOptions(timeout=180, result_ttl=300, failure_ttl=604800, retry_intervals=(5, 30, 120))

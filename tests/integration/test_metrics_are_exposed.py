@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.ingest import running_ingest
 from tests.support.metrics_table import series, table

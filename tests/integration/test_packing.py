@@ -4,8 +4,8 @@ import pytest
 from redis.asyncio.connection import Connection
 from redis.exceptions import DataError
 
-from shared.packing import packed_by_hiredis
-from shared.redis_client import async_redis
+from ackfirst.shared.redis.client import async_redis
+from ackfirst.shared.redis.packing import packed_by_hiredis
 
 
 @pytest.mark.parametrize(

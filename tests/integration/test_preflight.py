@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.preflight import Finding, inspect
+from ackfirst.shared.redis.preflight import Finding, inspect
 from tests.support.redis_process import RedisProcess
 
 

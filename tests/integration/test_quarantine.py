@@ -9,9 +9,9 @@ import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import keys
-from shared.errors import QueueUnavailable
-from shared.quarantine import Quarantine, QuarantineDepth, QuarantineRecord
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.quarantine.stream import Quarantine, QuarantineDepth, QuarantineRecord
+from ackfirst.shared.queue import keys
 from tests.support.callbacks import any_text
 from tests.support.redis_process import RedisProcess
 

@@ -8,8 +8,8 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from ops import cli
-from shared import keys
+from ackfirst.ops import cli
+from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, APPLICATION, SECRET
 from tests.support.parked import message, park_now, sms
 from tests.support.redis_process import RedisProcess

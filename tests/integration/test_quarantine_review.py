@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from shared import keys
-from shared.errors import QueueUnavailable
-from shared.quarantine import Quarantine, QuarantineDepth
-from shared.quarantine_review import PAGE, QuarantineReview
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.quarantine.review import PAGE, QuarantineReview
+from ackfirst.shared.quarantine.stream import Quarantine, QuarantineDepth
+from ackfirst.shared.queue import keys
 from tests.support.parked import message, park
 from tests.support.redis_process import RedisProcess
 

@@ -9,9 +9,9 @@ import pytest
 import redis
 import redis.sentinel
 
-from shared.errors import ConfigurationError
-from shared.free_port import free_port
-from shared.redis_client import async_redis, reachable, sync_redis
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.redis.client import async_redis, reachable, sync_redis
 from tests.support.redis_process import RedisProcess
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.free_port import free_port
-from shared.policy import Policy
-from simulator.account import SigningAccount
-from simulator.planned import Kind
+from ackfirst.shared.policy import Policy
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.planned import Kind
 from tests.support.factories import API_KEY, SECRET
 from tests.support.processes import Cli, run_cli
 from tests.support.receiver import Receiver, honest, receiver

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from yarl import URL
 
-from shared.free_port import free_port
-from simulator.pace import Pace
-from simulator.provider import ProviderPolicy
-from simulator.report import ended
-from simulator.sender import Sender, wire
-from simulator.signing import Signer
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.provider import ProviderPolicy
+from ackfirst.simulator.report import ended
+from ackfirst.simulator.sender import Sender, wire
+from ackfirst.simulator.signing import Signer
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, plan
 
 if TYPE_CHECKING:
-    from simulator.delivery import Delivery
+    from ackfirst.simulator.delivery import Delivery
 
 #: Seconds of the provider's time in one of ours: a day in six.
 SPEED = 14_400.0

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from shared.free_port import free_port
-from simulator.account import SigningAccount
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.account import SigningAccount
 from tests.support.factories import API_KEY, SECRET
 from tests.support.processes import Cli, run_cli
 from tests.support.receiver import honest, receiver

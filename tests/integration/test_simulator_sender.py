@@ -7,15 +7,15 @@ from random import Random
 import pytest
 from yarl import URL
 
-from shared.free_port import free_port
-from shared.nexmo.callback import Callback
-from shared.policy import Policy
-from simulator.delivery import Delivery
-from simulator.pace import Pace
-from simulator.planned import Kind, Planned
-from simulator.report import latency
-from simulator.sender import Sender, Unreachable, probe, wire
-from simulator.signing import Signer
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.policy import Policy
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.planned import Kind, Planned
+from ackfirst.simulator.report import latency
+from ackfirst.simulator.sender import Sender, Unreachable, probe, wire
+from ackfirst.simulator.signing import Signer
 from tests.support.factories import NOW
 from tests.support.receiver import Answer, Receiver, honest, receiver
 from tests.support.simulated import MIXED, ONLY_GENUINE, make_signing_account, one, plan, receiver_of

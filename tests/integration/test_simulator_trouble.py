@@ -9,15 +9,15 @@ from random import Random
 import pytest
 from yarl import URL
 
-from shared.free_port import free_port
-from shared.nexmo.token import parse
-from simulator.delivery import Delivery
-from simulator.pace import Pace
-from simulator.planned import Kind, Planned
-from simulator.provider import ProviderPolicy, Stage
-from simulator.sender import Sender
-from simulator.signing import Signer
-from simulator.wire import Answer, Place, Slowness, Wire
+from ackfirst.shared.nexmo.token import parse
+from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.delivery import Delivery
+from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.planned import Kind, Planned
+from ackfirst.simulator.provider import ProviderPolicy, Stage
+from ackfirst.simulator.sender import Sender
+from ackfirst.simulator.signing import Signer
+from ackfirst.simulator.wire import Answer, Place, Slowness, Wire
 from tests.support.factories import NOW
 from tests.support.receiver import honest, never, receiver
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, one, plan, receiver_of

@@ -8,11 +8,11 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from ops.spool import command
-from shared import keys
-from shared.spool_file import SpoolFile
-from shared.spool_frame import Frame
-from shared.spool_salvage import PAGE
+from ackfirst.ops.spool import command
+from ackfirst.shared.queue import keys
+from ackfirst.shared.spool.file import SpoolFile
+from ackfirst.shared.spool.frame import Frame
+from ackfirst.shared.spool.salvage import PAGE
 from tests.support.factories import NOW, make_envelope
 from tests.support.ingest import Ingest, running_ingest
 from tests.support.redis_process import RedisProcess

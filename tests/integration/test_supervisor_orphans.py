@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.parent_death import SUPERVISOR_PID
+from ackfirst.shared.processes.parent_death import SUPERVISOR_PID
 from tests.support.processes import ROOT, clean_environment
 from tests.support.supervised import STUBBORN, Supervised, child, is_alive
 from tests.support.waiting import wait_until
 
-WITH_PARENT = "from shared.parent_death import die_with_parent; die_with_parent();"
+WITH_PARENT = "from ackfirst.shared.processes.parent_death import die_with_parent; die_with_parent();"
 NESTED = """
 import json, logging
-from shared.parent_death import die_with_parent
-from shared.supervisor import Child, Supervisor
+from ackfirst.shared.processes.parent_death import die_with_parent
+from ackfirst.shared.processes.supervisor import Child, Supervisor
 die_with_parent()
 inner = Child(name='inner', argv=(sys.executable, '-c', os.environ['INNER']), env={'NAME': 'inner'})
 class Log:

@@ -8,13 +8,13 @@ from itertools import pairwise
 import pytest
 import redis
 
-from shared import keys
+from ackfirst import Event, on
+from ackfirst.shared.queue import keys
+from ackfirst.workers.ahead import Ahead
+from ackfirst.workers.pace import BATCH
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.waiting import wait_until
-from workers import Event, on
-from workers.ahead import Ahead
-from workers.pace import BATCH
 
 
 def pending(client: redis.Redis) -> int:

@@ -9,13 +9,13 @@ import redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from shared import keys
+from ackfirst import Context, Discard, Event, RetryLater, on
+from ackfirst.shared.queue import keys
+from ackfirst.workers.marks import Mark, RedisMarks, State
+from ackfirst.workers.report import Report
+from ackfirst.workers.tally import LINGER, Tally
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status
-from workers import Context, Discard, Event, RetryLater, on
-from workers.marks import Mark, RedisMarks, State
-from workers.report import Report
-from workers.tally import LINGER, Tally
 
 
 class Calls(list[Any]):

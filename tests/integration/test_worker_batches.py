@@ -15,19 +15,19 @@ from rq.registry import FinishedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from shared import keys
+from ackfirst import Discard, Event, on
+from ackfirst.shared.queue import keys
+from ackfirst.workers.event_job import EventJob
+from ackfirst.workers.holding import Holding
+from ackfirst.workers.lanes import Lanes
+from ackfirst.workers.pace import Pace
+from ackfirst.workers.taken import Taken
+from ackfirst.workers.verdicts import ForcedStop
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.processes import Cli
 from tests.support.waiting import wait_until
-from workers import Discard, Event, on
-from workers.event_job import EventJob
-from workers.holding import Holding
-from workers.lanes import Lanes
-from workers.pace import Pace
-from workers.taken import Taken
-from workers.verdicts import ForcedStop
 
 
 def commands(client: redis.Redis) -> int:
@@ -293,8 +293,8 @@ def test_rq_sees_a_batch_while_it_runs(redis_sync: redis.Redis, redis_url: str) 
 def test_an_engine_that_was_taken_for_dead_runs_nothing_of_what_it_has_lost(
     redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.flow.STALE", 0.05)
-    monkeypatch.setattr("workers.relief.PATIENCE", 60.0)
+    monkeypatch.setattr("ackfirst.workers.flow.STALE", 0.05)
+    monkeypatch.setattr("ackfirst.workers.relief.PATIENCE", 60.0)
     envelopes = [make_envelope() for _ in range(3)]
     ran: list[str] = []
 
@@ -319,7 +319,7 @@ def test_a_stop_that_is_forced_between_handlers_ends_the_engine_and_puts_all_bac
         os.kill(os.getpid(), signal.SIGTERM)
         raise ForcedStop(1)
 
-    monkeypatch.setattr("workers.flow.STALE", -1.0)
+    monkeypatch.setattr("ackfirst.workers.flow.STALE", -1.0)
     monkeypatch.setattr(Holding, "still_has", force)
     envelopes = [make_envelope() for _ in range(5)]
     enqueue(redis_sync, *envelopes)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
+from ackfirst.workers.journal import journals
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, lane_is_empty, rescue_all, status, statuses
 from tests.support.processes import ROOT, Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until
-from workers.journal import journals
 
 
 def engine(folder: Path, url: str, *, burst: bool = False, name: str = "engine", **settings: str) -> Cli:

@@ -11,14 +11,14 @@ import pytest
 import redis
 from rq.results import Result
 
-from shared import keys
+from ackfirst.shared.queue import keys
+from ackfirst.workers.event_job import EventJob
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, status, statuses
 from tests.support.processes import Cli, run_cli
 from tests.support.supervised import is_alive
 from tests.support.waiting import wait_until
-from workers.event_job import EventJob
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

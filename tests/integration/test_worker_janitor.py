@@ -4,12 +4,12 @@ import time
 
 import redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
+from ackfirst.workers.lease import Lease
+from ackfirst.workers.promoter import CHUNK, Promoter
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, set_aside, status
 from tests.support.waiting import wait_until
-from workers.lease import Lease
-from workers.promoter import CHUNK, Promoter
 
 LANE = "l"
 

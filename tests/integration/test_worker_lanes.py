@@ -11,21 +11,21 @@ import structlog
 from rq import Worker
 from rq.serializers import JSONSerializer
 
-from shared import keys
+from ackfirst import Event, on
+from ackfirst.shared.queue import keys
+from ackfirst.workers.event_worker import EventWorker
+from ackfirst.workers.invoke import Invoker
+from ackfirst.workers.journal import Journal
+from ackfirst.workers.lanes import Lanes
+from ackfirst.workers.pace import MOST, Pace
+from ackfirst.workers.patience import Patience, at_once
+from ackfirst.workers.redis_clock import Reference
+from ackfirst.workers.registry import Registry
+from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.runtime import build_processor
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status
 from tests.support.waiting import wait_until
-from workers import Event, on
-from workers.aside import Aside
-from workers.event_worker import EventWorker
-from workers.invoke import Invoker
-from workers.journal import Journal
-from workers.lanes import Lanes
-from workers.pace import MOST, Pace
-from workers.patience import Patience, at_once
-from workers.reference import Reference
-from workers.registry import Registry
-from workers.runtime import build_processor
 
 
 def test_a_full_lane_delays_another_lane_by_one_job(redis_sync: redis.Redis, redis_url: str) -> None:
@@ -93,7 +93,7 @@ def start(redis_sync: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: 
             lanes=Lanes(redis_sync, engine="e", seed="s"),
             pace=Pace(concurrency=100),
             journal=Journal(tmp_path / "journal", log=structlog.get_logger()),
-            aside=Aside(redis_sync, keep=60),
+            rejects=Rejects(redis_sync, keep=60),
             reference=Reference(redis_sync),
             patience=Patience(log=structlog.get_logger()),
             idle=IDLE,

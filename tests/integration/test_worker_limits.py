@@ -11,10 +11,10 @@ from rq import Queue, Retry
 from rq.job import Callback, Job
 from rq.serializers import JSONSerializer
 
-from shared import keys
+from ackfirst import Event, on
+from ackfirst.shared.queue import keys
 from tests.support.factories import make_envelope
 from tests.support.jobs import JobOptions, burst, enqueue, lane_is_empty, status
-from workers import Event, on
 
 LANE = "strangers"
 
@@ -112,7 +112,7 @@ def test_what_does_not_fit_into_the_time_of_the_job_waits_for_its_next_run(
 
 @pytest.mark.parametrize(
     ("function", "arguments"),
-    [("os.getcwd", []), ("this", []), ("workers.jobs.process", []), ("workers.jobs.process", [7])],
+    [("os.getcwd", []), ("this", []), ("ackfirst.workers.jobs.process", []), ("ackfirst.workers.jobs.process", [7])],
 )
 def test_a_job_of_another_shape_fails_and_its_function_is_not_imported(
     redis_sync: redis.Redis, redis_url: str, strangers: Queue, function: str, arguments: list[Any]
@@ -129,7 +129,7 @@ def test_a_job_of_another_shape_fails_and_its_function_is_not_imported(
 def test_a_text_that_is_no_envelope_becomes_a_dead_letter_at_once(
     redis_sync: redis.Redis, redis_url: str, strangers: Queue
 ) -> None:
-    job = strangers.enqueue_call("workers.jobs.process", args=['{"v": 99}'], retry=Retry(3))
+    job = strangers.enqueue_call("ackfirst.workers.jobs.process", args=['{"v": 99}'], retry=Retry(3))
     assert burst(redis_url) == 1
     assert "envelope version 99" in _failure(redis_sync, job.id)
 

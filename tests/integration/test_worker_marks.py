@@ -4,8 +4,8 @@ import time
 
 import redis
 
-from shared import keys
-from workers.marks import HORIZON, Mark, RedisMarks, State
+from ackfirst.shared.queue import keys
+from ackfirst.workers.marks import HORIZON, Mark, RedisMarks, State
 
 ID = "m-1"
 

@@ -8,10 +8,10 @@ import redis
 import structlog
 from structlog.testing import capture_logs
 
-from shared import keys
+from ackfirst.shared.queue import keys
+from ackfirst.workers.orphans import PAUSE, SUSPICION, Orphans
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, status
-from workers.orphans import PAUSE, SUSPICION, Orphans
 
 LANE = "l"
 Look = Callable[[], list[str]]

@@ -10,14 +10,14 @@ from pathlib import Path
 import redis
 from rq.results import Result
 
-from shared import keys
+from ackfirst.shared.queue import keys
+from ackfirst.workers.event_job import EventJob
+from ackfirst.workers.liveness import SILENCE
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, lane_is_empty, status, statuses
 from tests.support.processes import ROOT, Cli
 from tests.support.waiting import wait_until
-from workers.event_job import EventJob
-from workers.watch import SILENCE
 
 #: Seconds within which a job of a killed worker runs again.
 PROMISE = 15.0

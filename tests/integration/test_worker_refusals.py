@@ -9,8 +9,8 @@ import pytest
 import redis
 from redis._parsers.base import BaseParser
 
-from shared import keys
-from shared.redis_errors import PASSING, NotNowError
+from ackfirst.shared.queue import keys
+from ackfirst.shared.redis.errors import PASSING, NotNowError
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, statuses

@@ -6,22 +6,22 @@ import pytest
 import redis
 import structlog
 
-from shared import keys
+from ackfirst.shared.queue import keys
+from ackfirst.workers.lanes import Lanes
+from ackfirst.workers.liveness import Death
+from ackfirst.workers.pace import Pace
+from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.rescuer import Rescuer
+from ackfirst.workers.sweeper import STRANDED, Sweeper
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, status
-from workers.aside import Aside
-from workers.lanes import Lanes
-from workers.pace import Pace
-from workers.rescuer import Rescuer
-from workers.sweeper import STRANDED, Sweeper
-from workers.watch import Death
 
 LANE = "l"
 NOW = time.time()
 
 
 def _rescuer(client: redis.Redis) -> Rescuer:
-    return Rescuer(client, Aside(client, keep=60), keep=60, log=structlog.get_logger())
+    return Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
 
 
 def _started(client: redis.Redis, engine: str = "e") -> str:
@@ -111,10 +111,10 @@ def test_the_next_take_of_an_engine_that_has_jobs_brings_others(redis_sync: redi
 def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
     redis_sync.delete(keys.hands("e"), keys.ENGINES)  # a stock worker has neither
-    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60), clock=lambda: 100.0)
+    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60), clock=lambda: 100.0)
     sweeper.sweep(NOW)
     assert status(redis_sync, job_id) == "started"
-    Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW + 241)
+    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW + 241)
     assert status(redis_sync, job_id) == "queued"
     assert redis_sync.hget(keys.job(job_id), "retries_left") == b"2"
     assert not redis_sync.exists(keys.running(LANE))
@@ -122,7 +122,7 @@ def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Re
 
 def test_a_job_of_an_engine_that_lives_is_never_overdue_however_the_clock_is_set(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
-    Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW + 7200)
+    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW + 7200)
     assert status(redis_sync, job_id) == "started"
     assert not redis_sync.exists(keys.queue(LANE))
 
@@ -132,14 +132,14 @@ def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis)
     redis_sync.delete(keys.hands("e"), keys.ENGINES)
     redis_sync.zadd(keys.running(LANE), {b"\xff:\xff": 1, "no colon": 1})
     redis_sync.rpush(keys.intermediate(LANE), b"\xff", "a.b:c")
-    Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW + 241)
+    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW + 241)
     assert status(redis_sync, job_id) == "queued"
 
 
 def test_a_job_that_a_stranger_took_and_never_started_runs_again(redis_sync: redis.Redis) -> None:
     job_id = _stranded(redis_sync)
     now = [100.0]
-    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60), clock=lambda: now[0])
+    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60), clock=lambda: now[0])
     sweeper.sweep(NOW)
     assert not redis_sync.exists(keys.queue(LANE))
     now[0] += STRANDED
@@ -153,7 +153,7 @@ def test_what_has_expired_goes_and_stock_workers_do_not_sweep(redis_sync: redis.
     for registry in (keys.finished(LANE), keys.failed(LANE)):
         redis_sync.zadd(registry, {"old": NOW - 1, "new": NOW + 60})
     redis_sync.sadd(keys.RQ_WORKERS, "rq:worker:gone")
-    Sweeper(redis_sync, _rescuer(redis_sync), Aside(redis_sync, keep=60)).sweep(NOW)
+    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW)
     assert redis_sync.zrange(keys.finished(LANE), 0, -1) == redis_sync.zrange(keys.failed(LANE), 0, -1) == [b"new"]
     assert redis_sync.ttl(f"rq:clean_registries:{keys.queue_name(LANE)}") > 60
     assert not redis_sync.exists(keys.RQ_WORKERS)

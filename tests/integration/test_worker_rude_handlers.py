@@ -11,15 +11,15 @@ from rq.command import send_shutdown_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from shared import keys
-from shared.nexmo.event import Event
+from ackfirst import Context, RetryLater, on
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.queue import keys
+from ackfirst.workers.steady_worker import LONGEST_TRACEBACK
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.processes import Cli
 from tests.support.waiting import wait_until
-from workers import Context, RetryLater, on
-from workers.steady_worker import LONGEST_TRACEBACK
 
 
 def _traceback(client: redis.Redis, job_id: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message, make_envelope
 from tests.support.handlers import write_handlers
 from tests.support.jobs import enqueue, status

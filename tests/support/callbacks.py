@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Callback
-from shared.nexmo.classify import classify
-from shared.nexmo.event import Event
-from shared.nexmo.identity import event_id
-from shared.nexmo.normalise import normalise
-from shared.nexmo.reading import read
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.nexmo.normalise import normalise
+from ackfirst.shared.nexmo.reading import read
 from tests.support.factories import API_KEY, APPLICATION, NOW
 
 FORM = "application/x-www-form-urlencoded"

@@ -10,8 +10,8 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from werkzeug.datastructures import Authorization
 
-from ops.dashboard.app import create_app
-from ops.dashboard.guard import Credentials
+from ackfirst.ops.dashboard.app import create_app
+from ackfirst.ops.dashboard.guard import Credentials
 
 LANE = "ackfirst-c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
 NUMBER = "447700900417"

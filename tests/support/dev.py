@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
 from tests.support.supervised import is_alive
 
 HANDLERS = """
-from workers import on
+from ackfirst import on
 
 @on("inbound-message")
 def note(event):

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from shared.environment import variable
-from shared.settings import SECRETS, Settings
+from ackfirst.shared.settings import SECRETS, Settings
+from ackfirst.shared.settings.environment import variable
 from tests.support.settings_table import default, unit
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from shared.nexmo.event import Event
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers.parse import parse
 from tests.support.factories import make_envelope
-from workers.parse import parse
 
 
 def make_event(**fields: Any) -> Event:

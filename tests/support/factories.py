@@ -4,7 +4,7 @@ import json
 import secrets
 from typing import Any
 
-from shared.envelope import Envelope
+from ackfirst.shared.queue.envelope import Envelope
 
 API_KEY = "k7m2p9qa"
 APPLICATION = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"

@@ -10,7 +10,7 @@ CALLS = "test:calls"
 _HEAD = f"""
 import asyncio, os, signal, time
 import redis
-from workers import Discard, RetryLater, on
+from ackfirst import Discard, RetryLater, on
 
 notes = redis.Redis.from_url(os.environ["ACKFIRST_REDIS_URL"])
 

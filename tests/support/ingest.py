@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ingest.server import IngestServer
-from shared.accounts import Account, Accounts
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.settings import load_settings
+from ackfirst.ingest.app import IngestServer
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.settings import load_settings
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import signed_headers
 

@@ -12,18 +12,18 @@ import redis
 import structlog
 from structlog.testing import capture_logs
 
-from shared import keys
-from shared.aside import AsideRecord
-from shared.envelope import Envelope
-from shared.job import JobOptions, job_fields
-from shared.settings import Settings, load_settings
-from workers.aside import Aside
-from workers.engine import work
-from workers.handler import handler_of
-from workers.legacy import Legacies
-from workers.registry import Registry
-from workers.rescuer import Rescuer
-from workers.watch import Death
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.job import JobOptions, job_fields
+from ackfirst.shared.queue.rejects import Reject
+from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.workers.engine import work
+from ackfirst.workers.handler import handler_of
+from ackfirst.workers.legacy import Legacies
+from ackfirst.workers.liveness import Death
+from ackfirst.workers.registry import Registry
+from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.rescuer import Rescuer
 
 OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
 
@@ -51,9 +51,9 @@ def statuses(client: redis.Redis, envelopes: list[Envelope]) -> set[str | None]:
     return {status(client, envelope.id) for envelope in envelopes}
 
 
-def set_aside(client: redis.Redis) -> list[AsideRecord]:
+def set_aside(client: redis.Redis) -> list[Reject]:
     """What was set aside, oldest first."""
-    return [AsideRecord.decode(*row) for row in client.xrange(keys.ASIDE)]
+    return [Reject.decode(*row) for row in client.xrange(keys.REJECTS)]
 
 
 def lane_is_empty(client: redis.Redis, lane: str) -> bool:
@@ -66,7 +66,7 @@ def rescue_all(client: redis.Redis, notes: Path | None = None) -> None:
     """See to all engines as supervisor and janitor do that have found them dead. ``notes``: folder of journals."""
     if notes:
         Legacies(client, notes).hand_over(living=())
-    rescuer = Rescuer(client, Aside(client, keep=60), keep=60, log=structlog.get_logger())
+    rescuer = Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
     for engine, beat in client.hgetall(keys.ENGINES).items():
         rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
 

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import redis.asyncio
 
-from shared.quarantine import Quarantine, QuarantineRecord
-from shared.quarantine_review import Entry
+from ackfirst.shared.quarantine.review import Entry
+from ackfirst.shared.quarantine.stream import Quarantine, QuarantineRecord
 from tests.support.factories import NOW, inbound_message
 from tests.support.nexmo import signed, token
 from tests.support.redis_process import RedisProcess

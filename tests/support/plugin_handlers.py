@@ -1,6 +1,6 @@
 """Handlers that the plugin's own tests run."""
 
-from workers import Context, Discard, Event, RetryLater, on
+from ackfirst import Context, Discard, Event, RetryLater, on
 
 
 @on("inbound-message", channel="whatsapp")

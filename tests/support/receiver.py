@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from yarl import URL
 
-from shared.accounts import Accounts
-from shared.nexmo.callback import Callback
-from shared.policy import Policy, ruling
-from shared.verification import Verifier
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.policy import Policy, ruling
+from ackfirst.shared.verification import Verifier
 from tests.support.factories import NOW
 
 Answer = Callable[[Callback], Awaitable[int] | int]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import redis
 import redis.asyncio
 
-from shared.embedded.binary import find_binary
+from ackfirst.shared.embedded.binary import find_binary
 from tests.support.waiting import wait_until
 
 

@@ -5,8 +5,8 @@ from enum import Enum
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from shared.environment import variable
-from shared.settings import SECRETS, Settings
+from ackfirst.shared.settings import SECRETS, Settings
+from ackfirst.shared.settings.environment import variable
 
 _UNITS = {
     "s": ("_age", "_deadline", "_grace", "_schedule", "_seconds", "_timeout", "_ttl"),

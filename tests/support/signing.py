@@ -5,10 +5,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from shared.accounts import Account, Accounts
-from shared.nexmo.callback import Callback
-from shared.nexmo.token import sign_token
-from shared.verification import Verification, Verifier
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.token import sign_token
+from ackfirst.shared.verification import Verification, Verifier
 from tests.support.callbacks import callback
 from tests.support.factories import API_KEY, APPLICATION, NOW, SECRET, inbound_message
 

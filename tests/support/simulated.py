@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from shared.accounts import Account, Accounts
-from shared.nexmo.callback import Callback
-from simulator.account import SigningAccount
-from simulator.content import RECIPES, Recipe
-from simulator.planned import Kind, Planned
-from simulator.signing import Request
-from simulator.traffic import Shares, Traffic
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.content import RECIPES, Recipe
+from ackfirst.simulator.planned import Kind, Planned
+from ackfirst.simulator.signing import Request
+from ackfirst.simulator.traffic import Shares, Traffic
 from tests.support.factories import API_KEY, APPLICATION, NOW, SECRET
 
 ONLY_GENUINE = Shares(duplicates=0, wrong_secret=0, unsigned=0, tampered=0, disorder=0)

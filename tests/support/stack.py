@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli, run_cli

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shared.supervisor import Backoff, Child, Supervisor
+from ackfirst.shared.processes.supervisor import Backoff, Child, Supervisor
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ from typing import Final, Self
 import pytest
 import redis
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.certificates import Authority
 from tests.support.waiting import wait_until
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from simulator.provider import Life, Provider, ProviderPolicy, Rules
+from ackfirst.simulator.provider import Life, Provider, ProviderPolicy, Rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Self
 
-from shared.free_port import free_port
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.handlers import write_handlers
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli

@@ -4,7 +4,7 @@ import random
 
 from redis import Redis
 
-from shared import keys
+from ackfirst.shared.queue import keys
 from tests.chaos.fault import Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
@@ -20,7 +20,13 @@ def _poison(world: World, load: Load) -> None:
     with world.redis.client() as client:
         for lane in _lanes(client):
             for number, data in enumerate(
-                ('["os.system",null,["true"],{}]', '["workers.jobs.process",null,[],{}]', "\x80\x04N.", "{}", "")
+                (
+                    '["os.system",null,["true"],{}]',
+                    '["ackfirst.workers.jobs.process",null,[],{}]',
+                    "\x80\x04N.",
+                    "{}",
+                    "",
+                )
             ):
                 job_id = f"poison-{lane}-{number}"
                 fields = {"status": "queued", "origin": keys.queue_name(lane), "data": data, "timeout": "180"}

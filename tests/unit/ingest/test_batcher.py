@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ingest.batcher import BATCH_LIMIT, FLUSH_LIMIT, Batcher, EventQueue
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
+from ackfirst.ingest.batcher import BATCH_LIMIT, FLUSH_LIMIT, Batcher, EventQueue
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue.envelope import Envelope
 from tests.support.factories import make_envelope
 from tests.support.ingest import MemoryQueue
 from tests.support.waiting import await_until

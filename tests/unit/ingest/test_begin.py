@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ingest.ack_log import AckLog
-from ingest.arrival import Answer, Arrival
-from ingest.receive import Receiver
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.metrics import IngestMetrics
-from shared.nexmo.callback import Callback, Family
-from shared.nexmo.reading import read
-from shared.policy import Policy, Verdict
-from shared.verification import Verification
+from ackfirst.ingest.http import Answer, Arrival
+from ackfirst.ingest.receiver import Receiver
+from ackfirst.ingest.request_log import AckLog
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.metrics import IngestMetrics
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.reading import read
+from ackfirst.shared.policy import Policy, Verdict
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.verification import Verification
 from tests.support.callbacks import json_callback
 from tests.support.factories import API_KEY, APPLICATION, inbound_message
 from tests.support.ingest import ACCOUNTS, RecordingLog

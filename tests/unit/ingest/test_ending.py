@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ingest.ending import HEARING, end
+from ackfirst.ingest.ending import HEARING, end
 
 
 async def test_a_task_that_ends_at_once_is_not_waited_for() -> None:

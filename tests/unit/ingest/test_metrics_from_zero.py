@@ -2,10 +2,10 @@
 
 from prometheus_client import CollectorRegistry
 
-from shared.metrics import OUTCOMES, IngestMetrics, QueueSnapshot, SnapshotCollector
-from shared.nexmo.callback import Family
-from shared.policy import Verdict
-from workers.report import Outcome
+from ackfirst.shared.metrics import OUTCOMES, IngestMetrics, QueueSnapshot, SnapshotCollector
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.workers.report import Outcome
 
 
 def test_every_verdict_is_counted_from_0_for_every_family() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.unsigned_memory import UnsignedMemory
+from ackfirst.ingest.unsigned_memory import UnsignedMemory
 from tests.support.callbacks import any_text, callback
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Family
-from shared.nexmo.identity import event_id
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.identity import event_id
 from tests.support.callbacks import any_text, hostile_fields
 
 UUID = "6f1d2b0e-3c55-4d8a-9b6e-1f20c7a4e913"

@@ -8,11 +8,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Callback, Family
-from shared.nexmo.classify import classify, message_id
-from shared.nexmo.event import Event
-from shared.nexmo.normalise import normalise
-from shared.nexmo.reading import Encoding, Reading, literal_parameters, read
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.classify import classify, message_id
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.normalise import normalise
+from ackfirst.shared.nexmo.reading import Encoding, Reading, literal_parameters, read
 from tests.support.callbacks import FORM, any_text, event_of, hostile_fields, json_callback
 
 header = st.sampled_from(["", "application/json", f"{FORM}; charset=UTF-8", "text/plain", ";", "json"]) | any_text

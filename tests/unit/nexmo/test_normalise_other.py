@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.nexmo.event import Price
+from ackfirst.shared.nexmo.event import Price
 from tests.support.callbacks import event_of, form_callback, json_callback
 
 DISPATCH = {

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.nexmo.callback import Callback
-from shared.nexmo.event import Event, EventError, Price
-from shared.nexmo.failure import RECEIPT_MEANINGS
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.event import Event, EventError, Price
+from ackfirst.shared.nexmo.failure import RECEIPT_MEANINGS
 from tests.support.callbacks import event_of, form_callback, get_callback, json_callback
 
 RECEIPT = {

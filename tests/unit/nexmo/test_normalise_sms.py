@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.nexmo.callback import Callback
-from shared.nexmo.event import Event, Price
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.event import Event, Price
 from tests.support.callbacks import event_of, form_callback, get_callback, json_callback
 
 INBOUND = {

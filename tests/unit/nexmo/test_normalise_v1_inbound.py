@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.nexmo.event import Event, Price
+from ackfirst.shared.nexmo.event import Event, Price
 from tests.support.callbacks import event_of, json_callback
 from tests.support.factories import API_KEY, APPLICATION, NOW, inbound_message
 

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo.reading import MAX_DEPTH, MAX_PARAMETERS, MAX_PARAMETERS_LENGTH, Reading, encoding_of, read, read_as
+from ackfirst.shared.nexmo.reading import (
+    MAX_DEPTH,
+    MAX_PARAMETERS,
+    MAX_PARAMETERS_LENGTH,
+    Reading,
+    encoding_of,
+    read,
+    read_as,
+)
 from tests.support.callbacks import FORM, any_json, any_text, callback, get_callback, json_callback
 
 OBJECT = b'{"messageId": "0C0000009D3E71A4"}'

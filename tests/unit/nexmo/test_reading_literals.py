@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo.reading import literal_parameters, read
+from ackfirst.shared.nexmo.reading import literal_parameters, read
 from tests.support.callbacks import any_text, callback, form_callback, get_callback, hostile_fields, json_callback
 
 

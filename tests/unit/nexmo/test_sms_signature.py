@@ -9,7 +9,15 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from shared.nexmo.sms_signature import METHODS, SmsMethod, base_string, fits, is_well_formed, matches, sign_parameters
+from ackfirst.shared.nexmo.sms_signature import (
+    METHODS,
+    SmsMethod,
+    base_string,
+    fits,
+    is_well_formed,
+    matches,
+    sign_parameters,
+)
 
 # The worked example of the contract with Nexmo (docs/nexmo.md).
 SECRET = b"orchid-Lantern-42-visible-harbour"

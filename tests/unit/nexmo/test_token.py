@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.nexmo.token import (
+from ackfirst.shared.nexmo.token import (
     MAX_TOKEN_CHARS,
     Claims,
     SecretError,

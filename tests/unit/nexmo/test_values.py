@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo import values
+from ackfirst.shared.nexmo import values
 from tests.support.callbacks import any_text, hostile_values
 
 MOMENT = datetime(2026, 3, 4, 9, 15, 27, tzinfo=UTC)

@@ -7,8 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ops import cli
-from shared.errors import ConfigurationError
+from ackfirst.ops import cli
+from ackfirst.shared.errors import ConfigurationError
 from tests.support.processes import ROOT
 
 
@@ -59,7 +59,7 @@ def test_every_command_of_the_table_exists(name: str) -> None:
 
 def test_help_and_policy_import_no_room_that_they_do_not_need() -> None:
     code = (
-        "import sys; from click.testing import CliRunner; from ops import cli;"
+        "import sys; from click.testing import CliRunner; from ackfirst.ops import cli;"
         "CliRunner().invoke(cli.main, ['--help']); CliRunner().invoke(cli.main, ['policy']);"
         "print(sorted({name.partition('.')[0] for name in sys.modules} "
         "& {'aiohttp', 'rq', 'redis', 'pydantic', 'ingest', 'workers', 'simulator'}))"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import health
-from shared.free_port import free_port
+from ackfirst.ops import health
+from ackfirst.shared.processes.free_port import free_port
 
 
 def proc(folder: Path, **command_lines: str) -> Path:
@@ -85,12 +85,12 @@ def test_the_dashboard_is_well_when_it_asks_for_a_password(tmp_path: Path, statu
 
 
 def test_a_worker_is_well_while_an_engine_runs(tmp_path: Path) -> None:
-    folder = proc(tmp_path, p1="docker-init -- ackfirst worker", p8="python -m ops.cli worker --role engine --lane a")
+    folder = proc(tmp_path, p1="docker-init -- ackfirst worker", p8="python -m ackfirst worker --role engine --lane a")
     assert health.trouble(folder, {}) is None
 
 
 def test_a_worker_without_an_engine_is_not_well(tmp_path: Path) -> None:
-    folder = proc(tmp_path, p1="ackfirst worker", p9="python -m ops.cli worker --role janitor")
+    folder = proc(tmp_path, p1="ackfirst worker", p9="python -m ackfirst worker --role janitor")
     said = health.trouble(folder, {})
     assert said is not None
     assert said.startswith("no engine runs")

@@ -4,8 +4,8 @@ import json
 
 from click.testing import CliRunner
 
-from ops.policy import command
-from shared.policy import TABLE, Policy, Verdict
+from ackfirst.ops.policy import command
+from ackfirst.shared.policy import TABLE, Policy, Verdict
 
 
 def output(*args: str) -> str:

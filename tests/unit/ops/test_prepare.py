@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.prepare import layout, made
-from ops.prepare.command import command
-from shared.accounts_file import load_accounts
-from shared.settings import load_settings
+from ackfirst.ops.prepare import layout, made
+from ackfirst.ops.prepare.command import command
+from ackfirst.shared.settings import load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
 
 ROLES = ("redis", "ingest", "worker", "dashboard", "edge", "simulator")
 

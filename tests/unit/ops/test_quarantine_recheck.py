@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.arrival import Arrival
-from ingest.parking import _record
-from ops.quarantine.order import by_arrival
-from ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
-from shared.accounts import Account, Accounts
-from shared.envelope import Envelope
-from shared.errors import QueueUnavailable
-from shared.nexmo.callback import Callback, Family
-from shared.policy import Verdict
-from shared.quarantine import QuarantineRecord
-from shared.quarantine_review import Entry
-from shared.sealing import build_envelope
-from shared.verification import Verifier
+from ackfirst.ingest.http import Arrival
+from ackfirst.ingest.quarantine import _record
+from ackfirst.ops.quarantine.order import by_arrival
+from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.quarantine.review import Entry
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.envelope_builder import build_envelope
+from ackfirst.shared.verification import Verifier
 from tests.support.callbacks import any_text
 from tests.support.factories import API_KEY, NOW, SECRET
 from tests.support.ingest import ACCOUNTS

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ops.quarantine import masked, tables, view
-from ops.quarantine.recheck import Outcome, callback_of
-from ops.quarantine.selection import Selection, moment
-from shared.quarantine import QuarantineDepth, QuarantineRecord
-from shared.verification import Verifier
+from ackfirst.ops.quarantine import masked, tables, view
+from ackfirst.ops.quarantine.recheck import Outcome, callback_of
+from ackfirst.ops.quarantine.selection import Selection, moment
+from ackfirst.shared.quarantine.stream import QuarantineDepth, QuarantineRecord
+from ackfirst.shared.verification import Verifier
 from tests.support.callbacks import any_text, hostile_fields
 from tests.support.factories import API_KEY, NOW, SECRET
 from tests.support.ingest import ACCOUNTS

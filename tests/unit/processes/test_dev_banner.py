@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.banner import banner, url
-from shared.accounts import Account, Accounts
-from shared.settings import Address, load_settings
+from ackfirst.ops.banner import banner, url
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.settings import Address, load_settings
 
 ONE_ACCOUNT = Accounts([Account(api_key="k7m2p9qa", secrets=(b"orchid-Lantern-42",), name="Harbour")])
 

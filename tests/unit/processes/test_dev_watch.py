@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from ops.watch import Watch, announce, is_healthy
-from shared.free_port import free_port
+from ackfirst.ops.watch import Watch, announce, is_healthy
+from ackfirst.shared.processes.free_port import free_port
 from tests.support.waiting import wait_until
 
 

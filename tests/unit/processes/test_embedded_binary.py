@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded.binary import find_binary
-from shared.errors import ConfigurationError
+from ackfirst.shared.embedded.binary import find_binary
+from ackfirst.shared.errors import ConfigurationError
 
 
 @pytest.fixture

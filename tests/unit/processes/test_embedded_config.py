@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.embedded.config import quoted, render
+from ackfirst.shared.embedded.config import quoted, render
 
 PATHS = st.binary(min_size=1).filter(lambda name: 0 not in name and name != b".")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded.lock import FileLock
+from ackfirst.shared.embedded.lock import FileLock
 from tests.support.waiting import wait_until
 
 

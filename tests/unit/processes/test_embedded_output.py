@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.embedded.output import LIMIT, Output
+from ackfirst.shared.embedded.output import LIMIT, Output
 
 
 def test_the_last_message_is_given_without_its_time(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.embedded import socket_path
-from shared.errors import ConfigurationError
+from ackfirst.shared.embedded import socket_path
+from ackfirst.shared.errors import ConfigurationError
 
 LONG = Path("/" + "/".join(["a" * 50] * 4))
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.supervisor import reexec
+from ackfirst.shared.processes.supervisor import reexec
 from tests.support.processes import ROOT, clean_environment
 
 

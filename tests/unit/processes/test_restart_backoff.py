@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.supervisor import Backoff
+from ackfirst.shared.processes.supervisor import Backoff
 
 SECONDS = st.floats(0, 1000)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from shared.signals import SignalInbox
+from ackfirst.shared.processes.signals import SignalInbox
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.accounts import Account, Accounts, Application, is_lane_name
+from ackfirst.shared.accounts import Account, Accounts, Application, is_lane_name
 
 MAPPED = Application(id="app-mapped", lane="test")
 NAMED = Application(id="app-named", name="Shop")

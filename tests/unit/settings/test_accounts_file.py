@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.accounts import Accounts
-from shared.accounts_file import load_accounts
-from shared.errors import ConfigurationError
-from shared.settings import load_settings
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings import load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
 
 
 def load(config: Path, **environ: str) -> Accounts:

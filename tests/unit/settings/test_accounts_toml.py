@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.accounts import Application
-from shared.accounts_toml import parse_accounts
-from shared.errors import ConfigurationError
-from shared.nexmo.callback import Family
+from ackfirst.shared.accounts import Application
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.settings.accounts_toml import parse_accounts
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.environment import variable
-from shared.errors import ConfigurationError
-from shared.policy import Policy
-from shared.settings import SECRETS, Address, Settings, load_settings
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.policy import Policy
+from ackfirst.shared.settings import SECRETS, Address, Settings, load_settings
+from ackfirst.shared.settings.environment import variable
 
 
 def refusal(**environ: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from shared import log
+from ackfirst.shared import log
 
 
 class Terminal(io.StringIO):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import masking
+from ackfirst.shared import masking
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ConfigurationError
-from shared.settings import load_settings
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings import load_settings
 
 
 def test_a_secret_may_come_from_a_file_without_its_last_newline(tmp_path: Path) -> None:

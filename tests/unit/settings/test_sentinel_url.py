@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.sentinel_url import UrlError, parse
+from ackfirst.shared.redis.sentinel_url import UrlError, parse
 
 
 def test_hosts_service_and_database_are_read() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.setting_types import Address, seconds
+from ackfirst.shared.settings.types import Address, seconds
 
 
 @pytest.mark.parametrize(

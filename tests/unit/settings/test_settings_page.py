@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.settings import Settings
+from ackfirst.shared.settings import Settings
 from tests.support.settings_table import table, unit
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "settings.md"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dedupe import BUCKET_BITS, MEMBER_BITS, PERIODS, period, place
+from ackfirst.shared.queue.dedupe import BUCKET_BITS, MEMBER_BITS, PERIODS, period, place
 
 digits = st.integers(0, 2**128 - 1).map(lambda number: f"{number:032x}")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.envelope import VERSION, Envelope
-from shared.errors import EnvelopeError
+from ackfirst.shared.errors import EnvelopeError
+from ackfirst.shared.queue.envelope import VERSION, Envelope
 from tests.support.factories import make_envelope
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.generation import Generation, Loss
+from ackfirst.shared.queue.generation import Generation, Loss
 
 
 def test_a_fresh_installation_and_a_growing_counter_are_quiet() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.policy import Verdict
-from simulator.delivery import Attempt, Delivery
-from simulator.planned import Kind, Planned
+from ackfirst.shared.policy import Verdict
+from ackfirst.simulator.delivery import Attempt, Delivery
+from ackfirst.simulator.planned import Kind, Planned
 from tests.support.simulated import one, plan
 
 GENUINE = one(Kind.GENUINE)

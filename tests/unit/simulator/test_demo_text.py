@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from simulator.delivery import Attempt, Delivery
-from simulator.demo_run import Outcome
-from simulator.demo_text import show
-from simulator.ledger import balance, entry
-from simulator.planned import Kind
-from simulator.report import Run, summarise
+from ackfirst.simulator.delivery import Attempt, Delivery
+from ackfirst.simulator.demo_run import Outcome
+from ackfirst.simulator.demo_text import show
+from ackfirst.simulator.ledger import balance, entry
+from ackfirst.simulator.planned import Kind
+from ackfirst.simulator.report import Run, summarise
 from tests.support.simulated import one
 
 

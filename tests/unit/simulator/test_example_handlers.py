@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 import structlog
 
-from shared.nexmo.event import Event, EventError
-from simulator.handled import handled
-from workers import Context, Discard, RetryLater
+from ackfirst import Context, Discard, RetryLater
+from ackfirst.shared.nexmo.event import Event, EventError
+from ackfirst.simulator.handled import handled
 
 EVENT = Event(
     id="m-0123",

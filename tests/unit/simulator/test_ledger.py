@@ -2,9 +2,9 @@
 
 import json
 
-from simulator.delivery import Attempt, Delivery
-from simulator.ledger import Entry, as_lines, balance, entry, expected_ids
-from simulator.planned import Kind
+from ackfirst.simulator.delivery import Attempt, Delivery
+from ackfirst.simulator.ledger import Entry, as_lines, balance, entry, expected_ids
+from ackfirst.simulator.planned import Kind
 from tests.support.simulated import one
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Family
-from simulator.provider import (
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.provider import (
     MESSAGES,
     SMS_INBOUND,
     SMS_RECEIPTS,

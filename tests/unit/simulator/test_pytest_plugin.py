@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pytest_ackfirst.nexmo import Nexmo
-from shared.errors import ConfigurationError
-from shared.nexmo.callback import Family
+from ackfirst import Context, Discard, Event
+from ackfirst.pytest_plugin.nexmo import Nexmo
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.callback import Family
 from tests.support import plugin_handlers
-from workers import Context, Discard, Event
 
 MakeEvent = Callable[..., Event]
 
@@ -141,7 +141,7 @@ def test_a_test_takes_milliseconds(mine: Nexmo) -> None:
 
 def test_a_run_that_uses_no_fixture_imports_nothing_of_ours() -> None:
     script = (
-        "import sys, pytest_ackfirst.plugin; "
+        "import sys, ackfirst.pytest_plugin.plugin; "
         "sys.exit(any(name.split('.')[0] in ('workers', 'shared', 'simulator', 'redis') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from shared.errors import ConfigurationError
-from shared.nexmo.callback import Family
-from shared.policy import Verdict
-from simulator.content import RECIPES, Wanted, choose
-from simulator.planned import Kind
-from simulator.recording import read, written
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.simulator.content import RECIPES, Wanted, choose
+from ackfirst.simulator.planned import Kind
+from ackfirst.simulator.recording import read, written
 from tests.support.factories import SECRET
 from tests.support.simulated import MIXED, make_signing_account, plan
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulator.command import command
+from ackfirst.simulator.command import command
 from tests.support.processes import ROOT
 
 PAGE = (ROOT / "docs" / "simulator.md").read_text()

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from simulator.delivery import Attempt, Delivery
-from simulator.planned import Kind
-from simulator.report import Report, Run, latency, summarise
-from simulator.tables import show
+from ackfirst.simulator.delivery import Attempt, Delivery
+from ackfirst.simulator.planned import Kind
+from ackfirst.simulator.report import Report, Run, latency, summarise
+from ackfirst.simulator.tables import show
 from tests.support.simulated import one
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from simulator.plot import Span, draw, ticks
-from simulator.screen import View, line, sparkline
-from simulator.snapshot import Blocker, Course, Snapshot
-from simulator.spans import span
+from ackfirst.simulator.plot import Span, draw, ticks
+from ackfirst.simulator.screen import View, line, sparkline
+from ackfirst.simulator.snapshot import Blocker, Course, Snapshot
+from ackfirst.simulator.spans import span
 
 BLOCKER = Blocker(
     account="k7m2p9qa", application="c4a1e7d0", age=204.0, attempts=7, answered="500", next_in=80.0, behind=106

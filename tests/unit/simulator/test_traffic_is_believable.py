@@ -4,17 +4,17 @@ from random import Random
 
 import pytest
 
-from shared.nexmo.callback import Family
-from shared.nexmo.classify import classify
-from shared.nexmo.identity import event_id
-from shared.nexmo.normalise import normalise
-from shared.nexmo.reading import read
-from shared.nexmo.sms_signature import METHODS, SmsMethod
-from shared.policy import Verdict
-from shared.verification import Verification, Verifier
-from simulator.account import SigningAccount
-from simulator.planned import Kind, Planned, Tampering
-from simulator.signing import Signer
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.nexmo.normalise import normalise
+from ackfirst.shared.nexmo.reading import read
+from ackfirst.shared.nexmo.sms_signature import METHODS, SmsMethod
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification import Verification, Verifier
+from ackfirst.simulator.account import SigningAccount
+from ackfirst.simulator.planned import Kind, Planned, Tampering
+from ackfirst.simulator.signing import Signer
 from tests.support.factories import NOW
 from tests.support.simulated import as_received, make_signing_account, plan, receiver_of
 

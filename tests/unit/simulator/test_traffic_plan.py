@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Family
-from simulator.content import RECIPES, Scene
-from simulator.planned import Kind
-from simulator.traffic import Shares
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.simulator.content import RECIPES, Scene
+from ackfirst.simulator.planned import Kind
+from ackfirst.simulator.traffic import Shares
 from tests.support.factories import NOW
 from tests.support.simulated import MIXED, ONLY_GENUINE, plan
 

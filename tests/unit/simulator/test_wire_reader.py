@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.wire import BadAnswer, Reader
+from ackfirst.simulator.wire import BadAnswer, Reader
 
 #: Bytes, status, whether another request may follow.
 WHOLE = [

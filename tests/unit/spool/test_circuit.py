@@ -2,8 +2,8 @@
 
 from redis.exceptions import ResponseError
 
-from ingest.spool.circuit import Circuit, is_about_one_event
-from shared.errors import QueueUnavailable
+from ackfirst.ingest.spool.circuit import Circuit, is_about_one_event
+from ackfirst.shared.errors import QueueUnavailable
 from tests.support.ingest import RecordingLog
 
 

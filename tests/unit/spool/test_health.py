@@ -9,9 +9,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError  # noqa: A004 - redis-py's name for it
 
-from ingest.generation import GenerationWatch
-from ingest.spool.circuit import Circuit
-from ingest.spool.health import Health
+from ackfirst.ingest.generation import GenerationWatch
+from ackfirst.ingest.spool.circuit import Circuit
+from ackfirst.ingest.spool.health import Health
 from tests.support.waiting import await_until
 
 

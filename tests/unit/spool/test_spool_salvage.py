@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.spool_file import SpoolFile, check, mend
-from shared.spool_frame import DamagedFrame, Frame, unpack
-from shared.spool_salvage import PAGE, is_log_broken, salvage
+from ackfirst.shared.spool.file import SpoolFile, check, mend
+from ackfirst.shared.spool.frame import DamagedFrame, Frame, unpack
+from ackfirst.shared.spool.salvage import PAGE, is_log_broken, salvage
 
 SIZES = st.lists(st.integers(0, 20_000), min_size=1, max_size=12)
 

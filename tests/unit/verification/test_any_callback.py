@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Callback, Family
-from shared.policy import Verdict
-from shared.verification import Verification
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification import Verification
 from tests.support.callbacks import FORM, any_json, any_text, hostile_fields
 from tests.support.factories import API_KEY, NOW, SECRET
 from tests.support.nexmo import compose

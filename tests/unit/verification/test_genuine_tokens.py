@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import ConfigurationError
-from shared.nexmo.callback import Family
-from shared.nexmo.token import payload_hash
-from shared.policy import Verdict
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.token import payload_hash
+from ackfirst.shared.policy import Verdict
 from tests.support import nexmo
 from tests.support.callbacks import FORM, any_json
 from tests.support.factories import API_KEY, APPLICATION, NOW, SECRET, inbound_message

@@ -2,8 +2,8 @@
 
 import json
 
-from shared.nexmo.reading import MAX_PARAMETERS_LENGTH
-from shared.policy import Verdict
+from ackfirst.shared.nexmo.reading import MAX_PARAMETERS_LENGTH
+from ackfirst.shared.policy import Verdict
 from tests.support.callbacks import json_callback
 from tests.support.factories import inbound_message
 from tests.support.nexmo import signed as with_sig

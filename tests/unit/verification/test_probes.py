@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.policy import Verdict
+from ackfirst.shared.policy import Verdict
 from tests.support.callbacks import callback, get_callback
 from tests.support.signing import account, judge, signed, verifier
 

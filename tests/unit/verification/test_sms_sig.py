@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.nexmo.callback import Callback, Family
-from shared.nexmo.sms_signature import METHODS, SmsMethod, base_string, sign_parameters
-from shared.policy import Verdict
-from shared.verification import Verification
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.sms_signature import METHODS, SmsMethod, base_string, sign_parameters
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification import Verification
 from tests.support import nexmo
 from tests.support.callbacks import callback, form_callback, get_callback, json_callback
 from tests.support.factories import API_KEY, SECRET

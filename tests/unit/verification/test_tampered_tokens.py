@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from shared.accounts import Accounts
-from shared.policy import Verdict
-from shared.verification import Verifier
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification import Verifier
 from tests.support.factories import API_KEY, SECRET, inbound_message
 from tests.support.nexmo import compose, segment
 from tests.support.signing import BODY, account, claims_for, judge, signed, verifier, with_token

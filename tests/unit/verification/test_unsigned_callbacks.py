@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.nexmo.callback import Callback, Family
-from shared.policy import Verdict
-from shared.verification import Verification
+from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.verification import Verification
 from tests.support.callbacks import callback, form_callback, get_callback, json_callback
 from tests.support.factories import API_KEY, inbound_message
 from tests.support.signing import account, judge, signed, verifier, with_token

@@ -8,8 +8,8 @@ from types import FrameType
 
 import pytest
 
-from workers.deadline import within
-from workers.verdicts import HandlerTimeout
+from ackfirst.workers.deadline import within
+from ackfirst.workers.verdicts import HandlerTimeout
 
 
 @pytest.fixture(autouse=True)

@@ -8,16 +8,16 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.nexmo.event import Event
+from ackfirst import Context, Discard, RetryLater
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers.dispatch import Clock, Dispatcher
+from ackfirst.workers.filters import Filter
+from ackfirst.workers.handler import Handler
+from ackfirst.workers.marks import Mark, State
+from ackfirst.workers.report import HandlersFailed, Outcome, Report
+from ackfirst.workers.retry import Schedule
+from ackfirst.workers.verdicts import ForcedStop, HandlerTimeout
 from tests.support.events import make_event
-from workers import Context, Discard, RetryLater
-from workers.dispatch import Clock, Dispatcher
-from workers.filters import Filter
-from workers.handler import Handler
-from workers.marks import Mark, State
-from workers.report import HandlersFailed, Outcome, Report
-from workers.retry import Schedule
-from workers.verdicts import ForcedStop, HandlerTimeout
 
 EVENT = make_event()
 Ending = BaseException | None

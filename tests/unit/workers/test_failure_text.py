@@ -4,8 +4,8 @@ import traceback
 
 import pytest
 
-from workers.marks import Mark, State
-from workers.report import LONGEST, HandlersFailed, Report
+from ackfirst.workers.marks import Mark, State
+from ackfirst.workers.report import LONGEST, HandlersFailed, Report
 
 
 def _failure(error: BaseException) -> HandlersFailed:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ConfigurationError
-from workers.loader import load
-from workers.registry import Registry
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.workers.loader import load
+from ackfirst.workers.registry import Registry
 
 _COUNTER = iter(range(10_000))
 
@@ -38,7 +38,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules
         del sys.modules[name]
 
 
-_TWO = "from workers import on\n@on()\ndef b(event): ...\n@on()\nasync def a(event): ...\ndef helper(event): ...\n"
+_TWO = "from ackfirst import on\n@on()\ndef b(event): ...\n@on()\nasync def a(event): ...\ndef helper(event): ...\n"
 
 
 def test_handlers_are_found_in_the_order_of_their_definition(modules: Modules) -> None:
@@ -48,7 +48,7 @@ def test_handlers_are_found_in_the_order_of_their_definition(modules: Modules) -
 
 def test_handlers_that_a_module_imports_count_once(modules: Modules) -> None:
     plain = modules.write("plain", _TWO)
-    gathering = modules.write("gathering", "from {t}_plain import a, b\nfrom workers import on\n")
+    gathering = modules.write("gathering", "from {t}_plain import a, b\nfrom ackfirst import on\n")
     assert len(modules.load(gathering, plain)) == 2
 
 
@@ -59,7 +59,7 @@ def test_handlers_that_a_module_imports_count_once(modules: Modules) -> None:
         ("x = 1\n\ny = 1 / 0\n", "ZeroDivisionError", 3),
         ("def broken(:\n", "SyntaxError", 1),
         ("import sys\nsys.exit('bye')\n", "SystemExit: bye", 2),
-        ("from workers import on\n\n@on('nonsense')\ndef h(event): ...\n", "no family is called", 3),
+        ("from ackfirst import on\n\n@on('nonsense')\ndef h(event): ...\n", "no family is called", 3),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named_with_line_and_cause(
@@ -83,13 +83,13 @@ def test_a_module_that_does_not_exist_is_named(modules: Modules) -> None:
 def test_two_handlers_with_one_name_are_refused(modules: Modules) -> None:
     name = modules.write(
         "twins",
-        "from workers import on\ndef make():\n    def twin(e): ...\n    return on()(twin)\na = make()\nb = make()\n",
+        "from ackfirst import on\ndef make():\n    def twin(e): ...\n    return on()(twin)\na = make()\nb = make()\n",
     )
     with pytest.raises(ConfigurationError, match="two handlers are called"):
         modules.load(name)
 
 
 def test_a_timeout_beyond_that_of_the_job_is_refused(modules: Modules) -> None:
-    name = modules.write("slow", "from workers import on\n@on(timeout=600)\ndef h(event): ...\n")
+    name = modules.write("slow", "from ackfirst import on\n@on(timeout=600)\ndef h(event): ...\n")
     with pytest.raises(ConfigurationError, match=r"600 s.*180 s.*ACKFIRST_JOB_TIMEOUT"):
         modules.load(name)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ackfirst import Context, Event, on
+from ackfirst.workers.handler import Handler, handler_of, is_handler
 from tests.support.events import make_event
 from tests.support.processes import ROOT
-from workers import Context, Event, on
-from workers.handler import Handler, handler_of, is_handler
 
 
 def _handler(decorate: Callable[[Any], Any]) -> Handler:
@@ -143,5 +143,5 @@ def test_a_condition_holds_exactly_for_its_values(channel: str | None, wanted: s
 
 
 def test_importing_the_package_imports_neither_rq_nor_redis() -> None:
-    code = "import workers, sys; sys.exit(bool({'rq', 'redis', 'aiohttp', 'pydantic'} & set(sys.modules)))"
+    code = "import ackfirst, sys; sys.exit(bool({'rq', 'redis', 'aiohttp', 'pydantic'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -12,11 +12,12 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
-from shared.job import rq_time
-from workers import RetryLater, steering
-from workers.marks import Mark, State, decode
-from workers.patience import Patience
-from workers.retry import JITTER, Schedule, whole_seconds
+from ackfirst import RetryLater
+from ackfirst.shared.queue.job import rq_time
+from ackfirst.workers import steering
+from ackfirst.workers.marks import Mark, State, decode
+from ackfirst.workers.patience import Patience
+from ackfirst.workers.retry import JITTER, Schedule, whole_seconds
 
 WAITS = (5, 30, 120, 600, 3600, 21_600)
 

@@ -1,6 +1,6 @@
 """A handler for trying it out: it writes a line for every event, without a person's number or words."""
 
-from workers import Context, Event, on
+from ackfirst import Context, Event, on
 
 
 @on()

@@ -1,0 +1,213 @@
+"""One ingest process: puts the parts together, starts them, and stops them so that nothing read goes unanswered."""
+
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from ackfirst.ingest.admin import Admin
+from ackfirst.ingest.alarm import Alarm
+from ackfirst.ingest.body import BodyReader
+from ackfirst.ingest.connections import HEAD_TIMEOUT, ConnectionGuard, room_for_connections
+from ackfirst.ingest.durable import ABANDON, Durability
+from ackfirst.ingest.edge import Edge
+from ackfirst.ingest.exposition import Exposition
+from ackfirst.ingest.express import GuardedServer
+from ackfirst.ingest.quarantine import Parking
+from ackfirst.ingest.receiver import Receiver
+from ackfirst.ingest.request_log import AckLog, Log
+from ackfirst.ingest.snapshot import Snapshots
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.metrics import IngestMetrics
+from ackfirst.shared.quarantine.stream import Quarantine
+from ackfirst.shared.redis.client import async_redis
+from ackfirst.shared.settings import Address, Settings
+from ackfirst.shared.verification import Verifier
+
+#: Connections that may wait to be accepted. The kernel caps it (net.core.somaxconn, usually 4096).
+BACKLOG: Final = 4096
+
+#: Seconds until a connection to Redis that does not answer is given up. Callbacks have their own, shorter deadline.
+REDIS_TIMEOUT: Final = 2.0
+
+#: Connections for the quarantine and for the admin port.
+SIDE_CONNECTIONS: Final = 4
+
+#: Seconds that idle connections have to close.
+CLOSING_TIME: Final = 1.0
+
+
+class IngestServer:
+    """Everything that one ingest process runs.
+
+    Args:
+        settings: Limits, addresses, policy.
+        accounts: Whose callbacks are genuine.
+        log: A structlog logger.
+        lines: A logger for the line of each callback, if that is another one.
+        shared_folder: Where a group of processes keeps its counts. Given, this process is one of the group and shares
+            its ports with the others (``SO_REUSEPORT``).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        *,
+        log: Log,
+        lines: Log | None = None,
+        shared_folder: Path | None = None,
+    ) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._log = log
+        self._lines = lines
+        self._shared_folder = shared_folder
+        self._cleanup = AsyncExitStack()
+        self.addresses: dict[str, Address] = {}
+        """Where it listens, once it is started: ``listen`` and ``admin_listen``."""
+        self.edge: Edge | None = None
+        """The public side, once it is started."""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: An address is in use or not ours, the Redis URL or a secret cannot be used.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        self._log.info("ingest.listening", **{name: str(address) for name, address in self.addresses.items()})
+
+    async def _start(self) -> None:
+        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
+        exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
+        alarm, durability = self._alarm(exposition), self._durability(exposition)
+        self.edge = edge = self._edge(exposition, alarm, durability)
+        guard = self._guard(exposition)
+        admin = Admin(
+            snapshots,
+            exposition,
+            policy=self._settings.policy,
+            accounts=len(self._accounts),
+            suspects=alarm.shown,
+            spool=durability.spool,
+            data_lost=durability.generation.shown,
+        )
+        await self._listen_admin(admin)
+        await self._listen_public(edge, GuardedServer(edge.handle, guard, edge.express))
+
+    async def stop(self) -> None:
+        """Stop listening, answer what was read, flush, close. Takes at most about ``stop_grace`` seconds."""
+        await self._cleanup.aclose()
+
+    def _redis(self, connections: int, **options: Any) -> Any:
+        url = self._settings.redis_url.get_secret_value()
+        client = async_redis(url, timeout=REDIS_TIMEOUT, max_connections=connections, **options)
+        self._cleanup.push_async_callback(client.aclose)
+        return client
+
+    def _guard(self, exposition: Exposition) -> ConnectionGuard:
+        wanted = self._settings.max_connections
+        limit = room_for_connections(wanted)
+        if limit < wanted:
+            self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
+        metrics = exposition.metrics
+        return ConnectionGuard(
+            limit=limit, head_timeout=HEAD_TIMEOUT, on_change=metrics.connections.set, on_refuse=metrics.refuse
+        )
+
+    def _alarm(self, exposition: Exposition) -> Alarm:
+        verifier = Verifier(self._accounts, max_age=self._settings.max_age)
+        ours = (account.api_key for account in self._accounts)
+        return Alarm(verifier, ours, log=self._log, metrics=exposition.metrics)
+
+    def _durability(self, exposition: Exposition) -> Durability:
+        durability = Durability(self._settings, self._redis, exposition, self._log)
+        durability.start()
+        self._cleanup.push_async_callback(durability.close)
+        return durability
+
+    def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
+        settings, metrics = self._settings, exposition.metrics
+        ack_log = AckLog(self._log, metrics, lines=self._lines)
+        for gathering in (metrics, ack_log):
+            gathering.gather(asyncio.get_running_loop().call_soon)
+        receiver = Receiver(
+            accounts=self._accounts,
+            verifier=alarm,
+            sink=durability.sink,
+            siding=self._parking(metrics),
+            policy=settings.policy,
+            ack_log=ack_log,
+            clock=time.monotonic,
+        )
+        bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+        return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
+
+    def _parking(self, metrics: IngestMetrics) -> Parking:
+        settings = self._settings
+        quarantine = Quarantine(
+            self._redis(SIDE_CONNECTIONS),
+            max_records=settings.quarantine_max_records,
+            max_bytes=settings.quarantine_max_bytes,
+        )
+        metrics.limit_quarantine(settings.quarantine_max_records, settings.quarantine_max_bytes)
+        rate, deadline = settings.quarantine_rate, settings.ack_deadline
+        parking = Parking(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
+        self._cleanup.push_async_callback(parking.close, within=ABANDON)
+        return parking
+
+    async def _listen_admin(self, admin: Admin) -> None:
+        runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)
+        await runner.setup()
+        self._cleanup.push_async_callback(runner.cleanup)
+        await self._listen("admin_listen", runner.server)
+
+    async def _listen_public(self, edge: Edge, server: GuardedServer) -> None:
+        self._cleanup.push_async_callback(server.shutdown, CLOSING_TIME)
+        self._cleanup.callback(server.pre_shutdown)
+        self._cleanup.push_async_callback(_within, self._settings.stop_grace, edge.drain)
+        await self._listen("listen", server)
+
+    async def _listen(self, setting: str, protocol_factory: Any) -> None:
+        address: Address = getattr(self._settings, setting)
+        try:
+            listener = await asyncio.get_running_loop().create_server(
+                protocol_factory,
+                address.host,
+                address.port,
+                backlog=BACKLOG,
+                reuse_port=True if self._shared_folder else None,
+            )
+        except OSError as error:
+            raise cannot_listen(setting, address, error) from error
+        self._cleanup.push_async_callback(_let_accepted_begin)
+        self._cleanup.callback(listener.close)
+        self.addresses[setting] = Address(*listener.sockets[0].getsockname()[:2])
+
+
+def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:
+    """The sentence for an address that cannot be listened on."""
+    # asyncio puts words of its own around the system's; a name that nobody knows has a negative number.
+    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    return ConfigurationError(f"cannot listen on {address}: {why.lower()}, check ACKFIRST_{setting.upper()}")
+
+
+async def _let_accepted_begin() -> None:
+    """One turn of the event loop: requests that are in our buffers already get their handler."""
+    await asyncio.sleep(0)
+
+
+async def _within(seconds: float, work: Any) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work()

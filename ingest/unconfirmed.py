@@ -1,0 +1,129 @@
+"""Accounts whose callbacks nobody can confirm, and since when. Pure: times come in, changes come out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ackfirst.ingest.request_log import CLAIM_LIMIT
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.queue.envelope_builder import plain_text
+from ackfirst.shared.verification import Verification
+
+#: Seconds without a confirmed callback before an unconfirmed one is an alarm: a stranger who knows an API key can send
+#: those at any time, and must not make the alarm flap between two genuine callbacks.
+QUIET: Final = 30.0
+
+#: Most accounts that are not ours and are remembered by the name that they claim. Beyond it nobody new is named.
+UNKNOWN_LIMIT: Final = 16
+
+#: Seconds after which an account that is not ours and sends nothing more is forgotten.
+UNKNOWN_MEMORY: Final = 3600.0
+
+#: Stands for callbacks that name no account, as many of the SMS API do.
+NO_ACCOUNT: Final = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """An account whose callbacks are all unconfirmed."""
+
+    account: str
+    ours: bool
+    """False for an account that is not configured: its name is a stranger's text."""
+    since: float
+    """Unix seconds at which the first of them was received."""
+    callbacks: int
+    reason: str
+    """The check that failed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something to say."""
+
+    suspect: Suspect
+    is_well: bool
+    """Whether the trouble is over."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    since: float
+    seen: float
+    callbacks: int = 0
+    reason: str = ""
+    told: bool = False
+
+    def add(self, reason: str, now: float) -> None:
+        self.callbacks += 1
+        self.reason, self.seen = reason, now
+
+
+@dataclass(slots=True)
+class Suspects:
+    """What is known of each account; bounded whatever strangers send."""
+
+    ours: frozenset[str]
+    """The API keys that are configured."""
+    _confirmed_at: dict[str, float] = field(default_factory=dict)
+    _troubles: dict[str, _Trouble] = field(default_factory=dict)
+    _unknown: dict[str, _Trouble] = field(default_factory=dict)
+
+    def observe(self, verification: Verification, now: float) -> list[Change]:
+        """Take note of one callback; what changed by it. ``now`` in Unix seconds."""
+        if verification.verdict is Verdict.SUSPECT:
+            return self._doubt(verification, now)
+        if verification.secret is not None:  # verified, or unreadable with a good signature
+            return self._confirm(verification, now)
+        return []
+
+    def all(self) -> list[Suspect]:
+        """Those that the alarm is on for."""
+        return [*self._suspects(self._troubles, ours=True), *self._suspects(self._unknown, ours=False)]
+
+    def _confirm(self, verification: Verification, now: float) -> list[Change]:
+        changes = self._well(verification.account or NO_ACCOUNT, now)
+        return changes + self._well(NO_ACCOUNT, now) if verification.claimed_account is None else changes
+
+    def _well(self, name: str, now: float) -> list[Change]:
+        self._confirmed_at[name] = now
+        trouble = self._troubles.pop(name, None)
+        return [Change(_suspect(name, trouble, ours=True), is_well=True)] if trouble and trouble.told else []
+
+    def _doubt(self, verification: Verification, now: float) -> list[Change]:
+        claimed = verification.account or verification.claimed_account
+        if claimed and claimed not in self.ours:
+            return self._doubt_unknown((plain_text(claimed) or "")[:CLAIM_LIMIT], verification.reason, now)
+        name = claimed or NO_ACCOUNT
+        trouble = self._troubles.setdefault(name, _Trouble(now, now))
+        trouble.add(verification.reason, now)
+        if trouble.told or abs(now - self._confirmed_at.get(name, float("-inf"))) < QUIET:
+            return []
+        trouble.told = True
+        return [Change(_suspect(name, trouble, ours=True), is_well=False)]
+
+    def _doubt_unknown(self, name: str, reason: str, now: float) -> list[Change]:
+        trouble = self._unknown.get(name)
+        if trouble is None:
+            self.forget_silent(now)
+            if len(self._unknown) >= UNKNOWN_LIMIT:
+                return []
+            trouble = self._unknown[name] = _Trouble(now, now, told=True)
+            trouble.add(reason, now)
+            return [Change(_suspect(name, trouble, ours=False), is_well=False)]
+        trouble.add(reason, now)
+        return []
+
+    def forget_silent(self, now: float) -> bool:
+        """Forget accounts that are not ours and have been silent for long; whether there was one."""
+        silent = [name for name, trouble in self._unknown.items() if abs(now - trouble.seen) > UNKNOWN_MEMORY]
+        for name in silent:
+            del self._unknown[name]
+        return bool(silent)
+
+    def _suspects(self, troubles: dict[str, _Trouble], *, ours: bool) -> Iterable[Suspect]:
+        return (_suspect(name, trouble, ours=ours) for name, trouble in troubles.items() if trouble.told)
+
+
+def _suspect(name: str, trouble: _Trouble, *, ours: bool) -> Suspect:
+    return Suspect(account=name, ours=ours, since=trouble.since, callbacks=trouble.callbacks, reason=trouble.reason)

@@ -1,0 +1,117 @@
+"""The quarantine: callbacks that nobody can vouch for yet, kept byte for byte in a bounded Redis stream."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final, Self
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.queue import keys
+from ackfirst.shared.redis.client import FAILURES
+
+VERSION: Final = b"1"
+
+_SCRIPT: Final = files("ackfirst.shared.quarantine").joinpath("add.lua").read_text()
+_SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineRecord:
+    """One parked callback: all that is needed to verify it again, as of the time at which it was received.
+
+    Text that came from the wire may hold surrogate escapes (PEP 383); they survive.
+    """
+
+    method: str
+    path: str
+    query: str
+    content_type: str
+    authorization: str
+    """Holds a token: never show it."""
+    body: bytes
+    received_at: float
+    """Unix seconds."""
+    verdict: str
+    reason: str
+    """The check that decided, as in the log: ``signature-mismatch``…"""
+    account: str = ""
+    """The account that the callback claims to be of, unconfirmed; empty when it claims none."""
+    user_agent: str = ""
+    trace: str = ""
+    """W3C ``traceparent`` of the request."""
+
+    def encode(self) -> dict[bytes, bytes]:
+        """Fields of the stream entry, without the empty ones."""
+        values = ((name, _to_bytes(getattr(self, name))) for name in self.__slots__)
+        return {b"v": VERSION, **{name.encode(): value for name, value in values if value}}
+
+    @classmethod
+    def decode(cls, fields: Mapping[bytes, bytes]) -> Self:
+        """Read a stream entry.
+
+        Raises:
+            ValueError: It is of a version that this release does not know, or its time is not a number.
+        """
+        if (version := fields.get(b"v")) != VERSION:
+            raise ValueError(f"quarantine record version {version!r} is not known here (newest known: {VERSION!r})")
+        texts = {name: fields.get(name.encode(), b"").decode("utf-8", "surrogatepass") for name in _TEXT_FIELDS}
+        return cls(body=fields.get(b"body", b""), received_at=float(fields.get(b"received_at", b"")), **texts)
+
+
+_TEXT_FIELDS: Final = tuple(name for name in QuarantineRecord.__slots__ if name not in ("body", "received_at"))
+
+
+def _to_bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineDepth:
+    """How full the quarantine is."""
+
+    records: int
+    bytes: int
+
+
+class Quarantine:
+    """The stream in Redis. It refuses what would exceed its bounds; it never drops what it holds."""
+
+    def __init__(self, redis: Redis, *, max_records: int, max_bytes: int) -> None:
+        self._redis = redis
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+
+    async def add(self, record: QuarantineRecord) -> bool:
+        """Park a callback; False when there is no room for it.
+
+        Raises:
+            QueueUnavailable: Redis did not confirm the write.
+        """
+        fields = record.encode()
+        size = sum(len(name) + len(value) for name, value in fields.items())
+        pairs = [part for pair in fields.items() for part in pair]
+        try:
+            return bool(await self._run(self._max_records, self._max_bytes, size, *pairs))
+        except FAILURES as error:
+            raise QueueUnavailable(f"Redis did not confirm the quarantine record: {error}") from error
+
+    async def _run(self, *arguments: Any) -> Any:
+        call = (2, keys.QUARANTINE, keys.QUARANTINE_BYTES, *arguments)
+        try:
+            return await self._redis.evalsha(_SHA, *call)
+        except NoScriptError:  # the server is new, restarted or was failed over to
+            return await self._redis.eval(_SCRIPT, *call)
+
+    async def depth(self) -> QuarantineDepth:
+        """Records and bytes that it holds now."""
+        records = await self._redis.xlen(keys.QUARANTINE)
+        return QuarantineDepth(records, int(await self._redis.get(keys.QUARANTINE_BYTES) or 0))
+
+    async def records(self, *, count: int) -> list[tuple[str, QuarantineRecord]]:
+        """The oldest ``count`` records with their stream ids, oldest first."""
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = await self._redis.xrange(keys.QUARANTINE, count=count)  # type: ignore[assignment]  # the client does not decode
+        return [(entry_id.decode(), QuarantineRecord.decode(fields)) for entry_id, fields in entries]

@@ -1,0 +1,73 @@
+-- Queue the events of a batch that are new. Each is written whole or not at all, and idempotent under repetition (a lost
+-- reply, a drain, a provider's retry).
+--
+-- KEYS[1] rq:queues        RQ's set of queue keys
+-- KEYS[2] ackfirst:lanes   set of lanes that workers discover
+-- KEYS[3] ackfirst:bell    list of tokens that wake idle workers
+-- ARGV[1] prefix of the sets of ids that were seen before   ARGV[2] seconds of a period   ARGV[3] most tokens in the bell
+-- ARGV[4] prefix of job keys   ARGV[5] prefix of the keys of lanes' lists   ARGV[6] prefix of lane names in RQ
+-- ARGV[7] now as RQ writes times   ARGV[8] number of fields that all jobs share, then as many fields and values
+-- then for each event: id, lane, bucket and member of its id (shared/queue/dedupe.py), data, description
+--
+-- Returns one result an event: 1 when it was queued, 0 when it was seen before, or Redis's error: the others are not
+-- affected.
+--
+-- A job that still exists counts as seen, because a dead letter outlives the dedupe window. Redis does not undo what came
+-- before a command that fails (a key of another type, a command that an ACL forbids), so a hash whose id could not be
+-- pushed is taken back: otherwise the next attempt would take the event for one that is queued.
+local period = tonumber(ARGV[2])
+local current = math.floor(tonumber(redis.call('TIME')[1]) / period)
+local shared = {unpack(ARGV, 9, 8 + 2 * tonumber(ARGV[8]))}
+local known = {}
+local call = redis.call
+
+local function write(at)
+  local id, lane, suffix, member = ARGV[at], ARGV[at + 1], ':' .. ARGV[at + 2], ARGV[at + 3]
+  local job = ARGV[4] .. id
+  if call('EXISTS', job) == 1 then
+    return 0
+  end
+  for number = current + 1, current - 3, -1 do
+    if call('SISMEMBER', ARGV[1] .. number .. suffix, member) == 1 then
+      return 0
+    end
+  end
+  local queue = ARGV[5] .. lane
+  if not known[lane] then
+    call('SADD', KEYS[1], queue)
+    call('SADD', KEYS[2], lane)
+    known[lane] = true
+  end
+  call('HSET', job, 'status', 'queued', 'origin', ARGV[6] .. lane, 'data', ARGV[at + 4], 'description', ARGV[at + 5],
+    'created_at', ARGV[7], 'enqueued_at', ARGV[7], unpack(shared))
+  local pushed = redis.pcall('RPUSH', queue, id)
+  if type(pushed) == 'table' then
+    call('DEL', job)
+    return pushed
+  end
+  local set = ARGV[1] .. current .. suffix
+  call('SADD', set, member)
+  if call('SCARD', set) == 1 then
+    call('EXPIREAT', set, (current + 4) * period)
+  end
+  return 1
+end
+
+local results = {}
+local new = 0
+for at = 9 + 2 * tonumber(ARGV[8]), #ARGV, 6 do
+  local done, result = pcall(write, at)
+  if not done then
+    result = type(result) == 'table' and result or {err = tostring(result)}
+  end
+  results[#results + 1] = result
+  if result == 1 then
+    new = new + 1
+  end
+end
+if new > 0 then
+  for _ = 1, math.min(new, tonumber(ARGV[3]) - call('LLEN', KEYS[3])) do
+    call('RPUSH', KEYS[3], '1')
+  end
+end
+return results

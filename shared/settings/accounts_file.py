@@ -1,0 +1,58 @@
+"""All accounts: those of the file that the settings name, and the one of the environment."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings.accounts_toml import parse_accounts
+
+
+def load_accounts(settings: Settings) -> Accounts:
+    """The accounts of the file that ``settings`` names, and the one of ``ACKFIRST_API_KEY``.
+
+    An account that both name is one account: the secret of the environment is tried first, then those of the file.
+    A default file that does not exist holds no accounts.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or something in it is not possible; the message names file,
+            account and key, and never holds a secret.
+    """
+    accounts = {account.api_key: account for account in _from_file(settings)}
+    if settings.api_key is not None:
+        accounts[settings.api_key] = _with_environment(accounts.get(settings.api_key), settings.api_key, settings)
+    for account in accounts.values():
+        _check_confirmable(account, settings.config)
+    return Accounts(accounts.values())
+
+
+def _from_file(settings: Settings) -> list[Account]:
+    file = settings.config
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        if "config" not in settings.model_fields_set:
+            return []
+        raise ConfigurationError(f"{file} does not exist: check ACKFIRST_CONFIG") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error.strerror}): check ACKFIRST_CONFIG") from None
+    return parse_accounts(content, str(file))
+
+
+def _with_environment(known: Account | None, api_key: str, settings: Settings) -> Account:
+    account = known or Account(api_key=api_key, secrets=())
+    if settings.signature_secret is not None:
+        secret = settings.signature_secret.get_secret_value().encode()
+        account = replace(account, secrets=tuple(dict.fromkeys((secret, *account.secrets))))
+    if "sms_signature_method" in settings.model_fields_set:
+        account = replace(account, sms_signature_method=settings.sms_signature_method)
+    return account
+
+
+def _check_confirmable(account: Account, file: Path) -> None:
+    if not account.secrets and not account.allow_unsigned:
+        raise ConfigurationError(
+            f"account {account.api_key} has no signature secret: list it under secrets in {file}, "
+            f"or set ACKFIRST_API_KEY and ACKFIRST_SIGNATURE_SECRET"
+        )

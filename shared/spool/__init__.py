@@ -1,0 +1,1 @@
+"""Read and write spool files: events on disk that wait for Redis."""
