@@ -24,8 +24,8 @@ from ackfirst.simulator.account import SigningAccount, made_up_applications
 from ackfirst.simulator.crafting import craft
 from ackfirst.simulator.one import planned_of
 from ackfirst.simulator.signing import Request, Signer
-from ackfirst.workers.dispatch import Clock
-from ackfirst.workers.parse import parse
+from ackfirst.workers.processing.dispatch import Clock
+from ackfirst.workers.processing.parse import parse
 
 API_KEY: Final = "k7m2p9qa"
 #: The account of the tests; nobody else's.
@@ -126,5 +126,5 @@ class Nexmo:
 
 def context() -> Context:
     """The context of a first attempt."""
-    log = structlog.get_logger("ackfirst.workers.handler")
+    log = structlog.get_logger("ackfirst.workers.handlers.handler")
     return Context(attempt=1, retries_left=6, handler="test", idempotency_key=f"{Family.OTHER.letter}-0:test", log=log)

@@ -14,15 +14,15 @@ from ackfirst import Context
 from ackfirst.pytest_plugin.handled import Handled
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.settings import Settings
-from ackfirst.workers.dispatch import Clock, Dispatcher
-from ackfirst.workers.handler import Handler
-from ackfirst.workers.loader import load
-from ackfirst.workers.registry import Registry
-from ackfirst.workers.report import Outcome
-from ackfirst.workers.retry import Schedule
+from ackfirst.workers.handlers.handler import Handler
+from ackfirst.workers.handlers.loader import load
+from ackfirst.workers.handlers.registry import Registry
+from ackfirst.workers.processing.dispatch import Clock, Dispatcher
+from ackfirst.workers.processing.report import Outcome
+from ackfirst.workers.processing.retry import Schedule
 
 if TYPE_CHECKING:
-    from ackfirst.workers.marks import Mark
+    from ackfirst.workers.processing.marks import Mark
 
 
 class Running:
@@ -38,7 +38,7 @@ class Running:
         self._due: dict[str, tuple[float, Event]] = {}
         self._runner = asyncio.Runner()
         schedule = Schedule(settings.retry_schedule, random=lambda: 0.5)  # the middle: no jitter
-        log = partial(structlog.get_logger, "ackfirst.workers.handler")
+        log = partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
         self._dispatcher = Dispatcher(self._invoke, schedule, clock=clock, log=log)
 
     def close(self) -> None:

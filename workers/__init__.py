@@ -8,17 +8,5 @@ The path of an event::
          retry at … ◀── a handler wants another attempt: only that one runs again ───────┤
          dead letter ◀── a handler is over its retries; the others stay finished ────────┘
 
-A module with handlers needs this package and nothing else of ours::
-
-    from ackfirst import Discard, RetryLater, on
-
-    @on("message-status", status={"rejected", "undeliverable"})
-    def alert(event, context): ...
+What A module of handlers needs is in ``ackfirst`` itself: ``from ackfirst import on, RetryLater, Discard``.
 """
-
-from ackfirst.shared.nexmo.event import Event
-from ackfirst.workers.context import Context
-from ackfirst.workers.handler import on
-from ackfirst.workers.verdicts import Discard, RetryLater
-
-__all__ = ["Context", "Discard", "Event", "RetryLater", "on"]

@@ -59,7 +59,7 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
 
 def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, isolate: bool) -> int:
     # Only here: an engine that has a supervisor needs no vigil of its own.
-    from ackfirst.workers.heartbeat import vigil  # noqa: PLC0415 - see above
+    from ackfirst.workers.recovery.heartbeat import vigil  # noqa: PLC0415 - see above
 
     pinned = [part for lane in lanes for part in ("--lane", lane)]
     options = [*pinned, *(["--isolate"] if isolate else [])]
@@ -74,7 +74,7 @@ def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, is
 
 def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str, isolate: bool) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
-    from ackfirst.workers.engine import work  # noqa: PLC0415 - see above
+    from ackfirst.workers.pool import work  # noqa: PLC0415 - see above
     from ackfirst.workers.runtime import load_handlers  # noqa: PLC0415 - see above
 
     registry = load_handlers(settings)
@@ -94,6 +94,6 @@ def _no_handlers(modules: tuple[str, ...]) -> str:
 
 
 def _tidy(settings: Settings) -> None:
-    from ackfirst.workers.engine import tidy  # noqa: PLC0415 - as above
+    from ackfirst.workers.pool import tidy  # noqa: PLC0415 - as above
 
     tidy(settings)

@@ -11,9 +11,9 @@ from rq import get_current_job
 from ackfirst.shared import log
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import load_settings
-from ackfirst.workers.invoke import Invoker
+from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.patience import at_once
-from ackfirst.workers.processor import Processor
+from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.runtime import build_processor, load_handlers
 
 

@@ -11,12 +11,12 @@ from redis import Redis
 
 from ackfirst.shared.log import wide_lines
 from ackfirst.shared.settings import Settings
-from ackfirst.workers.dispatch import Clock, Dispatcher, Invoke
-from ackfirst.workers.loader import load
+from ackfirst.workers.handlers.loader import load
+from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.patience import Steadily
-from ackfirst.workers.processor import Processor
-from ackfirst.workers.registry import Registry
-from ackfirst.workers.retry import Schedule
+from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Invoke
+from ackfirst.workers.processing.processor import Processor
+from ackfirst.workers.processing.retry import Schedule
 
 
 def load_handlers(settings: Settings) -> Registry:
@@ -49,7 +49,7 @@ def build_processor(
     return Processor(
         registry=registry,
         dispatcher=Dispatcher(
-            invoke, schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handler")
+            invoke, schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
         ),
         redis=redis,
         keep=settings.failure_ttl,

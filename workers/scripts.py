@@ -8,4 +8,4 @@ from redis.commands.core import Script
 
 def script(redis: Redis, name: str) -> Script:
     """The script in ``<name>.lua``; it loads itself again when the server has forgotten it."""
-    return redis.register_script(Path(__file__).with_name(f"{name}.lua").read_text())
+    return redis.register_script(Path(__file__).with_name("lua").joinpath(f"{name}.lua").read_text())

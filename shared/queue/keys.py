@@ -50,7 +50,7 @@ ROUNDS: Final = "ackfirst:rounds"
 GENERATION: Final = "ackfirst:generation"
 
 #: number, seconds by which schedules differ from Redis's own clock since that was set
-#: (``ackfirst.workers.redis_clock``), no expiry. Goes back to 0 by itself; absent where the clock was never set.
+#: (``workers/recovery/redis_clock.py``), no expiry. Goes back to 0 by itself; absent where the clock was never set.
 CLOCK: Final = "ackfirst:clock"
 
 #: hash engine -> its beat, a number that grows every second while the engine lives, or the cause of its death; no
@@ -88,7 +88,7 @@ def hands(engine: str) -> str:
 
 
 def done(engine: str) -> str:
-    """Hash job id → what its handlers have done in the engine's hands (``ackfirst.workers.journal``), no expiry.
+    """Hash job id → what its handlers have done in the engine's hands (``ackfirst.workers.engine.journal``), no expiry.
 
     At most as many fields as an engine takes at once, of about 150 bytes; gone when all of them are settled.
     """

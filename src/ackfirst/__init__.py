@@ -10,9 +10,9 @@ A module of handlers needs these names and nothing else of this package::
 """
 
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.workers.context import Context
-from ackfirst.workers.handler import on
-from ackfirst.workers.verdicts import Discard, RetryLater
+from ackfirst.workers.handlers.context import Context
+from ackfirst.workers.handlers.handler import on
+from ackfirst.workers.handlers.verdicts import Discard, RetryLater
 
 __all__ = ["Context", "Discard", "Event", "RetryLater", "__version__", "on"]
 

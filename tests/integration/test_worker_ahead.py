@@ -10,8 +10,8 @@ import redis
 
 from ackfirst import Event, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.ahead import Ahead
-from ackfirst.workers.pace import BATCH
+from ackfirst.workers.engine.ahead import Ahead
+from ackfirst.workers.engine.pace import BATCH
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.waiting import wait_until

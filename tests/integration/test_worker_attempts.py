@@ -11,9 +11,9 @@ from rq.serializers import JSONSerializer
 
 from ackfirst import Context, Discard, Event, RetryLater, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.marks import Mark, RedisMarks, State
-from ackfirst.workers.report import Report
-from ackfirst.workers.tally import LINGER, Tally
+from ackfirst.workers.processing.marks import Mark, RedisMarks, State
+from ackfirst.workers.processing.report import Report
+from ackfirst.workers.processing.tally import LINGER, Tally
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status
 

@@ -17,12 +17,12 @@ from rq.serializers import JSONSerializer
 
 from ackfirst import Discard, Event, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.event_job import EventJob
-from ackfirst.workers.holding import Holding
-from ackfirst.workers.lanes import Lanes
-from ackfirst.workers.pace import Pace
-from ackfirst.workers.taken import Taken
-from ackfirst.workers.verdicts import ForcedStop
+from ackfirst.workers.engine.event_job import EventJob
+from ackfirst.workers.engine.holding import Holding
+from ackfirst.workers.engine.lanes import Lanes
+from ackfirst.workers.engine.pace import Pace
+from ackfirst.workers.engine.taken import Taken
+from ackfirst.workers.handlers.verdicts import ForcedStop
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
@@ -293,8 +293,8 @@ def test_rq_sees_a_batch_while_it_runs(redis_sync: redis.Redis, redis_url: str) 
 def test_an_engine_that_was_taken_for_dead_runs_nothing_of_what_it_has_lost(
     redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ackfirst.workers.flow.STALE", 0.05)
-    monkeypatch.setattr("ackfirst.workers.relief.PATIENCE", 60.0)
+    monkeypatch.setattr("ackfirst.workers.engine.flow.STALE", 0.05)
+    monkeypatch.setattr("ackfirst.workers.engine.relief.PATIENCE", 60.0)
     envelopes = [make_envelope() for _ in range(3)]
     ran: list[str] = []
 
@@ -319,7 +319,7 @@ def test_a_stop_that_is_forced_between_handlers_ends_the_engine_and_puts_all_bac
         os.kill(os.getpid(), signal.SIGTERM)
         raise ForcedStop(1)
 
-    monkeypatch.setattr("ackfirst.workers.flow.STALE", -1.0)
+    monkeypatch.setattr("ackfirst.workers.engine.flow.STALE", -1.0)
     monkeypatch.setattr(Holding, "still_has", force)
     envelopes = [make_envelope() for _ in range(5)]
     enqueue(redis_sync, *envelopes)

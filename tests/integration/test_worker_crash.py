@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.journal import journals
+from ackfirst.workers.engine.journal import journals
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, lane_is_empty, rescue_all, status, statuses

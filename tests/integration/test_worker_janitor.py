@@ -5,8 +5,8 @@ import time
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.lease import Lease
-from ackfirst.workers.promoter import CHUNK, Promoter
+from ackfirst.workers.recovery.lease import Lease
+from ackfirst.workers.recovery.promoter import CHUNK, Promoter
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, set_aside, status
 from tests.support.waiting import wait_until

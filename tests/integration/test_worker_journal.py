@@ -11,8 +11,8 @@ import structlog
 
 from ackfirst import on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.journal import Journal, journals
-from ackfirst.workers.legacy import Legacies
+from ackfirst.workers.engine.journal import Journal, journals
+from ackfirst.workers.engine.legacy import Legacies
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import burst, enqueue, rescue_all, status, statuses
@@ -146,7 +146,7 @@ def test_the_journal_of_an_engine_that_lives_is_left_alone(redis_sync: redis.Red
 import os, sys, structlog
 from pathlib import Path
 from tests.unit.workers.test_journal import DONE, taken
-from ackfirst.workers.journal import Journal
+from ackfirst.workers.engine.journal import Journal
 with Journal(Path({str(tmp_path)!r}) / "e", log=structlog.get_logger()) as journal:
     for number in range(500):
         journal.note(taken(str(number)), DONE, is_over=True, keep=1000)

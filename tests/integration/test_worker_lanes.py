@@ -13,15 +13,15 @@ from rq.serializers import JSONSerializer
 
 from ackfirst import Event, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.event_worker import EventWorker
-from ackfirst.workers.invoke import Invoker
-from ackfirst.workers.journal import Journal
-from ackfirst.workers.lanes import Lanes
-from ackfirst.workers.pace import MOST, Pace
+from ackfirst.workers.engine.event_worker import EventWorker
+from ackfirst.workers.engine.journal import Journal
+from ackfirst.workers.engine.lanes import Lanes
+from ackfirst.workers.engine.pace import MOST, Pace
+from ackfirst.workers.handlers.invoke import Invoker
+from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.patience import Patience, at_once
-from ackfirst.workers.redis_clock import Reference
-from ackfirst.workers.registry import Registry
-from ackfirst.workers.rejects import Rejects
+from ackfirst.workers.recovery.redis_clock import Reference
+from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.runtime import build_processor
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status

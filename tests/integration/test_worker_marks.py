@@ -5,7 +5,7 @@ import time
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.marks import HORIZON, Mark, RedisMarks, State
+from ackfirst.workers.processing.marks import HORIZON, Mark, RedisMarks, State
 
 ID = "m-1"
 

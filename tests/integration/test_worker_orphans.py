@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.orphans import PAUSE, SUSPICION, Orphans
+from ackfirst.workers.recovery.orphans import PAUSE, SUSPICION, Orphans
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, status
 

@@ -11,8 +11,8 @@ import redis
 from rq.results import Result
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.event_job import EventJob
-from ackfirst.workers.liveness import SILENCE
+from ackfirst.workers.engine.event_job import EventJob
+from ackfirst.workers.recovery.liveness import SILENCE
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, lane_is_empty, status, statuses

@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.redis_clock import BELIEF, SLEW, Corrector, Reference
+from ackfirst.workers.recovery.redis_clock import BELIEF, SLEW, Corrector, Reference
 
 START = 1_800_000_000.0
 

@@ -13,9 +13,9 @@ from ackfirst import on
 from ackfirst.ops import cli
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LONGEST_ENTRY
-from ackfirst.workers.rejects import TOLD, Rejects, RejectsAlarm
-from ackfirst.workers.rescuer import Rescuer
-from ackfirst.workers.sweeper import STRANDED, Sweeper
+from ackfirst.workers.recovery.rejects import TOLD, Rejects, RejectsAlarm
+from ackfirst.workers.recovery.rescuer import Rescuer
+from ackfirst.workers.recovery.sweeper import STRANDED, Sweeper
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, set_aside, status, statuses
 

@@ -7,12 +7,12 @@ import redis
 import structlog
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.lanes import Lanes
-from ackfirst.workers.liveness import Death
-from ackfirst.workers.pace import Pace
-from ackfirst.workers.rejects import Rejects
-from ackfirst.workers.rescuer import Rescuer
-from ackfirst.workers.sweeper import STRANDED, Sweeper
+from ackfirst.workers.engine.lanes import Lanes
+from ackfirst.workers.engine.pace import Pace
+from ackfirst.workers.recovery.liveness import Death
+from ackfirst.workers.recovery.rejects import Rejects
+from ackfirst.workers.recovery.rescuer import Rescuer
+from ackfirst.workers.recovery.sweeper import STRANDED, Sweeper
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, status
 

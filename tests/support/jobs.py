@@ -17,13 +17,13 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.job import JobOptions, job_fields
 from ackfirst.shared.queue.rejects import Reject
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.workers.engine import work
-from ackfirst.workers.handler import handler_of
-from ackfirst.workers.legacy import Legacies
-from ackfirst.workers.liveness import Death
-from ackfirst.workers.registry import Registry
-from ackfirst.workers.rejects import Rejects
-from ackfirst.workers.rescuer import Rescuer
+from ackfirst.workers.engine.legacy import Legacies
+from ackfirst.workers.handlers.handler import handler_of
+from ackfirst.workers.handlers.registry import Registry
+from ackfirst.workers.pool import work
+from ackfirst.workers.recovery.liveness import Death
+from ackfirst.workers.recovery.rejects import Rejects
+from ackfirst.workers.recovery.rescuer import Rescuer
 
 OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
 

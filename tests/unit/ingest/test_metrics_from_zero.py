@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 from ackfirst.shared.metrics import OUTCOMES, IngestMetrics, QueueSnapshot, SnapshotCollector
 from ackfirst.shared.nexmo.callback import Family
 from ackfirst.shared.policy import Verdict
-from ackfirst.workers.report import Outcome
+from ackfirst.workers.processing.report import Outcome
 
 
 def test_every_verdict_is_counted_from_0_for_every_family() -> None:

@@ -8,8 +8,8 @@ from types import FrameType
 
 import pytest
 
-from ackfirst.workers.deadline import within
-from ackfirst.workers.verdicts import HandlerTimeout
+from ackfirst.workers.handlers.deadline import within
+from ackfirst.workers.handlers.verdicts import HandlerTimeout
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from ackfirst import Context, Discard, RetryLater
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.workers.dispatch import Clock, Dispatcher
-from ackfirst.workers.filters import Filter
-from ackfirst.workers.handler import Handler
-from ackfirst.workers.marks import Mark, State
-from ackfirst.workers.report import HandlersFailed, Outcome, Report
-from ackfirst.workers.retry import Schedule
-from ackfirst.workers.verdicts import ForcedStop, HandlerTimeout
+from ackfirst.workers.handlers.filters import Filter
+from ackfirst.workers.handlers.handler import Handler
+from ackfirst.workers.handlers.verdicts import ForcedStop, HandlerTimeout
+from ackfirst.workers.processing.dispatch import Clock, Dispatcher
+from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.report import HandlersFailed, Outcome, Report
+from ackfirst.workers.processing.retry import Schedule
 from tests.support.events import make_event
 
 EVENT = make_event()

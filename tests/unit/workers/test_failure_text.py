@@ -4,8 +4,8 @@ import traceback
 
 import pytest
 
-from ackfirst.workers.marks import Mark, State
-from ackfirst.workers.report import LONGEST, HandlersFailed, Report
+from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.report import LONGEST, HandlersFailed, Report
 
 
 def _failure(error: BaseException) -> HandlersFailed:

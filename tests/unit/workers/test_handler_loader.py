@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.workers.loader import load
-from ackfirst.workers.registry import Registry
+from ackfirst.workers.handlers.loader import load
+from ackfirst.workers.handlers.registry import Registry
 
 _COUNTER = iter(range(10_000))
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ackfirst import Context, Event, on
-from ackfirst.workers.handler import Handler, handler_of, is_handler
+from ackfirst.workers.handlers.handler import Handler, handler_of, is_handler
 from tests.support.events import make_event
 from tests.support.processes import ROOT
 

@@ -9,9 +9,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.workers.journal import ENOUGH, Journal, journals, read_notes
-from ackfirst.workers.marks import Mark, State
-from ackfirst.workers.taken import Taken
+from ackfirst.workers.engine.journal import ENOUGH, Journal, journals, read_notes
+from ackfirst.workers.engine.taken import Taken
+from ackfirst.workers.processing.marks import Mark, State
 
 DONE = {"my.handler": Mark(State.DONE, 1)}
 ENDED = b'x1 1 60\nmy.handler\n{"s":"done","n":1}'

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.workers.liveness import GAP, SILENCE, Watch
+from ackfirst.workers.recovery.liveness import GAP, SILENCE, Watch
 
 STEP = 0.5
 

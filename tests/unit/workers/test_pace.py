@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.workers.pace import BATCH, MOST, QUICKEST, UNKNOWN, Pace
+from ackfirst.workers.engine.pace import BATCH, MOST, QUICKEST, UNKNOWN, Pace
 
 
 def test_of_an_unknown_lane_a_few_jobs_are_taken() -> None:

@@ -14,10 +14,10 @@ from rq.utils import utcformat
 
 from ackfirst import RetryLater
 from ackfirst.shared.queue.job import rq_time
-from ackfirst.workers import steering
-from ackfirst.workers.marks import Mark, State, decode
 from ackfirst.workers.patience import Patience
-from ackfirst.workers.retry import JITTER, Schedule, whole_seconds
+from ackfirst.workers.processing import steering
+from ackfirst.workers.processing.marks import Mark, State, decode
+from ackfirst.workers.processing.retry import JITTER, Schedule, whole_seconds
 
 WAITS = (5, 30, 120, 600, 3600, 21_600)
 

@@ -1,0 +1,33 @@
+"""All handlers of a worker, in the order in which their modules define them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.workers.handlers.handler import Handler
+
+
+class Registry:
+    """A fixed set of handlers with different names.
+
+    Raises:
+        ConfigurationError: Two handlers have the same name: their marks could not be told apart.
+    """
+
+    def __init__(self, handlers: Iterable[Handler] = ()) -> None:
+        self._handlers = tuple(handlers)
+        names = Counter(handler.name for handler in self._handlers)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise ConfigurationError(f"two handlers are called {twice[0]}: give the functions different names")
+
+    def matching(self, event: Event) -> tuple[Handler, ...]:
+        """The handlers that want ``event``."""
+        return tuple(handler for handler in self._handlers if handler.wants(event))
+
+    def __iter__(self) -> Iterator[Handler]:
+        return iter(self._handlers)
+
+    def __len__(self) -> int:
+        return len(self._handlers)

@@ -1,0 +1,1 @@
+"""Process one event: run the handlers that are due, decide its outcome, schedule retries."""

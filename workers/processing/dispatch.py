@@ -1,0 +1,214 @@
+"""Which handlers of an event run now, and what their ending means: the core of a worker, without Redis or RQ."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.record import record
+from ackfirst.workers.handlers.context import Context
+from ackfirst.workers.handlers.handler import Handler
+from ackfirst.workers.handlers.verdicts import Discard, ForcedStop, RetryLater
+from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.report import Report
+from ackfirst.workers.processing.retry import Schedule, whole_seconds
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+#: Seconds by which a handler may be early: RQ keeps the time of a retry in whole seconds, rounded down.
+EARLY: Final = 1.0
+
+
+class Invoke(Protocol):
+    """Runs one attempt of a handler; raises what the handler raises."""
+
+    def __call__(self, handler: Handler, event: Event, context: Context) -> None:
+        """Return when the attempt has succeeded."""
+
+
+@record
+class Attempt:
+    """A handler that is to be called now."""
+
+    handler: Handler
+    event: Event
+    context: Context
+
+
+#: Makes a logger that knows some fields.
+LogOf = Callable[..., "FilteringBoundLogger"]
+
+#: Is told each new mark.
+Remember = Callable[[str, Mark], None]
+
+#: How an attempt ended: what the handler raised, or None; and its duration in seconds.
+Ending = tuple[BaseException | None, float]
+
+#: A pass of an event over its handlers: asks for one attempt after another, is sent their endings, returns the report.
+Pass = Generator[Attempt, Ending, Report]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, as two functions: ``wall`` in Unix seconds, ``steady`` in seconds for durations."""
+
+    wall: Callable[[], float]
+    steady: Callable[[], float]
+
+
+class Dispatcher:
+    """Runs the handlers that are due, each on its own: the failure of one is nothing to the others."""
+
+    def __init__(self, invoke: Invoke, schedule: Schedule, *, clock: Clock, log: LogOf) -> None:
+        """``log`` makes the logger of an attempt from what it is to know: quickly, for few handlers ever use it."""
+        self._invoke = invoke
+        self._schedule = schedule
+        self._clock = clock
+        self._log = log
+
+    def dispatch(
+        self,
+        event: Event,
+        handlers: Sequence[Handler],
+        marks: Mapping[str, Mark],
+        remember: Remember,
+        *,
+        budget: float,
+    ) -> Report:
+        """Run what is due, one after the other, and say how every handler now stands; arguments as of ``steps``."""
+        return self.drive(self.steps(event, handlers, marks, sparing(handlers, remember), budget=budget))
+
+    def drive(self, pass_: Pass) -> Report:
+        """Make the attempts that a pass asks for.
+
+        Raises:
+            ForcedStop: In the middle of one.
+        """
+        try:
+            attempt = next(pass_)
+            while True:
+                attempt = pass_.send(self._make(attempt))
+        except StopIteration as end:
+            report: Report = end.value
+            return report
+
+    def _make(self, attempt: Attempt) -> Ending:
+        began = self._clock.steady()
+        try:
+            self._invoke(attempt.handler, attempt.event, attempt.context)
+        except ForcedStop:
+            raise
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
+            return error, self._clock.steady() - began
+        return None, self._clock.steady() - began
+
+    def steps(
+        self,
+        event: Event,
+        handlers: Sequence[Handler],
+        marks: Mapping[str, Mark],
+        remember: Remember,
+        *,
+        budget: float,
+    ) -> Pass:
+        """The pass, for whoever makes the attempts.
+
+        Args:
+            event: For the handlers.
+            handlers: All that want the event.
+            marks: What is known of earlier passes.
+            remember: Called with each new mark before the next handler starts.
+            budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
+                pass, except the first.
+        """
+        pass_ = _Marking(marks, remember)
+        end = self._clock.steady() + budget
+        for handler in handlers:
+            if not self._is_due(marks.get(handler.name)):
+                pass_.keep(handler)
+            elif pass_.seconds and self._clock.steady() + handler.timeout > end:
+                pass_.postpone(handler)
+            else:
+                attempts = pass_.attempts(handler) + 1
+                attempt = Attempt(handler, event, self._context(handler, event, attempts))
+                error, seconds = yield attempt
+                self._record(pass_, attempt, error, seconds)
+        return Report(marks=pass_.after, errors=pass_.errors, seconds=pass_.seconds)
+
+    def _is_due(self, mark: Mark | None) -> bool:
+        if mark is None:
+            return True
+        return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
+
+    def _record(self, pass_: "_Marking", attempt: Attempt, error: BaseException | None, seconds: float) -> None:
+        handler, context = attempt.handler, attempt.context
+        pass_.seconds[handler.name] = seconds
+        mark = self._judge(handler, context.attempt, error)
+        if error is not None:
+            pass_.errors[handler.name] = error
+            _tell(context.log, mark, error)
+        pass_.record(handler, mark)
+
+    def _judge(self, handler: Handler, attempts: int, error: BaseException | None) -> Mark:
+        if error is None:
+            return Mark(State.DONE, attempts)
+        if isinstance(error, Discard):
+            return Mark(State.DISCARDED, attempts)
+        if attempts > handler.retries:
+            return Mark(State.DEAD, attempts)
+        wait = error.seconds if isinstance(error, RetryLater) else self._schedule.wait(attempts)
+        return Mark(State.RETRY, attempts, self._clock.wall() + whole_seconds(wait))
+
+    def _context(self, handler: Handler, event: Event, attempt: int) -> Context:
+        return Context(
+            attempt=attempt,
+            retries_left=max(0, handler.retries + 1 - attempt),
+            handler=handler.name,
+            idempotency_key=f"{event.id}:{handler.name}",
+            log=self._log(event_id=event.id, handler=handler.name, attempt=attempt),
+        )
+
+
+def sparing(handlers: Sequence[Handler], remember: Remember) -> Remember:
+    """The same, but for the success of an only handler, where that ends the job at once."""
+    if len(handlers) > 1:
+        return remember
+    return lambda handler, mark: remember(handler, mark) if mark.state is State.RETRY else None
+
+
+class _Marking:
+    """What is known while one pass runs."""
+
+    def __init__(self, before: Mapping[str, Mark], remember: Remember) -> None:
+        self.after: dict[str, Mark | None] = {}
+        self.errors: dict[str, BaseException] = {}
+        self.seconds: dict[str, float] = {}
+        self._before = before
+        self._remember = remember
+
+    def attempts(self, handler: Handler) -> int:
+        mark = self._before.get(handler.name)
+        return mark.attempts if mark else 0
+
+    def keep(self, handler: Handler) -> None:
+        self.after[handler.name] = self._before[handler.name]
+
+    def postpone(self, handler: Handler) -> None:
+        mark = self._before.get(handler.name)
+        self.after[handler.name] = Mark(State.RETRY, mark.attempts) if mark else None
+
+    def record(self, handler: Handler, mark: Mark) -> None:
+        self._remember(handler.name, mark)
+        self.after[handler.name] = mark
+
+
+def _tell(log: "FilteringBoundLogger", mark: Mark, error: BaseException) -> None:
+    match error:
+        case Discard(reason=reason):
+            log.info("handler.discarded", reason=reason)
+        case RetryLater(reason=reason) if mark.state is State.RETRY:
+            log.info("handler.later", reason=reason or None, seconds=error.seconds)
+        case _:
+            tell = log.warning if mark.state is State.RETRY else log.error
+            tell("handler.failed", state=mark.state.value, error=type(error).__name__, exc_info=error)

@@ -1,0 +1,106 @@
+"""What came of one pass of an event over its handlers."""
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import field
+from enum import StrEnum
+from typing import Final
+
+from ackfirst.shared.record import named_record
+from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.replies import printable
+
+
+class Outcome(StrEnum):
+    """What became of the event in this pass."""
+
+    PROCESSED = "processed"
+    DISCARDED = "discarded"
+    RETRIED = "retried"
+    DEAD = "dead"
+
+
+#: What a handler without a mark is called in the log: its turn has not come.
+WAITING: Final = "waiting"
+#: Characters that an error may add to the message that RQ shows; its traceback says the rest.
+LONGEST: Final = 500
+
+
+class HandlersFailed(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
+    """Not every handler of the event is finished: the job is retried, or has become a dead letter."""
+
+
+@named_record
+class Report:
+    """All handlers that want the event, after the pass."""
+
+    marks: Mapping[str, Mark | None]
+    """Handler → mark; None where the time of the job did not suffice for its attempt."""
+    errors: Mapping[str, BaseException]
+    """Handler → what ended its attempt in this pass, if that was no success."""
+    seconds: Mapping[str, float]
+    """Handler → duration of its attempt in this pass."""
+    outcome: Outcome = field(init=False)
+    """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
+
+    def __post_init__(self) -> None:
+        self.outcome = self._outcome()  # type: ignore[misc]  # made once: it is asked for many times
+
+    def _outcome(self) -> Outcome:
+        states = {mark.state if mark else None for mark in self.marks.values()}
+        if None in states or State.RETRY in states:
+            return Outcome.RETRIED
+        if State.DEAD in states:
+            return Outcome.DEAD
+        return Outcome.DISCARDED if states == {State.DISCARDED} else Outcome.PROCESSED
+
+    @property
+    def next_attempt(self) -> float:
+        """Unix seconds at which the first handler wants its retry; 0 for at once."""
+        return min((mark.not_before if mark else 0.0 for mark in self._unfinished()), default=0.0)
+
+    @property
+    def attempt(self) -> int:
+        """The highest attempt that any handler has come to; 1 for an event that nobody wants."""
+        return max((mark.attempts for mark in self.marks.values() if mark), default=1)
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Handler → state, for the log."""
+        return {name: mark.state.value if mark else WAITING for name, mark in self.marks.items()}
+
+    @property
+    def unsettled(self) -> list[str]:
+        """Handlers that a requeue of the dead letter runs again."""
+        return [name for name, mark in self.marks.items() if mark is None or not mark.is_settled]
+
+    def failure(self) -> HandlersFailed:
+        """The exception to end the job with, chained to the first handler's own."""
+        ailing = {name: error for name, error in self.errors.items() if self._ails(name)}
+        failed = [f"{name}: {_said(error)}" for name, error in ailing.items()]
+        failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(self.unsettled)}")
+        failure.__cause__ = next(map(_storable, ailing.values()), None)
+        return failure
+
+    def _ails(self, name: str) -> bool:
+        return name in self.unsettled
+
+    def _unfinished(self) -> list[Mark | None]:
+        return [mark for mark in self.marks.values() if mark is None or mark.state is State.RETRY]
+
+
+def _said(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it is the user's method
+        text = "<no text>"
+    return printable(f"{type(error).__name__}: {text}")[:LONGEST]
+
+
+def _storable(error: BaseException) -> BaseException:
+    """The error, or its traceback in words: RQ ends its worker at a traceback that UTF-8 cannot hold (rq/results.py).
+
+    That may be a text of the event, which is a stranger's.
+    """
+    text = "".join(traceback.format_exception(error))
+    return error if printable(text) == text else HandlersFailed(printable(text))

@@ -1,0 +1,1 @@
+"""Recover from crashes and keep the queue in order: heartbeats, the janitor and its tasks."""
