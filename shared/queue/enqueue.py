@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from hashlib import sha1
-from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -13,11 +12,12 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import period, place
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.job import JobOptions, job_data, rq_time, shared_fields
+from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
 
-_SCRIPT: Final = files("ackfirst.shared.queue").joinpath("enqueue.lua").read_text()
+_SCRIPT: Final = source("ackfirst.shared.queue", "enqueue.lua")
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
-_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL)
+_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.READY)
 
 Written = bool | QueueUnavailable
 """What became of one event: True queued, False seen before, or why it could not be written."""

@@ -15,8 +15,13 @@ RQ_QUEUES: Final = "rq:queues"
 #: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker gives no sign of life.
 RQ_WORKERS: Final = "rq:workers"
 
-#: set of lane names (without prefix), no expiry. What a worker discovers; one member a lane.
+#: set of lane names (without prefix), no expiry. One member a lane that holds anything at all: the janitor retires lanes
+#: whose keys are all gone (``workers/lua/survey.lua``), and their next event brings them back.
 LANES: Final = "ackfirst:lanes"
+
+#: sorted set lane -> turn, no expiry. One member a lane with waiting jobs: what a take looks at, lowest turn first. Can
+#: be rebuilt from the lanes' lists at any time.
+READY: Final = "ackfirst:ready"
 
 #: list of at most ``BELL_LIMIT`` one-byte tokens, no expiry. Idle workers block on it: a push wakes one of them.
 BELL: Final = "ackfirst:bell"
@@ -103,6 +108,36 @@ def queue_name(lane: str) -> str:
 def queue(lane: str) -> str:
     """List of job ids that wait in a lane (RQ's own key), no expiry."""
     return f"rq:queue:{LANE_PREFIX}{lane}"
+
+
+def executions(job_id: str) -> str:
+    """Sorted set execution id → unix second at which RQ forgets the execution (RQ's own key), expires."""
+    return f"rq:executions:{job_id}"
+
+
+def execution(job_id: str, execution_id: str) -> str:
+    """Hash of one run of a job: its worker and times (RQ's own key), expires."""
+    return f"rq:execution:{job_id}:{execution_id}"
+
+
+def results(job_id: str) -> str:
+    """Stream of a job's results, at most 10 (RQ's own key). Expires with the job."""
+    return f"rq:results:{job_id}"
+
+
+def worker(engine: str) -> str:
+    """Hash of an RQ worker: state, times and counters (RQ's own key). Expires without heartbeats."""
+    return f"rq:worker:{engine}"
+
+
+def worker_executions(engine: str) -> str:
+    """Set of ``<job id>:<execution id>`` that a worker runs (RQ's own key), expires."""
+    return f"rq:worker:{engine}:executions"
+
+
+def queue_workers(lane: str) -> str:
+    """Set of keys of the workers that serve a lane (RQ's own key), no expiry."""
+    return f"rq:workers:{LANE_PREFIX}{lane}"
 
 
 def intermediate(lane: str) -> str:

@@ -35,6 +35,7 @@ def enqueue(client: redis.Redis, *envelopes: Envelope, options: JobOptions = OPT
             pipeline.hset(keys.job(envelope.id), mapping=job_fields(envelope, options, now=time.time()))
             pipeline.sadd(keys.RQ_QUEUES, keys.queue(envelope.lane))
             pipeline.sadd(keys.LANES, envelope.lane)
+            pipeline.zadd(keys.READY, {envelope.lane: 0}, nx=True)
             pipeline.rpush(keys.queue(envelope.lane), envelope.id)
             pipeline.rpush(keys.BELL, "1")
             pipeline.ltrim(keys.BELL, 0, keys.BELL_LIMIT - 1)

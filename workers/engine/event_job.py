@@ -12,6 +12,7 @@ from rq.queue import Queue
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import FUNCTION
 from ackfirst.workers.processing import steering
+from ackfirst.workers.scripts import script
 
 
 class ForeignJob(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
@@ -68,6 +69,9 @@ class EventJob(Job):
         """
         seconds = self.get_retry_interval()
         if not seconds:
+            script(self.connection, "make_ready")(
+                keys=[keys.READY], args=[queue.name.removeprefix(keys.LANE_PREFIX)], client=pipeline
+            )
             super().retry(queue, pipeline)
             return
         self.retries_left = (self.retries_left or 1) - 1

@@ -79,7 +79,7 @@ class EventWorker(SteadyWorker):
         self._ahead = Ahead(connection)
         hands = Hands(connection, engine=lanes.engine)
         self._holding = Holding(lanes, hands, journal, self._ahead, steadily=patience)
-        self._supply = Supply(lanes, self._holding, pace, most=most, meet=self._meet_lanes)
+        self._supply = Supply(lanes, self._holding, pace, most=most)
         by_rq, stops = self._by_rq, lambda: self._stop_requested
         self._flow = Flow(processor, invoke, self._holding, journal, pace=pace, by_rq=by_rq, stops=stops)
         self._rejects = rejects
@@ -88,7 +88,6 @@ class EventWorker(SteadyWorker):
         self._next_heartbeat = 0.0
         self._next_look = 0.0
         self._suspended = False
-        self._rung = False
 
     @property
     def dequeue_timeout(self) -> int:
@@ -124,8 +123,7 @@ class EventWorker(SteadyWorker):
         if not self._supply.has_come():
             self._flow.settle()
             if not self._suspended:
-                self._supply.fetch(rung=self._rung)
-            self._rung = False
+                self._supply.fetch()
         if not self._holding:
             return not burst and self._idle()
         self._state = WorkerStatus.BUSY  # ``take.lua`` has written it
@@ -153,7 +151,7 @@ class EventWorker(SteadyWorker):
         if self._lanes.is_pinned or self._suspended:
             time.sleep(OWN_IDLE)
         else:
-            self._rung = self._lanes.wait(self._idle_seconds)
+            self._lanes.wait(self._idle_seconds)
         return True
 
     def _look_around(self) -> None:
@@ -165,12 +163,10 @@ class EventWorker(SteadyWorker):
         self._reference.calibrate()
         self.heartbeat()
 
-    def _meet_lanes(self) -> bool:
-        changed = self._lanes.discover()
-        if changed:
+    def _meet_lanes(self) -> None:
+        if self._lanes.discover():
             self.queues = [self._queue(lane) for lane in self._lanes.names]
             self._announce()
-        return changed
 
     def _queue(self, lane: str) -> Queue:
         name = keys.queue_name(lane)

@@ -68,7 +68,7 @@ class Hands:
     def _give_back(self, ids: Sequence[str]) -> int:
         return int(
             self._release(
-                keys=[self._key, self._executions, keys.BELL],
+                keys=[self._key, self._executions, keys.BELL, keys.READY],
                 args=[self._engine, keys.BELL_LIMIT, keys.LANE_PREFIX, JOB_PREFIX, *ids],
             )
         )

@@ -13,12 +13,13 @@
 -- KEYS[11] ackfirst:hands:<engine>       hash job id -> <take> <execution id> <lane> ('held')
 -- KEYS[12] ackfirst:done:<engine>        hash job id -> what its handlers have done, a note of workers/engine/journal.py ('held')
 -- KEYS[13] ackfirst:marks:<id>           hash handler -> mark
+-- KEYS[14] ackfirst:ready                sorted set lane -> turn: the lanes that have work
 -- ARGV[1] job id   ARGV[2] why it is looked at: 'held', 'overdue', 'stranded'
 -- ARGV[3] the engine that died ('held'), the member of KEYS[4] ('overdue')   ARGV[4] the engine's beat when it was last looked at
 -- ARGV[5] field of the kills   ARGV[6] its value when it was last looked at, '' for none   ARGV[7] its new value
 -- ARGV[8] now, unix seconds   ARGV[9] now as RQ writes times   ARGV[10] most tokens in the bell
 -- ARGV[11] prefix of execution keys, with the job id   ARGV[12] seconds for which a dead letter is kept; 0: run it again
--- ARGV[13..] fields and values of the dead letter's result
+-- ARGV[13] lane   ARGV[14..] fields and values of the dead letter's result
 --
 -- Returns 'queued', 'spared' (queued, and no kill is charged: its handlers had ended), 'dead', 'vanished' (there is no job
 -- hash), 'ended' (nothing is to be done), 'alive' (an engine of ours that lives runs it: it is late, or a clock was set) or 'changed' (look again).
@@ -126,7 +127,7 @@ if tonumber(ARGV[12]) ~= 0 and not is_over then
   redis.call('HDEL', KEYS[1], ARGV[5])
   redis.call('HSET', KEYS[1], 'status', 'failed', 'ended_at', ARGV[9])
   redis.call('ZADD', KEYS[8], tonumber(ARGV[8]) + tonumber(ARGV[12]), id)
-  redis.call('XADD', KEYS[9], 'MAXLEN', '10', '*', unpack(ARGV, 13))
+  redis.call('XADD', KEYS[9], 'MAXLEN', '10', '*', unpack(ARGV, 14))
   redis.call('EXPIRE', KEYS[1], ARGV[12])
   redis.call('EXPIRE', KEYS[9], ARGV[12])
   redis.call('HINCRBY', KEYS[10], 'dead', 1)
@@ -136,6 +137,7 @@ redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[9], 'worker_
 if not is_over then
   redis.call('HSET', KEYS[1], ARGV[5], ARGV[7])
 end
+make_ready(KEYS[14], ARGV[13])
 redis.call('LPUSH', KEYS[2], id)
 if redis.call('LLEN', KEYS[7]) < tonumber(ARGV[10]) then
   redis.call('RPUSH', KEYS[7], '1')

@@ -31,7 +31,7 @@ class Promoter:
         total = 0
         while True:
             promoted, seen = self._promote(
-                keys=[keys.scheduled(lane), keys.queue(lane), keys.BELL, keys.REJECTS],
+                keys=[keys.scheduled(lane), keys.queue(lane), keys.BELL, keys.REJECTS, keys.READY],
                 args=[now, CHUNK, keys.BELL_LIMIT, JOB_PREFIX, rq_time(now), lane, LIMIT, LONGEST_ENTRY],
             )
             total += int(promoted)

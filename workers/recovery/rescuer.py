@@ -69,11 +69,12 @@ class Rescuer:
         keep = _seconds(failure_ttl, self._keep) if dead else 0
         came = text(
             self._rescue(
-                keys=[*_keys(lane, job_id), keys.hands(owner), keys.done(owner), keys.marks(job_id)],
+                keys=[*_keys(lane, job_id), keys.hands(owner), keys.done(owner), keys.marks(job_id), keys.READY],
                 args=[
                     *(job_id, why, owner, beat),
                     *(keys.KILLS, before or b"", orjson.dumps(kills)),
                     *(now, rq_time(now), keys.BELL_LIMIT, f"rq:execution:{job_id}:", keep),
+                    lane,
                     *(_result(job_id, owner, kills, self._redis) if dead else ()),
                 ],
             )
