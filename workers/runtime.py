@@ -15,8 +15,14 @@ from ackfirst.workers.handlers.loader import load
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.patience import Steadily
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Invoke
+from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, OutcomeSink, OutcomeSinks
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
+
+
+def outcome_sink(redis: Redis) -> OutcomeSink:
+    """Build the sink of this process: counters in Redis, and the log."""
+    return OutcomeSinks((OutcomeCounters(redis), OutcomeLog(wide_lines())))
 
 
 def load_handlers(settings: Settings) -> Registry:
@@ -56,5 +62,5 @@ def build_processor(
         job_timeout=settings.job_timeout,
         clock=clock,
         steadily=steadily,
-        log=wide_lines(),
+        sink=outcome_sink(redis),
     )

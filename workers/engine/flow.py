@@ -15,9 +15,10 @@ from ackfirst.workers.engine.taken import Taken
 from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.verdicts import ForcedStop
 from ackfirst.workers.patience import OUTAGES
-from ackfirst.workers.processing.dispatch import Attempt, Ending, Invoke
+from ackfirst.workers.processing.dispatch import Attempt, AttemptResult, Invoke
+from ackfirst.workers.processing.outcome import EventEnding
 from ackfirst.workers.processing.processor import Processor, Work
-from ackfirst.workers.processing.report import Outcome, Report
+from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.steering import Steerable
 
 #: Seconds for which async handlers go on before new jobs are looked for.
@@ -26,7 +27,7 @@ PUMP: Final = 0.005
 STALE: Final = 3.0
 
 #: Outcomes that end a job as one that succeeded.
-_WELL: Final = frozenset({Outcome.PROCESSED, Outcome.DISCARDED})
+_WELL: Final = frozenset({EventEnding.PROCESSED, EventEnding.UNHANDLED, EventEnding.DISCARDED})
 
 #: What RQ is to run as a job's function.
 Call = Callable[[Steerable], str]
@@ -135,11 +136,11 @@ class Flow:
             return None
         return work if work.event.id == job.job_id else None
 
-    def _advance(self, run: _Run, ending: Ending | None) -> None:
+    def _advance(self, run: _Run, ending: AttemptResult | None) -> None:
         """Make attempts until the pass is over, or waits for one."""
         try:
             report = self._go_on(run, ending)
-            if report is not None and report.outcome not in _WELL:
+            if report is not None and report.ending not in _WELL:
                 self._processor.write_down(run.work)
         except ForcedStop:
             self._under_way[run.job.job_id] = run
@@ -153,7 +154,7 @@ class Flow:
                 self._end(run, report)
         self._pace.ran(run.job.lane, self._clock() - run.resumed)
 
-    def _go_on(self, run: _Run, ending: Ending | None) -> Report | None:
+    def _go_on(self, run: _Run, ending: AttemptResult | None) -> Report | None:
         """The report of the pass; None while it waits for an attempt."""
         pass_ = run.work.pass_
         try:
@@ -174,7 +175,7 @@ class Flow:
             keep = run.work.notes.seconds(run.work.fresh)
             self._journal.note(run.job, run.work.fresh, is_over=is_over, keep=keep)
 
-    def _make(self, run: _Run, attempt: Attempt) -> Ending | None:
+    def _make(self, run: _Run, attempt: Attempt) -> AttemptResult | None:
         """Make the attempt; None when it waits."""
         began = self._clock()
         try:
@@ -187,10 +188,10 @@ class Flow:
         except ForcedStop:
             raise
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
-            return error, self._clock() - began
-        return None, self._clock() - began
+            return AttemptResult(error, self._clock() - began)
+        return AttemptResult(None, self._clock() - began)
 
-    def _resume(self, run: _Run, ending: Ending) -> None:
+    def _resume(self, run: _Run, ending: AttemptResult) -> None:
         self.current = run.job.job_id
         self.begun += 1
         self._under_way.pop(run.job.job_id)
@@ -200,11 +201,11 @@ class Flow:
         self._settle_in_time()
 
     def _end(self, run: _Run, report: Report) -> None:
-        self._processor.tell(run.work, report)
-        if report.outcome in _WELL:
-            self._holding.finish(Finished(run.job, report, run.began, self._wall()))
+        self._processor.record([self._processor.outcome(run.work, report, worker="")])
+        if report.ending in _WELL:
+            self._holding.finish(Finished(run.job, run.work, report, run.began, self._wall()))
         else:
-            self._end_by_rq(run.job, lambda job: self._processor.end(run.work.event.id, report, job))
+            self._end_by_rq(run.job, lambda job: self._processor.end(run.work, report, job))
 
     def _end_by_rq(self, job: Taken, call: Call | None) -> bool:
         was_there = self._by_rq(job, call)
@@ -241,4 +242,4 @@ def _raising(error: Exception) -> Call:
 
 
 def _telling(processor: Processor, one: Finished) -> Call:
-    return lambda job: processor.end(one.job.job_id, one.report, job)
+    return lambda job: processor.end(one.work, one.report, job)

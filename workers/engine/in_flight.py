@@ -13,6 +13,7 @@ from ackfirst.shared.queue.job import rq_time
 from ackfirst.workers.engine.ahead import Call
 from ackfirst.workers.engine.lanes import JOB_PREFIX, MARKS_PREFIX
 from ackfirst.workers.engine.taken import Taken
+from ackfirst.workers.processing.processor import Work
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
@@ -23,6 +24,7 @@ class Finished:
     """A job that succeeded, and is to be written down as such."""
 
     job: Taken
+    work: Work
     report: Report
     began: float
     """Unix seconds."""
@@ -47,18 +49,14 @@ class Hands:
 
     def settling(self, finished: Sequence[Finished], *, now: float) -> Call:
         """The call that does so."""
-        times = _handler_times(finished)
         arguments: list[str | int | float] = [
             *(self._engine, now, keys.LANE_PREFIX, keys.KILLS, JOB_PREFIX, MARKS_PREFIX),
-            len(times),
         ]
-        for handler, (runs, seconds) in times.items():
-            arguments += (handler, runs, round(seconds, 6))
         for one in finished:
-            job, outcome = one.job, one.report.outcome.value
-            arguments += (job.job_id, job.execution_id, job.lane, outcome, _result(outcome), job.result_ttl)
+            job, outcome = one.job, one.report.ending.value
+            arguments += (job.job_id, job.execution_id, job.lane, _result(outcome), job.result_ttl)
             arguments += (one.began, one.ended, rq_time(one.ended), int(job.has_killed))
-        keys_ = [self._key, f"rq:worker:{self._engine}", self._executions, keys.OUTCOMES, keys.HANDLER_TIMES]
+        keys_ = [self._key, f"rq:worker:{self._engine}", self._executions]
         return self._settle, keys_, arguments
 
     def release(self, jobs: Iterable[Taken]) -> int:
@@ -87,15 +85,6 @@ class Hands:
     @property
     def _executions(self) -> str:
         return f"rq:worker:{self._engine}:executions"
-
-
-def _handler_times(finished: Iterable[Finished]) -> dict[str, tuple[int, float]]:
-    times: dict[str, tuple[int, float]] = {}
-    for one in finished:
-        for handler, seconds in one.report.seconds.items():
-            runs, total = times.get(handler, (0, 0.0))
-            times[handler] = (runs + 1, total + seconds)
-    return times
 
 
 @functools.cache

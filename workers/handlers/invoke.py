@@ -14,7 +14,7 @@ from ackfirst.workers.handlers.context import Context
 from ackfirst.workers.handlers.deadline import Alarm, within
 from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.verdicts import ForcedStop, HandlerTimeout
-from ackfirst.workers.processing.dispatch import Attempt, Ending
+from ackfirst.workers.processing.dispatch import Attempt, AttemptResult
 
 #: Seconds that an async handler, or what it left behind, has to end after its cancellation, before the alarm ends it.
 BACKSTOP: Final = 2.0
@@ -33,7 +33,7 @@ class Invoker:
         self._runner = asyncio.Runner()
         self._alarm = Alarm()
         self._waiting: dict[asyncio.Task[None], _Waiting] = {}
-        self._ended: list[tuple[_Waiting, Ending]] = []
+        self._ended: list[tuple[_Waiting, AttemptResult]] = []
         self._wake: asyncio.Future[None] | None = None
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class Invoker:
         """Be ready for ``start``, whatever handlers have done to the signal of the alarm."""
         self._alarm.listen()
 
-    def start(self, attempt: Attempt, then: Callable[[Ending], None]) -> bool:
+    def start(self, attempt: Attempt, then: Callable[[AttemptResult], None]) -> bool:
         """Begin an attempt: True when it is over; False when it waits, and ``pump`` will call ``then`` at its end.
 
         Raises:
@@ -133,7 +133,7 @@ class Invoker:
             _let_go(task)
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self._ended.append((waiting, (error, time.monotonic() - waiting.began)))
+        self._ended.append((waiting, AttemptResult(error, time.monotonic() - waiting.began)))
         if len(self._ended) > len(self._waiting):
             self._rouse()
         elif len(self._ended) == 1:
@@ -149,14 +149,14 @@ class Invoker:
         for task in [task for task, waiting in self._waiting.items() if now >= waiting.end + BACKSTOP]:
             waiting = self._waiting.pop(task)
             _let_go(task)
-            self._ended.append((waiting, (HandlerTimeout(waiting.seconds), now - waiting.began)))
+            self._ended.append((waiting, AttemptResult(HandlerTimeout(waiting.seconds), now - waiting.began)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """An attempt that is under way; times in monotonic seconds."""
 
-    then: Callable[[Ending], None]
+    then: Callable[[AttemptResult], None]
     began: float
     seconds: float
     """That it may take."""

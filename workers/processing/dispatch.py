@@ -10,6 +10,7 @@ from ackfirst.workers.handlers.context import Context
 from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.verdicts import Discard, ForcedStop, RetryLater
 from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.outcome import HandlerOutcome, error_message, returned_text
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import Schedule, whole_seconds
 
@@ -23,8 +24,8 @@ EARLY: Final = 1.0
 class Invoke(Protocol):
     """Runs one attempt of a handler; raises what the handler raises."""
 
-    def __call__(self, handler: Handler, event: Event, context: Context) -> None:
-        """Return when the attempt has succeeded."""
+    def __call__(self, handler: Handler, event: Event, context: Context) -> object:
+        """Return what the handler returns, when the attempt has succeeded."""
 
 
 @record
@@ -42,11 +43,20 @@ LogOf = Callable[..., "FilteringBoundLogger"]
 #: Is told each new mark.
 Remember = Callable[[str, Mark], None]
 
-#: How an attempt ended: what the handler raised, or None; and its duration in seconds.
-Ending = tuple[BaseException | None, float]
+
+@record
+class AttemptResult:
+    """How an attempt ended."""
+
+    error: BaseException | None
+    """What the handler raised; None for success."""
+    seconds: float
+    returned: object = None
+    """What the handler returned."""
+
 
 #: A pass of an event over its handlers: asks for one attempt after another, is sent their endings, returns the report.
-Pass = Generator[Attempt, Ending, Report]
+Pass = Generator[Attempt, AttemptResult, Report]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +103,15 @@ class Dispatcher:
             report: Report = end.value
             return report
 
-    def _make(self, attempt: Attempt) -> Ending:
+    def _make(self, attempt: Attempt) -> AttemptResult:
         began = self._clock.steady()
         try:
-            self._invoke(attempt.handler, attempt.event, attempt.context)
+            returned = self._invoke(attempt.handler, attempt.event, attempt.context)
         except ForcedStop:
             raise
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
-            return error, self._clock.steady() - began
-        return None, self._clock.steady() - began
+            return AttemptResult(error, self._clock.steady() - began)
+        return AttemptResult(None, self._clock.steady() - began, returned)
 
     def steps(
         self,
@@ -127,24 +137,36 @@ class Dispatcher:
         for handler in handlers:
             if not self._is_due(marks.get(handler.name)):
                 pass_.keep(handler)
-            elif pass_.seconds and self._clock.steady() + handler.timeout > end:
+            elif pass_.ran and self._clock.steady() + handler.timeout > end:
                 pass_.postpone(handler)
             else:
                 attempts = pass_.attempts(handler) + 1
                 attempt = Attempt(handler, event, self._context(handler, event, attempts))
-                error, seconds = yield attempt
-                self._record(pass_, attempt, error, seconds)
-        return Report(marks=pass_.after, errors=pass_.errors, seconds=pass_.seconds)
+                started = self._clock.wall()
+                result = yield attempt
+                self._record(pass_, attempt, started, result)
+        return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran)
 
     def _is_due(self, mark: Mark | None) -> bool:
         if mark is None:
             return True
         return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
 
-    def _record(self, pass_: "_Marking", attempt: Attempt, error: BaseException | None, seconds: float) -> None:
-        handler, context = attempt.handler, attempt.context
-        pass_.seconds[handler.name] = seconds
+    def _record(self, pass_: "_Marking", attempt: Attempt, started: float, result: AttemptResult) -> None:
+        handler, context, error = attempt.handler, attempt.context, result.error
         mark = self._judge(handler, context.attempt, error)
+        pass_.ran.append(
+            HandlerOutcome(
+                handler=handler.name,
+                attempt=context.attempt,
+                started=started,
+                seconds=result.seconds,
+                ending=mark.state,
+                error_type=None if error is None else type(error).__name__,
+                message=None if error is None else error_message(error),
+                returned=returned_text(result.returned),
+            )
+        )
         if error is not None:
             pass_.errors[handler.name] = error
             _tell(context.log, mark, error)
@@ -183,7 +205,7 @@ class _Marking:
     def __init__(self, before: Mapping[str, Mark], remember: Remember) -> None:
         self.after: dict[str, Mark | None] = {}
         self.errors: dict[str, BaseException] = {}
-        self.seconds: dict[str, float] = {}
+        self.ran: list[HandlerOutcome] = []
         self._before = before
         self._remember = remember
 

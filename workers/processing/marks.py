@@ -1,6 +1,6 @@
 """Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -65,6 +65,9 @@ def read_marks(fields: Mapping[Any, Any]) -> dict[str, Mark]:
 #: Seconds for which marks outlive the latest retry that they speak of, at the least: that long a job may wait in its
 #: lane. They go with the end of their job.
 HORIZON: Final = 30 * 86_400
+#: Seconds for which the marks of a finished event stay: if the worker dies before RQ has written that the job is
+#: finished, the next run finds nothing left to do.
+LINGER_SECONDS: Final = 300
 
 
 class RedisMarks:
@@ -76,6 +79,7 @@ class RedisMarks:
     def __init__(self, redis: Redis, event_id: str, *, keep: int, now: Callable[[], float]) -> None:
         self._redis = redis
         self._key = keys.marks(event_id)
+        self._dead_letter = keep
         self._keep = max(keep, HORIZON)
         self._now = now
         self._latest = 0.0
@@ -95,6 +99,17 @@ class RedisMarks:
         with self._redis.pipeline() as pipeline:
             pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
             pipeline.expire(self._key, self.seconds(marks))
+            pipeline.execute()
+
+    def settle(self, *, dead: Sequence[str]) -> None:
+        """Let the marks go soon after the last pass; of a dead letter, keep those of the handlers that finished.
+
+        Requeued by an operator, the handlers in ``dead`` start with a fresh budget.
+        """
+        with self._redis.pipeline() as pipeline:
+            if dead:
+                pipeline.hdel(self._key, *dead)
+            pipeline.expire(self._key, self._dead_letter if dead else LINGER_SECONDS)
             pipeline.execute()
 
     def seconds(self, marks: Mapping[str, Mark]) -> int:

@@ -1,13 +1,14 @@
 """One job from its text to its end: the road that every event takes, whichever RQ worker carries it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from redis import Redis
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.handlers.verdicts import ForcedStop
@@ -15,14 +16,11 @@ from ackfirst.workers.patience import Steadily
 from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
+from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink, error_message
 from ackfirst.workers.processing.parse import parse
-from ackfirst.workers.processing.report import Outcome, Report
+from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import whole_seconds
 from ackfirst.workers.processing.steering import Steerable
-from ackfirst.workers.processing.tally import Tally
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
 HANDLERS_SHARE: Final = 0.9
@@ -43,6 +41,12 @@ class Work:
 class TimedJob(Steerable, Protocol):
     """The part of ``rq.job.Job`` that this module uses."""
 
+    id: str
+    origin: str
+    """The name of its RQ queue."""
+    worker_name: str | None
+    """The RQ worker that runs it."""
+
     @property
     def timeout(self) -> float | None:
         """Seconds that the whole job may take."""
@@ -61,24 +65,23 @@ class Processor:
         job_timeout: int,
         clock: Clock,
         steadily: Steadily,
-        log: "FilteringBoundLogger",
+        sink: OutcomeSink,
     ) -> None:
         """``keep`` seconds is how long marks outlive their event; ``job_timeout`` seconds is for jobs without one."""
         self._registry = registry
         self._dispatcher = dispatcher
         self._redis = redis
-        self._tally = Tally(redis, keep=keep)
         self._keep = keep
         self._job_timeout = job_timeout
         self._clock = clock
         self._steadily = steadily
-        self._log = log
+        self._sink = sink
 
     def process(self, text: str, job: TimedJob) -> str:
         """Run the handlers that are due for the envelope ``text``.
 
         Returns:
-            ``processed`` or ``discarded``.
+            ``processed``, ``unhandled`` or ``discarded``.
 
         Raises:
             HandlersFailed: Not all handlers are finished; ``job`` then says whether RQ retries it and when.
@@ -86,16 +89,19 @@ class Processor:
         """
         try:
             work = self.open(text, timeout=job.timeout)
-        except EnvelopeError:
+        except EnvelopeError as error:
             steering.never_again(job)
+            self.record([self.unreadable(job, error)])
             raise
         try:
             report = self._dispatcher.drive(work.pass_)
         except ForcedStop:
             steering.again(job, 0)
             raise
-        self.tell(work, report)
-        return self.end(work.event.id, report, job)
+        try:
+            return self.end(work, report, job)
+        finally:
+            self.record([self.outcome(work, report, worker=job.worker_name or "")])
 
     def open(self, text: str, *, timeout: float | None, marks: Mapping[str, Mark] | None = None) -> "Work":
         """Begin a pass of the envelope ``text``.
@@ -130,36 +136,36 @@ class Processor:
         if work.fresh:
             self._steadily(lambda: work.notes.write(work.fresh))
 
-    def end(self, event_id: str, report: Report, job: Steerable) -> str:
-        """Count what came of the pass, and end the job as ``process`` does."""
-        self._steadily(lambda: self._tally.record(event_id, report))
-        return self._end(report, job)
+    def outcome(self, work: "Work", report: Report, *, worker: str) -> Outcome:
+        """Make the outcome of a pass that ends now."""
+        return report.outcome(work.event, lane=work.envelope.lane, worker=worker, ended=self._clock.wall())
 
-    def _end(self, report: Report, job: Steerable) -> str:
-        match report.outcome:
-            case Outcome.RETRIED:
+    def unreadable(self, job: TimedJob, error: EnvelopeError) -> Outcome:
+        """Make the outcome of a job whose envelope cannot be read."""
+        return Outcome(
+            event_id=job.id,
+            lane=job.origin.removeprefix(keys.LANE_PREFIX),
+            ending=EventEnding.DEAD,
+            ended=self._clock.wall(),
+            worker=job.worker_name or "",
+            reason=error_message(error),
+        )
+
+    def record(self, batch: Sequence[Outcome]) -> None:
+        """Write outcomes to the sink, as soon as Redis takes them."""
+        self._steadily(lambda: self._sink.write(batch))
+
+    def end(self, work: "Work", report: Report, job: Steerable) -> str:
+        """Settle the marks of the pass, and end the job as ``process`` does."""
+        if report.ending is not EventEnding.RETRIED:
+            dead = report.unsettled if report.ending is EventEnding.DEAD else ()
+            self._steadily(lambda: work.notes.settle(dead=dead))
+        match report.ending:
+            case EventEnding.RETRIED:
                 steering.again(job, whole_seconds(report.next_attempt - self._clock.wall()))
                 raise report.failure()
-            case Outcome.DEAD:
+            case EventEnding.DEAD:
                 steering.never_again(job)
                 raise report.failure()
-            case outcome:
-                return outcome.value
-
-    def tell(self, work: "Work", report: Report) -> None:
-        """Log the one line of the event."""
-        event, envelope = work.event, work.envelope
-        self._log.info(
-            "event.processed",
-            event_id=event.id,
-            family=event.family,
-            channel=event.channel,
-            status=event.status,
-            message_id=event.message_id,
-            lane=envelope.lane,
-            outcome=report.outcome.value,
-            attempt=report.attempt,
-            handlers=report.states,
-            seconds=round(sum(report.seconds.values()), 6),
-            waited_seconds=round(self._clock.wall() - envelope.received_at, 3),
-        )
+            case ending:
+                return ending.value

@@ -1,24 +1,15 @@
 """What came of one pass of an event over its handlers."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
-from enum import StrEnum
 from typing import Final
 
+from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome
 from ackfirst.workers.replies import printable
-
-
-class Outcome(StrEnum):
-    """What became of the event in this pass."""
-
-    PROCESSED = "processed"
-    DISCARDED = "discarded"
-    RETRIED = "retried"
-    DEAD = "dead"
-
 
 #: What a handler without a mark is called in the log: its turn has not come.
 WAITING: Final = "waiting"
@@ -38,21 +29,23 @@ class Report:
     """Handler → mark; None where the time of the job did not suffice for its attempt."""
     errors: Mapping[str, BaseException]
     """Handler → what ended its attempt in this pass, if that was no success."""
-    seconds: Mapping[str, float]
-    """Handler → duration of its attempt in this pass."""
-    outcome: Outcome = field(init=False)
+    ran: Sequence[HandlerOutcome] = ()
+    """The attempts of this pass, in order."""
+    ending: EventEnding = field(init=False)
     """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
 
     def __post_init__(self) -> None:
-        self.outcome = self._outcome()  # type: ignore[misc]  # made once: it is asked for many times
+        self.ending = self._ending()  # type: ignore[misc]  # made once: it is asked for many times
 
-    def _outcome(self) -> Outcome:
+    def _ending(self) -> EventEnding:
+        if not self.marks:
+            return EventEnding.UNHANDLED
         states = {mark.state if mark else None for mark in self.marks.values()}
         if None in states or State.RETRY in states:
-            return Outcome.RETRIED
+            return EventEnding.RETRIED
         if State.DEAD in states:
-            return Outcome.DEAD
-        return Outcome.DISCARDED if states == {State.DISCARDED} else Outcome.PROCESSED
+            return EventEnding.DEAD
+        return EventEnding.DISCARDED if states == {State.DISCARDED} else EventEnding.PROCESSED
 
     @property
     def next_attempt(self) -> float:
@@ -73,6 +66,20 @@ class Report:
     def unsettled(self) -> list[str]:
         """Handlers that a requeue of the dead letter runs again."""
         return [name for name, mark in self.marks.items() if mark is None or not mark.is_settled]
+
+    def outcome(self, event: Event, *, lane: str, worker: str, ended: float) -> Outcome:
+        """The pass as the outcome sink hears of it; ``ended`` in Unix seconds."""
+        return Outcome(
+            event_id=event.id,
+            lane=lane,
+            ending=self.ending,
+            worker=worker,
+            ended=ended,
+            handlers=self.ran,
+            event=event,
+            attempt=self.attempt,
+            states=self.states,
+        )
 
     def failure(self) -> HandlersFailed:
         """The exception to end the job with, chained to the first handler's own."""
