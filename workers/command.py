@@ -58,13 +58,13 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
 
 
 def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, isolate: bool) -> int:
-    # Only here: an engine that has a supervisor needs no vigil of its own.
-    from ackfirst.workers.recovery.heartbeat import vigil  # noqa: PLC0415 - see above
+    # Only here: an engine that has a supervisor sends no heartbeats itself.
+    from ackfirst.workers.recovery.heartbeat import Heartbeat  # noqa: PLC0415 - see above
 
     pinned = [part for lane in lanes for part in ("--lane", lane)]
     options = [*pinned, *(["--isolate"] if isolate else [])]
     engine = reexec("worker", "--role", "engine", *options)
-    with vigil(settings) as watcher:
+    with Heartbeat.from_settings(settings) as watcher:
         env = {POOL: watcher.pool}
         children = [Child(name=f"engine-{number}", argv=engine, env=env) for number in range(1, processes + 1)]
         children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))

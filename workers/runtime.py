@@ -13,11 +13,11 @@ from ackfirst.shared.log import wide_lines
 from ackfirst.shared.settings import Settings
 from ackfirst.workers.handlers.loader import load
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.patience import Steadily
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Invoke
 from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, OutcomeSink, OutcomeSinks
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
+from ackfirst.workers.redis_retry import Retry
 
 
 def outcome_sink(redis: Redis) -> OutcomeSink:
@@ -46,7 +46,7 @@ def build_processor(
     redis: Redis,
     *,
     invoke: Invoke,
-    steadily: Steadily,
+    retry: Retry,
     wall: Callable[[], float] = time.time,
 ) -> Processor:
     """A processor for ``registry``; ``wall`` gives the Unix seconds by which retries are scheduled."""
@@ -61,6 +61,6 @@ def build_processor(
         keep=settings.failure_ttl,
         job_timeout=settings.job_timeout,
         clock=clock,
-        steadily=steadily,
+        retry=retry,
         sink=outcome_sink(redis),
     )

@@ -19,9 +19,9 @@ from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import MOST, Pace
 from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.patience import Patience, at_once
-from ackfirst.workers.recovery.redis_clock import Reference
+from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects
+from ackfirst.workers.redis_retry import retry_while_unavailable, without_retry
 from ackfirst.workers.runtime import build_processor
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status
@@ -88,14 +88,14 @@ def start(redis_sync: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: 
         invoke = Invoker()
         worker = EventWorker(
             redis_sync,
-            build_processor(settings, Registry(), redis_sync, invoke=invoke, steadily=at_once),
+            build_processor(settings, Registry(), redis_sync, invoke=invoke, retry=without_retry),
             invoke,
             lanes=Lanes(redis_sync, engine="e", seed="s"),
             pace=Pace(concurrency=100),
             journal=Journal(tmp_path / "journal", log=structlog.get_logger()),
             rejects=Rejects(redis_sync, keep=60),
-            reference=Reference(redis_sync),
-            patience=Patience(log=structlog.get_logger()),
+            redis_clock=RedisClock(redis_sync),
+            retry=retry_while_unavailable(structlog.get_logger()),
             idle=IDLE,
         )
         thread = threading.Thread(target=worker.run)

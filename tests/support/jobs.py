@@ -24,6 +24,8 @@ from ackfirst.workers.pool import work
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.recovery.rescuer import Rescuer
+from ackfirst.workers.recovery.survey import LaneSurvey
+from ackfirst.workers.runtime import outcome_sink
 
 OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
 
@@ -63,13 +65,23 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
+def rescuer_for(client: redis.Redis) -> Rescuer:
+    """What recovers jobs, with the sink of production."""
+    return Rescuer(client, Rejects(client, keep=60), keep=60, sink=outcome_sink(client), log=structlog.get_logger())
+
+
+def survey_for(client: redis.Redis, *, clock: Callable[[], float] = time.monotonic) -> LaneSurvey:
+    """The janitor's walk over the lanes."""
+    return LaneSurvey(client, rescuer_for(client), Rejects(client, keep=60), log=structlog.get_logger(), clock=clock)
+
+
 def rescue_all(client: redis.Redis, notes: Path | None = None) -> None:
-    """See to all engines as supervisor and janitor do that have found them dead. ``notes``: folder of journals."""
+    """Recover the jobs of all engines, as if they had been found dead. ``notes``: folder of journals."""
     if notes:
         Legacies(client, notes).hand_over(living=())
-    rescuer = Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
-    for engine, beat in client.hgetall(keys.ENGINES).items():
-        rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
+    rescuer = rescuer_for(client)
+    for engine, entry in client.hgetall(keys.ENGINES).items():
+        rescuer.recover(Death(engine.decode(), entry.decode(), "signal SIGKILL"), time.time())
 
 
 def settings_for(url: str, **overrides: str) -> Settings:

@@ -30,11 +30,11 @@ from ackfirst.workers.engine.relief import Relief
 from ackfirst.workers.engine.steady_worker import SteadyWorker
 from ackfirst.workers.engine.supply import Supply
 from ackfirst.workers.engine.taken import Taken
-from ackfirst.workers.patience import OUTAGES, Patience
 from ackfirst.workers.processing.dispatch import Invoke
 from ackfirst.workers.processing.processor import Processor
-from ackfirst.workers.recovery.redis_clock import Reference
+from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects
+from ackfirst.workers.redis_retry import OUTAGES, Retry
 
 #: Seconds between two signs of life in Redis while nothing else is written.
 HEARTBEAT: Final = 5.0
@@ -64,26 +64,24 @@ class EventWorker(SteadyWorker):
         pace: Pace,
         journal: Journal,
         rejects: Rejects,
-        reference: Reference,
-        patience: Patience,
+        redis_clock: RedisClock,
+        retry: Retry,
         clock: Callable[[], float] = time.monotonic,
         idle: int = IDLE,
         most: int = MOST,
     ) -> None:
         self._idle_seconds = idle  # before RQ asks for ``dequeue_timeout``
-        super().__init__(
-            [keys.queue_name(lane) for lane in lanes.names], connection, name=lanes.engine, patience=patience
-        )
+        super().__init__([keys.queue_name(lane) for lane in lanes.names], connection, name=lanes.engine, retry=retry)
         self._processor = processor
         self._lanes = lanes
         self._ahead = Ahead(connection)
         hands = Hands(connection, engine=lanes.engine)
-        self._holding = Holding(lanes, hands, journal, self._ahead, steadily=patience)
+        self._holding = Holding(lanes, hands, journal, self._ahead, retry=retry)
         self._supply = Supply(lanes, self._holding, pace, most=most)
         by_rq, stops = self._by_rq, lambda: self._stop_requested
         self._flow = Flow(processor, invoke, self._holding, journal, pace=pace, by_rq=by_rq, stops=stops)
         self._rejects = rejects
-        self._reference = reference
+        self._redis_clock = redis_clock
         self._clock = clock
         self._next_heartbeat = 0.0
         self._next_look = 0.0
@@ -98,9 +96,9 @@ class EventWorker(SteadyWorker):
         """Work until a stop signal, or with ``burst`` until all lanes are empty; how many jobs were run."""
         self.listen_to_signals()
         try:
-            self._patience(self._arrive)
+            self._retry(self._arrive)
             with Relief(self._flow, self._holding, log=self._events):
-                while self._patience(lambda: self._step(burst=burst)):
+                while self._retry(lambda: self._step(burst=burst)):
                     pass
         finally:
             self._leave()
@@ -160,7 +158,7 @@ class EventWorker(SteadyWorker):
         self._next_look = self._clock() + LOOK
         self._suspended = bool(is_suspended(self.connection))
         self._meet_lanes()
-        self._reference.calibrate()
+        self._redis_clock.calibrate()
         self.heartbeat()
 
     def _meet_lanes(self) -> None:
@@ -174,7 +172,7 @@ class EventWorker(SteadyWorker):
 
     def _by_rq(self, taken: Taken, call: Call | None) -> bool:
         """Let RQ end a job: every failure, and what is no plain job of ours. False when there is none."""
-        job = self._patience(lambda: self._job(taken))
+        job = self._retry(lambda: self._job(taken))
         if job is None:
             return False
         if call is not None:
@@ -204,7 +202,7 @@ class EventWorker(SteadyWorker):
             return None
         job.origin = keys.queue_name(taken.lane)
         job.process = self._processor.process
-        job.clock = self._reference.now
+        job.clock = self._redis_clock.now
         return job
 
     def get_current_job_id(self) -> str | None:

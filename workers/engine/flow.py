@@ -14,12 +14,12 @@ from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.engine.taken import Taken
 from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.verdicts import ForcedStop
-from ackfirst.workers.patience import OUTAGES
 from ackfirst.workers.processing.dispatch import Attempt, AttemptResult, Invoke
 from ackfirst.workers.processing.outcome import EventEnding
 from ackfirst.workers.processing.processor import Processor, Work
 from ackfirst.workers.processing.report import Report
-from ackfirst.workers.processing.steering import Steerable
+from ackfirst.workers.processing.retry import RetryableJob
+from ackfirst.workers.redis_retry import OUTAGES
 
 #: Seconds for which async handlers go on before new jobs are looked for.
 PUMP: Final = 0.005
@@ -30,7 +30,7 @@ STALE: Final = 3.0
 _WELL: Final = frozenset({EventEnding.PROCESSED, EventEnding.UNHANDLED, EventEnding.DISCARDED})
 
 #: What RQ is to run as a job's function.
-Call = Callable[[Steerable], str]
+Call = Callable[[RetryableJob], str]
 
 
 class ByRq(Protocol):
@@ -235,7 +235,7 @@ class Flow:
 
 
 def _raising(error: Exception) -> Call:
-    def call(_job: Steerable) -> str:
+    def call(_job: RetryableJob) -> str:
         raise error
 
     return call

@@ -14,7 +14,7 @@ from ackfirst.workers.engine.journal import Journal
 from ackfirst.workers.engine.lanes import Lanes, Taking
 from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.engine.taken import Taken
-from ackfirst.workers.patience import Steadily
+from ackfirst.workers.redis_retry import Retry
 from ackfirst.workers.replies import text
 
 #: Seconds after which the end of a job is written at the latest while others go on.
@@ -35,7 +35,7 @@ class Holding:
         journal: Journal,
         ahead: Ahead,
         *,
-        steadily: Steadily,
+        retry: Retry,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -44,7 +44,7 @@ class Holding:
         self._hands = hands
         self._journal = journal
         self._ahead = ahead
-        self._steadily = steadily
+        self._retry = retry
         self._wall = wall
         self._clock = clock
         self._lock = threading.RLock()
@@ -84,7 +84,7 @@ class Holding:
 
     def still_has(self, job: Taken) -> bool:
         """Whether Redis says so too; if not, it is held no more."""
-        if self._steadily(lambda: self._hands.holds(job)):
+        if self._retry(lambda: self._hands.holds(job)):
             return True
         self.lose(job)
         return False
@@ -109,7 +109,7 @@ class Holding:
     def settle(self) -> list[Finished]:
         """Write down what has ended; what RQ itself must end."""
         with self._lock:
-            self._steadily(self._settle)
+            self._retry(self._settle)
             found, self._for_rq = self._for_rq, []
         return found
 
@@ -177,7 +177,7 @@ class Holding:
         """Give back what stands in the line."""
         with self._lock:
             self._collect()
-            self._steadily(self._give_back)
+            self._retry(self._give_back)
 
     def relieve(self) -> None:
         """Give back what waits behind a handler that takes long, and write down what ended before.

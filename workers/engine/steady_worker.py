@@ -24,8 +24,8 @@ from rq.worker import SimpleWorker
 from ackfirst.shared.queue import keys
 from ackfirst.workers.engine.event_job import EventJob
 from ackfirst.workers.handlers.verdicts import ForcedStop
-from ackfirst.workers.patience import OUTAGES, Patience
 from ackfirst.workers.processing.report import HandlersFailed
+from ackfirst.workers.redis_retry import OUTAGES, Retry
 from ackfirst.workers.replies import printable
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SteadyWorker(SimpleWorker):
     job_class = EventJob
     log_result_lifespan = False
 
-    def __init__(self, queues: list[str], connection: Redis, *, name: str, patience: Patience) -> None:
+    def __init__(self, queues: list[str], connection: Redis, *, name: str, retry: Retry) -> None:
         super().__init__(
             queues,
             name=name,
@@ -71,7 +71,7 @@ class SteadyWorker(SimpleWorker):
             worker_ttl=WORKER_TTL,
             log_job_description=False,
         )
-        self._patience = patience
+        self._retry = retry
         self._stop_asked_at = 0.0
         self._events: FilteringBoundLogger = structlog.get_logger("workers")
 
@@ -87,7 +87,7 @@ class SteadyWorker(SimpleWorker):
     ) -> None:
         """Write the end of a job that returned."""
         finish = super().handle_job_success
-        self._patience(lambda: finish(job, queue, started_job_registry, execution))
+        self._retry(lambda: finish(job, queue, started_job_registry, execution))
 
     def handle_job_failure(
         self,
@@ -110,7 +110,7 @@ class SteadyWorker(SimpleWorker):
             if execution and self._is_registered(job, execution) and next(tries) < TRIES:
                 raise ConnectionError("the end of a job was not written")
 
-        self._patience(settle)
+        self._retry(settle)
 
     def _is_registered(self, job: Job, execution: Execution) -> bool:
         return self.connection.zscore(job.started_job_registry.key, execution.composite_key) is not None

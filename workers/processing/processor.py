@@ -12,15 +12,13 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.handlers.verdicts import ForcedStop
-from ackfirst.workers.patience import Steadily
-from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
 from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink, error_message
 from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.processing.report import Report
-from ackfirst.workers.processing.retry import whole_seconds
-from ackfirst.workers.processing.steering import Steerable
+from ackfirst.workers.processing.retry import RetryableJob, fail_permanently, schedule_retry, whole_seconds
+from ackfirst.workers.redis_retry import Retry
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
 HANDLERS_SHARE: Final = 0.9
@@ -38,7 +36,7 @@ class Work:
     """Handler → mark that the pass has made and nobody has written down."""
 
 
-class TimedJob(Steerable, Protocol):
+class TimedJob(RetryableJob, Protocol):
     """The part of ``rq.job.Job`` that this module uses."""
 
     id: str
@@ -64,7 +62,7 @@ class Processor:
         keep: int,
         job_timeout: int,
         clock: Clock,
-        steadily: Steadily,
+        retry: Retry,
         sink: OutcomeSink,
     ) -> None:
         """``keep`` seconds is how long marks outlive their event; ``job_timeout`` seconds is for jobs without one."""
@@ -74,7 +72,7 @@ class Processor:
         self._keep = keep
         self._job_timeout = job_timeout
         self._clock = clock
-        self._steadily = steadily
+        self._retry = retry
         self._sink = sink
 
     def process(self, text: str, job: TimedJob) -> str:
@@ -90,13 +88,13 @@ class Processor:
         try:
             work = self.open(text, timeout=job.timeout)
         except EnvelopeError as error:
-            steering.never_again(job)
+            fail_permanently(job)
             self.record([self.unreadable(job, error)])
             raise
         try:
             report = self._dispatcher.drive(work.pass_)
         except ForcedStop:
-            steering.again(job, 0)
+            schedule_retry(job, 0)
             raise
         try:
             return self.end(work, report, job)
@@ -122,8 +120,8 @@ class Processor:
         fresh: dict[str, Mark] = {}
         remember: Remember = fresh.__setitem__
         if marks is None:
-            marks = self._steadily(notes.read)
-            remember = sparing(handlers, lambda handler, mark: self._steadily(lambda: notes.write({handler: mark})))
+            marks = self._retry(notes.read)
+            remember = sparing(handlers, lambda handler, mark: self._retry(lambda: notes.write({handler: mark})))
         else:
             notes.know(marks)
         budget = HANDLERS_SHARE * (timeout or self._job_timeout)
@@ -134,7 +132,7 @@ class Processor:
     def write_down(self, work: "Work") -> None:
         """Write the fresh marks of a pass."""
         if work.fresh:
-            self._steadily(lambda: work.notes.write(work.fresh))
+            self._retry(lambda: work.notes.write(work.fresh))
 
     def outcome(self, work: "Work", report: Report, *, worker: str) -> Outcome:
         """Make the outcome of a pass that ends now."""
@@ -153,19 +151,19 @@ class Processor:
 
     def record(self, batch: Sequence[Outcome]) -> None:
         """Write outcomes to the sink, as soon as Redis takes them."""
-        self._steadily(lambda: self._sink.write(batch))
+        self._retry(lambda: self._sink.write(batch))
 
-    def end(self, work: "Work", report: Report, job: Steerable) -> str:
+    def end(self, work: "Work", report: Report, job: RetryableJob) -> str:
         """Settle the marks of the pass, and end the job as ``process`` does."""
         if report.ending is not EventEnding.RETRIED:
             dead = report.unsettled if report.ending is EventEnding.DEAD else ()
-            self._steadily(lambda: work.notes.settle(dead=dead))
+            self._retry(lambda: work.notes.settle(dead=dead))
         match report.ending:
             case EventEnding.RETRIED:
-                steering.again(job, whole_seconds(report.next_attempt - self._clock.wall()))
+                schedule_retry(job, whole_seconds(report.next_attempt - self._clock.wall()))
                 raise report.failure()
             case EventEnding.DEAD:
-                steering.never_again(job)
+                fail_permanently(job)
                 raise report.failure()
             case ending:
                 return ending.value
