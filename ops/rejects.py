@@ -18,8 +18,8 @@ from rich.table import Table
 
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
-from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.queue.rejects import LIMIT, Reject
+from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import load_settings
 

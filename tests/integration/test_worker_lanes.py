@@ -19,10 +19,10 @@ from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import MOST, Pace
 from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.patience import Patience, at_once
 from ackfirst.workers.recovery.redis_clock import Reference
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.runtime import build_processor
+from ackfirst.workers.unavailable import RetryWhileUnavailable, try_once
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status
 from tests.support.waiting import wait_until
@@ -88,14 +88,14 @@ def start(redis_sync: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: 
         invoke = Invoker()
         worker = EventWorker(
             redis_sync,
-            build_processor(settings, Registry(), redis_sync, invoke=invoke, steadily=at_once),
+            build_processor(settings, Registry(), redis_sync, invoke=invoke, retry=try_once),
             invoke,
             lanes=Lanes(redis_sync, engine="e", seed="s"),
             pace=Pace(concurrency=100),
             journal=Journal(tmp_path / "journal", log=structlog.get_logger()),
             rejects=Rejects(redis_sync, keep=60),
             reference=Reference(redis_sync),
-            patience=Patience(log=structlog.get_logger()),
+            retry=RetryWhileUnavailable(log=structlog.get_logger()),
             idle=IDLE,
         )
         thread = threading.Thread(target=worker.run)

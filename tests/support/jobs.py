@@ -17,10 +17,9 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.job import JobOptions, job_fields
 from ackfirst.shared.queue.rejects import Reject
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.workers.engine.legacy import Legacies
 from ackfirst.workers.handlers.handler import handler_of
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.pool import work
+from ackfirst.workers.pool import WorkOptions, work
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.recovery.rescuer import Rescuer
@@ -63,10 +62,8 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
-def rescue_all(client: redis.Redis, notes: Path | None = None) -> None:
-    """See to all engines as supervisor and janitor do that have found them dead. ``notes``: folder of journals."""
-    if notes:
-        Legacies(client, notes).hand_over(living=())
+def rescue_all(client: redis.Redis) -> None:
+    """Rescue the jobs of all engines, as a janitor does that has found them dead."""
     rescuer = Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
     for engine, beat in client.hgetall(keys.ENGINES).items():
         rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
@@ -94,10 +91,10 @@ def burst(
     """Run decorated functions on everything that waits; how many jobs were run. ``logged`` receives the log's lines."""
     settings = settings_for(url, **overrides)
     with signal_handlers_put_back(), capture_logs() as lines:
-        done = work(settings, registry_of(settings, *functions), pinned=lanes, burst=True)
+        done = work(settings, registry_of(settings, *functions), WorkOptions(pinned=lanes, burst=True))
     if logged is not None:
         logged.extend(lines)
-    return done
+    return done.jobs
 
 
 @contextmanager

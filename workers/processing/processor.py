@@ -12,7 +12,6 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.handlers.verdicts import ForcedStop
-from ackfirst.workers.patience import Steadily
 from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
@@ -21,6 +20,7 @@ from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import whole_seconds
 from ackfirst.workers.processing.steering import Steerable
+from ackfirst.workers.unavailable import Retry
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
 HANDLERS_SHARE: Final = 0.9
@@ -64,7 +64,7 @@ class Processor:
         keep: int,
         job_timeout: int,
         clock: Clock,
-        steadily: Steadily,
+        retry: Retry,
         sink: OutcomeSink,
     ) -> None:
         """``keep`` seconds is how long marks outlive their event; ``job_timeout`` seconds is for jobs without one."""
@@ -74,7 +74,7 @@ class Processor:
         self._keep = keep
         self._job_timeout = job_timeout
         self._clock = clock
-        self._steadily = steadily
+        self._retry = retry
         self._sink = sink
 
     def process(self, text: str, job: TimedJob) -> str:
@@ -122,8 +122,8 @@ class Processor:
         fresh: dict[str, Mark] = {}
         remember: Remember = fresh.__setitem__
         if marks is None:
-            marks = self._steadily(notes.read)
-            remember = sparing(handlers, lambda handler, mark: self._steadily(lambda: notes.write({handler: mark})))
+            marks = self._retry(notes.read)
+            remember = sparing(handlers, lambda handler, mark: self._retry(lambda: notes.write({handler: mark})))
         else:
             notes.know(marks)
         budget = HANDLERS_SHARE * (timeout or self._job_timeout)
@@ -131,10 +131,15 @@ class Processor:
             envelope, event, self._dispatcher.steps(event, handlers, marks, remember, budget=budget), notes, fresh
         )
 
-    def write_down(self, work: "Work") -> None:
-        """Write the fresh marks of a pass."""
-        if work.fresh:
-            self._steadily(lambda: work.notes.write(work.fresh))
+    def write_marks(self, works: Sequence["Work"]) -> None:
+        """Write the fresh marks of passes, in one round trip."""
+        with self._redis.pipeline() as pipeline:
+            for work in works:
+                if work.fresh:
+                    work.notes.write(work.fresh, pipeline)
+            pipeline.execute()
+        for work in works:
+            work.fresh.clear()
 
     def outcome(self, work: "Work", report: Report, *, worker: str) -> Outcome:
         """Make the outcome of a pass that ends now."""
@@ -153,13 +158,13 @@ class Processor:
 
     def record(self, batch: Sequence[Outcome]) -> None:
         """Write outcomes to the sink, as soon as Redis takes them."""
-        self._steadily(lambda: self._sink.write(batch))
+        self._retry(lambda: self._sink.write(batch))
 
     def end(self, work: "Work", report: Report, job: Steerable) -> str:
         """Settle the marks of the pass, and end the job as ``process`` does."""
         if report.ending is not EventEnding.RETRIED:
             dead = report.unsettled if report.ending is EventEnding.DEAD else ()
-            self._steadily(lambda: work.notes.settle(dead=dead))
+            self._retry(lambda: work.notes.settle(dead=dead))
         match report.ending:
             case EventEnding.RETRIED:
                 steering.again(job, whole_seconds(report.next_attempt - self._clock.wall()))

@@ -3,7 +3,6 @@
 import secrets
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,8 +14,6 @@ from redis.retry import Retry
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
-from ackfirst.workers.engine.journal import journals
-from ackfirst.workers.engine.legacy import Legacies
 from ackfirst.workers.scripts import script
 
 #: Seconds between two signs of life.
@@ -38,21 +35,18 @@ def vigil(settings: Settings) -> "Vigil":
     return Vigil(
         lambda: sync_redis(url, timeout=TIMEOUT, retry=Retry(NoBackoff(), 1)),
         pool=secrets.token_hex(8),
-        folder=journals(settings.data_dir, url),
     )
 
 
 class Vigil:
     """Beats for the processes of one pool while they run; a process that is no engine is beaten for in vain.
 
-    A supervisor's watcher: it hands over what dead engines have noted, and beats from outside the engines, so that code
+    A supervisor's watcher: it beats from outside the engines, so that code
     that holds an engine's interpreter lock does not silence it. While Redis is away it tries again with every beat.
     """
 
-    def __init__(self, connect: Callable[[], Redis], *, pool: str, folder: Path) -> None:
-        """``folder`` has the journals of engines."""
+    def __init__(self, connect: Callable[[], Redis], *, pool: str) -> None:
         self._connect = connect
-        self._folder = folder
         self.pool = pool
         self._lock = threading.Lock()
         self._living: set[str] = set()
@@ -92,7 +86,6 @@ class Vigil:
     def _watch(self) -> None:
         with self._connect() as redis:
             beat, obituary = script(redis, "beat"), script(redis, "obituary")
-            legacies = Legacies(redis, self._folder)
             while True:
                 closing = self._closing
                 with self._lock:
@@ -100,7 +93,6 @@ class Vigil:
                 try:
                     if living:
                         beat(keys=[keys.ENGINES], args=living)
-                    legacies.hand_over(living=living)  # ahead of the news, which sets the janitor to work
                     for name, cause in news.items():
                         obituary(keys=[keys.ENGINES], args=[name, cause])
                         self._told(name)

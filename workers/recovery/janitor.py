@@ -11,13 +11,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.patience import OUTAGES, Patience
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
 from ackfirst.workers.recovery.lease import Lease
 from ackfirst.workers.recovery.liveness import Death, Watch
 from ackfirst.workers.recovery.redis_clock import Corrector, Reference
 from ackfirst.workers.recovery.rescuer import Rescuer
 from ackfirst.workers.replies import text
+from ackfirst.workers.unavailable import OUTAGES, RetryWhileUnavailable
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -45,7 +45,7 @@ class Janitor:
         generation: GenerationWatch,
         corrector: Corrector,
         reference: Reference,
-        patience: Patience,
+        retry: RetryWhileUnavailable,
         wall: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -58,7 +58,7 @@ class Janitor:
         self._corrector = corrector
         self._reference = reference
         self._watch = Watch()
-        self._patience = patience
+        self._retry = retry
         self._wall = wall
         self._clock = clock
         self._sleep = sleep
@@ -73,7 +73,7 @@ class Janitor:
         """Work until ``stop``, then give the lease back."""
         try:
             while not self._stop_requested:
-                self._patience(self.round)
+                self._retry(self.round)
                 self._sleep(ROUND)
         finally:
             self._release()

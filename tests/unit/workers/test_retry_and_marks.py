@@ -14,10 +14,10 @@ from rq.utils import utcformat
 
 from ackfirst import RetryLater
 from ackfirst.shared.queue.job import rq_time
-from ackfirst.workers.patience import Patience
 from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.marks import Mark, State, decode
 from ackfirst.workers.processing.retry import JITTER, Schedule, whole_seconds
+from ackfirst.workers.unavailable import RetryWhileUnavailable
 
 WAITS = (5, 30, 120, 600, 3600, 21_600)
 
@@ -74,7 +74,7 @@ def test_patience_waits_longer_and_longer_but_never_long() -> None:
         return "answer"
 
     with structlog.testing.capture_logs() as lines:
-        assert Patience(log=structlog.get_logger(), sleep=pauses.append)(action) == "answer"
+        assert RetryWhileUnavailable(log=structlog.get_logger(), sleep=pauses.append)(action) == "answer"
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2])
     told = [(line["event"], line["waited_seconds"]) for line in lines]
     away, back = "redis.unavailable", "redis.available"
@@ -89,7 +89,7 @@ def test_a_long_outage_is_told_once_a_minute() -> None:
             raise error
 
     with structlog.testing.capture_logs() as lines:
-        Patience(log=structlog.get_logger(), sleep=lambda _: None)(action)
+        RetryWhileUnavailable(log=structlog.get_logger(), sleep=lambda _: None)(action)
     assert 4000 / 60 <= len(lines) <= 4000 / 60 + 8
 
 
@@ -98,7 +98,7 @@ def test_patience_is_for_outages_only() -> None:
         raise redis.ResponseError("WRONGTYPE")
 
     with pytest.raises(redis.ResponseError):
-        Patience(log=structlog.get_logger(), sleep=lambda _: None)(wrong)
+        RetryWhileUnavailable(log=structlog.get_logger(), sleep=lambda _: None)(wrong)
 
 
 def test_the_time_of_a_promotion_is_written_as_rq_writes_times() -> None:

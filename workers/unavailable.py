@@ -41,14 +41,14 @@ RARELY: Final = 60.0
 """Seconds: the longest silence about an outage that goes on."""
 
 
-class Steadily(Protocol):
+class Retry(Protocol):
     """Runs an action on Redis, perhaps more than once."""
 
     def __call__(self, action: Callable[[], Result]) -> Result:
         """What the action returns."""
 
 
-class Patience:
+class RetryWhileUnavailable:
     """Repeats an action until Redis takes it. Actions must bear repetition: a lost reply is no lost write."""
 
     def __init__(self, *, log: "FilteringBoundLogger", sleep: Callable[[float], None] = time.sleep) -> None:
@@ -76,6 +76,6 @@ class Patience:
                 return result
 
 
-def at_once(action: Callable[[], Result]) -> Result:
+def try_once(action: Callable[[], Result]) -> Result:
     """Run ``action`` once: where somebody else, such as a stock RQ worker, decides about outages."""
     return action()
