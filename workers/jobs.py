@@ -11,10 +11,9 @@ from rq import get_current_job
 from ackfirst.shared import log
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import load_settings
-from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.processing.processor import Processor
-from ackfirst.workers.redis_retry import without_retry
 from ackfirst.workers.runtime import build_processor, load_handlers
+from ackfirst.workers.unavailable import try_once
 
 
 def process(envelope_text: str) -> str:
@@ -36,4 +35,4 @@ def _processor() -> Processor:
     # Unasked, structlog would print a handler's local variables: a person's number and text.
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal, libraries=False)
     redis = sync_redis(settings.redis_url.get_secret_value())
-    return build_processor(settings, load_handlers(settings), redis, invoke=Invoker(), retry=without_retry)
+    return build_processor(settings, load_handlers(settings), redis, retry=try_once)

@@ -11,13 +11,14 @@ from redis import Redis
 
 from ackfirst.shared.log import wide_lines
 from ackfirst.shared.settings import Settings
+from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.loader import load
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Invoke
+from ackfirst.workers.processing.dispatch import Clock, Dispatcher
 from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, OutcomeSink, OutcomeSinks
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
-from ackfirst.workers.redis_retry import Retry
+from ackfirst.workers.unavailable import Retry
 
 
 def outcome_sink(redis: Redis) -> OutcomeSink:
@@ -45,17 +46,16 @@ def build_processor(
     registry: Registry,
     redis: Redis,
     *,
-    invoke: Invoke,
     retry: Retry,
     wall: Callable[[], float] = time.time,
 ) -> Processor:
-    """A processor for ``registry``; ``wall`` gives the Unix seconds by which retries are scheduled."""
+    """Build the processor of ``registry``; an engine makes its attempts itself, in threads. ``wall`` gives the Unix seconds by which retries are scheduled."""
     clock = Clock(wall=wall, steady=time.monotonic)
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(
         registry=registry,
         dispatcher=Dispatcher(
-            invoke, schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
+            Invoker(), schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
         ),
         redis=redis,
         keep=settings.failure_ttl,

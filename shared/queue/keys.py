@@ -91,14 +91,6 @@ def hands(engine: str) -> str:
     return f"ackfirst:hands:{engine}"
 
 
-def done(engine: str) -> str:
-    """Hash job id → what its handlers have done in the engine's hands (``ackfirst.workers.engine.journal``), no expiry.
-
-    At most as many fields as an engine takes at once, of about 150 bytes; gone when all of them are settled.
-    """
-    return f"ackfirst:done:{engine}"
-
-
 def queue_name(lane: str) -> str:
     """RQ's name of a lane's queue."""
     return LANE_PREFIX + lane

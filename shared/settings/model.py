@@ -142,6 +142,12 @@ class Settings(BaseSettings):
     handler_concurrency: int = Field(
         100, ge=1, le=1000, description="Most events of one lane whose async handlers run at once in one engine."
     )
+    threads: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Plain handlers that run at once in one worker process; 1 for code that is not safe in threads.",
+    )
     job_timeout: WholeSeconds = Field(180, ge=1, description="Longest run of all handlers of one event together.")
     result_ttl: WholeSeconds = Field(300, ge=0, description="How long a finished job stays visible in Redis.")
     failure_ttl: WholeSeconds = Field(604_800, ge=1, description="How long a dead letter is kept in Redis.")

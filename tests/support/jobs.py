@@ -17,10 +17,9 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.job import JobOptions, job_fields
 from ackfirst.shared.queue.rejects import Reject
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.workers.engine.legacy import Legacies
 from ackfirst.workers.handlers.handler import handler_of
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.pool import work
+from ackfirst.workers.pool import WorkOptions, work
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.recovery.rescuer import Rescuer
@@ -75,10 +74,8 @@ def survey_for(client: redis.Redis, *, clock: Callable[[], float] = time.monoton
     return LaneSurvey(client, rescuer_for(client), Rejects(client, keep=60), log=structlog.get_logger(), clock=clock)
 
 
-def rescue_all(client: redis.Redis, notes: Path | None = None) -> None:
-    """Recover the jobs of all engines, as if they had been found dead. ``notes``: folder of journals."""
-    if notes:
-        Legacies(client, notes).hand_over(living=())
+def rescue_all(client: redis.Redis) -> None:
+    """Recover the jobs of all engines, as if they had been found dead."""
     rescuer = rescuer_for(client)
     for engine, entry in client.hgetall(keys.ENGINES).items():
         rescuer.recover(Death(engine.decode(), entry.decode(), "signal SIGKILL"), time.time())
@@ -106,10 +103,10 @@ def burst(
     """Run decorated functions on everything that waits; how many jobs were run. ``logged`` receives the log's lines."""
     settings = settings_for(url, **overrides)
     with signal_handlers_put_back(), capture_logs() as lines:
-        done = work(settings, registry_of(settings, *functions), pinned=lanes, burst=True)
+        done = work(settings, registry_of(settings, *functions), WorkOptions(pinned=lanes, burst=True))
     if logged is not None:
         logged.extend(lines)
-    return done
+    return done.jobs
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from redis import Redis
@@ -12,17 +11,14 @@ from rq.defaults import DEFAULT_WORKER_TTL
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.shared.queue.rejects import LIMIT, LONGEST_ENTRY
-from ackfirst.workers.engine.ahead import Call
-from ackfirst.workers.engine.pace import BATCH
-from ackfirst.workers.engine.taken import Taken
+from ackfirst.workers.engine.fetched_job import FetchedJob, FetchResult
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
 
 #: Answers of ``take.lua`` have one value ahead of their jobs.
 _HEAD: Final = 1
-_NONE: Final[Mapping[str, int]] = {}
-#: Lanes that an engine shows as its queues in RQ's own registry: ten thousand would cost every engine as many writes a
-#: second, and no page could show them.
+#: Lanes that an engine shows as its queues in RQ's own registry: with ten thousand, each of them would cost every engine
+#: a write a second, and no page could show them.
 SHOWN_LANES: Final = 100
 
 JOB_PREFIX: Final = keys.job("")
@@ -32,30 +28,23 @@ MARKS_PREFIX: Final = keys.marks("")
 class LanePace(Protocol):
     """How many jobs of each lane an engine has room for, and how long one is expected to take."""
 
+    @property
+    def budget(self) -> float:
+        """Seconds of work that one take may bring."""
+
     def usual(self) -> tuple[int, float]:
         """Room and seconds for a job of a lane that ``known`` does not list."""
 
     def known(self) -> Iterable[tuple[str, int, float]]:
-        """Lane, room and seconds of every lane that differs; a few hundred at most: they are sent with each take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taking:
-    """The jobs that one take brought, and why there are not more."""
-
-    jobs: Sequence[Taken] = ()
-    is_lonely: bool = False
-    """A job waits until the engine has nothing else in its hands."""
-    is_full: bool = False
-    """As many jobs came as were wanted, so more may wait."""
+        """Lane, room and seconds of every lane that differs; a few hundred at most, for they are sent with each take."""
 
 
 class Lanes:
     """Takes one job from each lane in turn, until they are work for the time of a batch.
 
     Whose turn it is stands in Redis, in the ready set, and all engines share it: a lane with a million waiting jobs
-    delays a lane with one by a single job. ``pinned`` lanes are served alone; without them, all lanes are. What is
-    taken is noted as being in the hands of ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
+    delays a lane with one by a single job. ``pinned`` lanes are served alone; without them, all lanes are. What is taken
+    is noted as being in the hands of ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
     without heartbeats; ``seed`` must be unique.
     """
 
@@ -82,15 +71,7 @@ class Lanes:
             keys.REJECTS,
             keys.READY,
         ]
-        self._constants: list[str | int | float] = [
-            DEFAULT_WORKER_TTL,
-            keys.KILLS,
-            JOB_PREFIX,
-            MARKS_PREFIX,
-            LIMIT,
-            LONGEST_ENTRY,
-            life,
-        ]
+        self._constants: list[str | int | float] = [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX, LIMIT, LONGEST_ENTRY, life]
         self._constants += [keys.queue(""), keys.running("")]
         self._names_of_takes = map(f"{seed}{{:08x}}".format, itertools.count())
         self._unanswered: str | None = None
@@ -114,39 +95,33 @@ class Lanes:
         self.names = names
         return changed
 
-    def take(self, pace: LanePace, *, have: int, most: int) -> Taking:
+    def take(self, pace: LanePace, *, have: int, most: int) -> FetchResult:
         """Take the next jobs, at most ``most``, for an engine that has ``have`` in its hands already. One round trip.
 
         May be repeated when Redis did not answer: what the lost answer brought comes with the next one.
         """
+        # Jobs are settled meanwhile, so ``have`` may be too high to show that a lost answer brought some: 0 always does.
+        have = 0 if self._unanswered else have
         while True:
-            take, keys_, arguments = self.ask(pace, have=have, most=most)
-            reply = take(keys=keys_, args=arguments)
+            reply = self._ask(pace, have=have, most=most)
             if len(reply) > _HEAD or reply[0] != b"more":
-                return self.answer(reply)
+                break
+        stopped_by, *rows = reply
+        self._unanswered = None
+        jobs = [FetchedJob.of(text(lane), row, at=self._asked_at) for lane, *row in rows]
+        return FetchResult(jobs, is_lonely=stopped_by == b"lonely", is_full=stopped_by == b"full")
 
-    def ask(self, pace: LanePace, *, have: int, most: int, in_line: Mapping[str, int] = _NONE) -> Call:
-        """Build the call that takes. ``in_line``: lane → jobs that ``pace`` has not been told of yet."""
+    def _ask(self, pace: LanePace, *, have: int, most: int) -> list[Any]:
         self._unanswered = self._unanswered or next(self._names_of_takes)
         now = self._wall()
         room, seconds = pace.usual()
-        arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, BATCH, now, rq_time(now)]
+        arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, pace.budget, now, rq_time(now)]
         arguments += [*self._constants, room, seconds, len(self._pinned), *self._pinned]
-        known = {lane: (room, seconds) for lane, room, seconds in pace.known()}
-        for lane, waiting in in_line.items():
-            known_room, known_seconds = known.get(lane, (room, seconds))
-            known[lane] = max(0, known_room - waiting), known_seconds
-        for lane, (known_room, known_seconds) in known.items():
-            arguments += (lane, known_room, known_seconds)
+        for known in pace.known():
+            arguments += known
         self._asked_at = self._clock()
-        return self._take, self._keys, arguments
-
-    def answer(self, reply: list[Any]) -> Taking:
-        """Read the answer to the latest ``ask``."""
-        stopped_by, *rows = reply
-        self._unanswered = None
-        jobs = [Taken.of(text(lane), row, at=self._asked_at) for lane, *row in rows]
-        return Taking(jobs, is_lonely=stopped_by == b"lonely", is_full=stopped_by == b"full")
+        reply: list[Any] = self._take(keys=self._keys, args=arguments)
+        return reply
 
     def wait(self, seconds: int) -> bool:
         """Return when a job may have come, at the latest after ``seconds``; whether the bell rang."""

@@ -24,6 +24,7 @@ class _Note:
     filters: tuple[Filter, ...]
     timeout: float | None
     retries: int | None
+    serial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Handler:
     takes_context: bool
     is_async: bool = False
     """Whether a call only makes a coroutine."""
+    serial: bool = False
+    """Whether it must not run twice at once in one process."""
 
     def wants(self, event: Event) -> bool:
         """Whether any filter matches."""
@@ -59,6 +62,7 @@ def on(
     content_type: Wanted = None,
     timeout: float | None = None,
     retries: int | None = None,
+    serial: bool = False,
 ) -> Callable[[Function], Function]:
     """Make a function (plain or ``async``) a handler of the events that fulfil all conditions; none: of every event.
 
@@ -74,6 +78,7 @@ def on(
         content_type: Such as ``text`` or ``image``.
         timeout: Seconds that one attempt may take; ``ACKFIRST_HANDLER_TIMEOUT`` when not given.
         retries: Attempts after the first; one for each wait in ``ACKFIRST_RETRY_SCHEDULE`` when not given.
+        serial: Never run it twice at once in one worker process, for code that is not safe in threads.
 
     Raises:
         TypeError, ValueError: A condition, limit or function that cannot work; at import, not at the first event.
@@ -82,7 +87,7 @@ def on(
         raise TypeError("write @on() with parentheses")
     wanted = {"family": family, "channel": channel, "status": status, "application": application}
     made = filters.build({**wanted, "account": account, "content_type": content_type})
-    note = _Note((made,), _checked_timeout(timeout), _checked_retries(retries))
+    note = _Note((made,), _checked_timeout(timeout), _checked_retries(retries), serial)
 
     def decorate(function: Function) -> Function:
         _refuse_method(function)
@@ -109,6 +114,7 @@ def handler_of(function: Callable[..., Any], *, timeout: float, retries: int) ->
         retries=retries if note.retries is None else note.retries,
         takes_context=_positional_count(function) > 1,
         is_async=inspect.iscoroutinefunction(function),
+        serial=note.serial,
     )
 
 
@@ -117,7 +123,7 @@ def _joined(outer: _Note, inner: _Note | None) -> _Note:
         return outer
     timeout = inner.timeout if outer.timeout is None else outer.timeout
     retries = inner.retries if outer.retries is None else outer.retries
-    return _Note((*inner.filters, *outer.filters), timeout, retries)
+    return _Note((*inner.filters, *outer.filters), timeout, retries, inner.serial or outer.serial)
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -2,9 +2,7 @@
 --
 -- KEYS[1] ackfirst:engines          hash engine -> heartbeat counter, or cause of death
 -- KEYS[2] ackfirst:hands:<engine>   hash of the jobs that it has taken
--- KEYS[3] ackfirst:done:<engine>    hash of what their handlers have done
 -- ARGV[1] the engine   ARGV[2] its entry when it was found dead
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('HDEL', KEYS[1], ARGV[1])
-  redis.call('DEL', KEYS[3])
 end

@@ -8,8 +8,8 @@
 -- then for each job: id, execution id, lane, result as RQ encodes it, seconds for which the job stays,
 -- began and ended in unix seconds, ended as RQ writes times, '1' if it has killed workers
 --
--- Returns the ids that RQ itself must end, because other jobs wait for them. A job that is not in the engine's hands is
--- not touched and not counted: an earlier call has ended it, or the engine was taken for dead and another has it.
+-- Returns two lists: the ids that RQ itself must end, because other jobs wait for them; and those that are lost: the
+-- engine was taken for dead, and another has them. A job that is not in the engine's hands is not touched.
 -- What a stranger left under one of a job's keys, of another type, is left there. A call of a command costs more than
 -- most commands: what can be done for many jobs at once is.
 local call = redis.call
@@ -32,7 +32,7 @@ local held = call('HMGET', KEYS[1], unpack(ids))
 local all_exist = call('EXISTS', unpack(jobs)) == #jobs
 local some_depend = call('EXISTS', unpack(dependents)) > 0
 
-local left, gone, ended, trash = {}, {}, {}, {}
+local left, lost, gone, ended, trash = {}, {}, {}, {}, {}
 local working = 0.0
 local lanes = {}
 
@@ -70,6 +70,11 @@ for index, id in ipairs(ids) do
     else
       settle(at, jobs[index])
     end
+  else
+    local status, worker = unpack(redis.pcall('HMGET', jobs[index], 'status', 'worker_name'))
+    if status ~= 'finished' or worker ~= ARGV[1] then -- else an earlier call has ended it, whose answer was lost
+      lost[#lost + 1] = id
+    end
   end
 end
 for lane, of_lane in pairs(lanes) do
@@ -83,4 +88,4 @@ if #ended > 0 then
   call('HINCRBY', KEYS[2], 'successful_job_count', #ended)
   call('HINCRBYFLOAT', KEYS[2], 'total_working_time', string.format('%.6f', working))
 end
-return left
+return {left, lost}

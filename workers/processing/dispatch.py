@@ -50,6 +50,8 @@ class AttemptResult:
 
     error: BaseException | None
     """What the handler raised; None for success."""
+    started: float
+    """Unix seconds."""
     seconds: float
     returned: object = None
     """What the handler returned."""
@@ -104,14 +106,14 @@ class Dispatcher:
             return report
 
     def _make(self, attempt: Attempt) -> AttemptResult:
-        began = self._clock.steady()
+        started, began = self._clock.wall(), self._clock.steady()
         try:
             returned = self._invoke(attempt.handler, attempt.event, attempt.context)
         except ForcedStop:
             raise
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
-            return AttemptResult(error, self._clock.steady() - began)
-        return AttemptResult(None, self._clock.steady() - began, returned)
+            return AttemptResult(error, started, self._clock.steady() - began)
+        return AttemptResult(None, started, self._clock.steady() - began, returned)
 
     def steps(
         self,
@@ -142,9 +144,8 @@ class Dispatcher:
             else:
                 attempts = pass_.attempts(handler) + 1
                 attempt = Attempt(handler, event, self._context(handler, event, attempts))
-                started = self._clock.wall()
                 result = yield attempt
-                self._record(pass_, attempt, started, result)
+                self._record(pass_, attempt, result)
         return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran)
 
     def _is_due(self, mark: Mark | None) -> bool:
@@ -152,14 +153,14 @@ class Dispatcher:
             return True
         return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
 
-    def _record(self, pass_: "_Marking", attempt: Attempt, started: float, result: AttemptResult) -> None:
+    def _record(self, pass_: "_Marking", attempt: Attempt, result: AttemptResult) -> None:
         handler, context, error = attempt.handler, attempt.context, result.error
         mark = self._judge(handler, context.attempt, error)
         pass_.ran.append(
             HandlerOutcome(
                 handler=handler.name,
                 attempt=context.attempt,
-                started=started,
+                started=result.started,
                 seconds=result.seconds,
                 ending=mark.state,
                 error_type=None if error is None else type(error).__name__,

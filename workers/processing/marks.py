@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 from redis import Redis
+from redis.client import Pipeline
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.record import record
@@ -94,12 +95,15 @@ class RedisMarks:
         """Take these for what ``read`` would return."""
         self._latest = max((mark.not_before for mark in marks.values()), default=0.0) if marks else 0.0
 
-    def write(self, marks: Mapping[str, Mark]) -> None:
-        """One round trip."""
-        with self._redis.pipeline() as pipeline:
-            pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
-            pipeline.expire(self._key, self.seconds(marks))
-            pipeline.execute()
+    def write(self, marks: Mapping[str, Mark], pipeline: Pipeline | None = None) -> None:
+        """Write marks in one round trip, or with what ``pipeline`` writes."""
+        if pipeline is None:
+            with self._redis.pipeline() as own:
+                self.write(marks, own)
+                own.execute()
+            return
+        pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
+        pipeline.expire(self._key, self.seconds(marks))
 
     def settle(self, *, dead: Sequence[str]) -> None:
         """Let the marks go soon after the last pass; of a dead letter, keep those of the handlers that finished.

@@ -18,7 +18,7 @@ from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSin
 from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import RetryableJob, fail_permanently, schedule_retry, whole_seconds
-from ackfirst.workers.redis_retry import Retry
+from ackfirst.workers.unavailable import Retry
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
 HANDLERS_SHARE: Final = 0.9
@@ -129,10 +129,15 @@ class Processor:
             envelope, event, self._dispatcher.steps(event, handlers, marks, remember, budget=budget), notes, fresh
         )
 
-    def write_down(self, work: "Work") -> None:
-        """Write the fresh marks of a pass."""
-        if work.fresh:
-            self._retry(lambda: work.notes.write(work.fresh))
+    def write_marks(self, works: Sequence["Work"]) -> None:
+        """Write the fresh marks of passes, in one round trip."""
+        with self._redis.pipeline() as pipeline:
+            for work in works:
+                if work.fresh:
+                    work.notes.write(work.fresh, pipeline)
+            pipeline.execute()
+        for work in works:
+            work.fresh.clear()
 
     def outcome(self, work: "Work", report: Report, *, worker: str) -> Outcome:
         """Make the outcome of a pass that ends now."""

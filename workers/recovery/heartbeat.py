@@ -3,7 +3,6 @@
 import secrets
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,8 +14,6 @@ from redis.retry import Retry
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
-from ackfirst.workers.engine.journal import journals
-from ackfirst.workers.engine.legacy import Legacies
 from ackfirst.workers.scripts import script
 
 #: Time between two heartbeats.
@@ -39,10 +36,8 @@ class Heartbeat:
     not silence it. A heartbeat for a process that is no engine has no effect.
     """
 
-    def __init__(self, connect: Callable[[], Redis], *, pool: str, folder: Path) -> None:
-        """``folder`` has the journals of engines."""
+    def __init__(self, connect: Callable[[], Redis], *, pool: str) -> None:
         self._connect = connect
-        self._folder = folder
         self.pool = pool
         self._lock = threading.Lock()
         self._living: set[str] = set()
@@ -58,7 +53,6 @@ class Heartbeat:
         return cls(
             lambda: sync_redis(url, timeout=REDIS_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 1)),
             pool=secrets.token_hex(8),
-            folder=journals(settings.data_dir, url),
         )
 
     def __enter__(self) -> Self:
@@ -92,7 +86,6 @@ class Heartbeat:
     def _run(self) -> None:
         with self._connect() as redis:
             heartbeat, mark_dead = script(redis, "heartbeat"), script(redis, "mark_dead")
-            legacies = Legacies(redis, self._folder)
             while True:
                 closing = self._closing
                 with self._lock:
@@ -100,7 +93,6 @@ class Heartbeat:
                 try:
                     if living:
                         heartbeat(keys=[keys.ENGINES], args=living)
-                    legacies.hand_over(living=living)  # before the deaths, which set the janitor to work
                     for name, cause in deaths.items():
                         mark_dead(keys=[keys.ENGINES], args=[name, cause])
                         with self._lock:

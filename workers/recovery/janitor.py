@@ -15,9 +15,9 @@ from ackfirst.workers.recovery.generation_watch import GenerationWatch
 from ackfirst.workers.recovery.liveness import Death, LivenessTracker
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rescuer import Rescuer
-from ackfirst.workers.redis_retry import OUTAGES, Retry
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
+from ackfirst.workers.unavailable import OUTAGES, Retry
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -56,7 +56,7 @@ class Rescuer:
                 heartbeat=death.heartbeat,
             )
         self._forget_engine(
-            keys=[keys.ENGINES, keys.hands(death.engine), keys.done(death.engine)],
+            keys=[keys.ENGINES, keys.hands(death.engine)],
             args=[death.engine, death.heartbeat],
         )
 
@@ -76,7 +76,7 @@ class Rescuer:
         is_dead = len(kills) >= MAX_KILLS
         came = text(
             self._rescue(
-                keys=[*_keys(lane, job_id), keys.hands(owner), keys.done(owner), keys.marks(job_id), keys.READY],
+                keys=[*_keys(lane, job_id), keys.hands(owner), keys.READY],
                 args=[
                     *(job_id, why, owner, heartbeat),
                     *(keys.KILLS, before or b"", orjson.dumps(kills)),
@@ -107,8 +107,6 @@ class Rescuer:
     def _report(self, came: str, lane: str, job_id: str, cause: str, kills: list[str]) -> None:
         if came == "queued":
             self._log.warning("job.rescued", job_id=job_id, lane=lane, cause=cause, kills=len(kills))
-        elif came == "spared":
-            self._log.info("job.rescued", job_id=job_id, lane=lane, cause=cause, hint="its handlers have run")
         elif came == "alive" and (lane, job_id) not in self._late:
             self._late.add((lane, job_id))
             self._log.warning("job.late", job_id=job_id, lane=lane, hint="its engine lives: ackfirst worker --isolate")
@@ -116,7 +114,7 @@ class Rescuer:
             self._log.error("job.killed-its-workers", job_id=job_id, lane=lane, causes=kills)
 
 
-_ENDINGS: Final = {"queued": EventEnding.RESCUED, "spared": EventEnding.RESCUED, "dead": EventEnding.DEAD}
+_ENDINGS: Final = {"queued": EventEnding.RESCUED, "dead": EventEnding.DEAD}
 
 
 def _keys(lane: str, job_id: str) -> list[str]:

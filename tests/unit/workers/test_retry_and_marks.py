@@ -16,7 +16,7 @@ from ackfirst import RetryLater
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.workers.processing.marks import Mark, State, decode
 from ackfirst.workers.processing.retry import JITTER, Schedule, fail_permanently, schedule_retry, whole_seconds
-from ackfirst.workers.redis_retry import retry_while_unavailable
+from ackfirst.workers.unavailable import retry_while_unavailable
 
 WAITS = (5, 30, 120, 600, 3600, 21_600)
 

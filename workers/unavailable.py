@@ -8,6 +8,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004 - redis-py's name for it
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     TimeoutError,  # noqa: A004 - as above
@@ -30,6 +31,7 @@ OUTAGES: Final = (
     OutOfMemoryError,
     ClusterDownError,
     TryAgainError,
+    NoScriptError,  # redis-py loads a script again, once a call; another flush may come in between
     NotNowError,
 )
 
@@ -76,6 +78,6 @@ def retry_while_unavailable(log: "FilteringBoundLogger", *, sleep: Callable[[flo
     return retry
 
 
-def without_retry(action: Callable[[], Result]) -> Result:
+def try_once(action: Callable[[], Result]) -> Result:
     """Run ``action`` once: for a stock RQ worker, which handles outages itself."""
     return action()
