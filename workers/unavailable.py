@@ -8,6 +8,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004 - redis-py's name for it
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     TimeoutError,  # noqa: A004 - as above
@@ -30,6 +31,7 @@ OUTAGES: Final = (
     OutOfMemoryError,
     ClusterDownError,
     TryAgainError,
+    NoScriptError,  # redis-py loads a script again once a call; another flush may come in between
     NotNowError,
 )
 

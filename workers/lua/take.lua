@@ -50,7 +50,7 @@ local function give(lane, id, execution, fields)
 end
 
 local held = call('HLEN', hands)
-if held > have then
+if redis.pcall('HGET', worker, 'ackfirst_take') == take then
   local notes = call('HGETALL', hands)
   for index = 1, #notes, 2 do
     local taken_by, execution, lane = string.match(notes[index + 1], '^(%S+) (%S+) (.*)$')
@@ -254,7 +254,7 @@ reply[1] = go()
 if #started > 0 then
   call('HSET', hands, unpack(noted))
   call('SADD', executions, unpack(started))
-  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7])
+  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7], 'ackfirst_take', take)
   local life = math.max(longest, tonumber(ARGV[14]))
   call('EXPIRE', worker, life)
   call('EXPIRE', executions, life)
@@ -277,8 +277,8 @@ for _, lane in ipairs(served) do
   end
 end
 if #spent > 0 then
-  redis.pcall('ZREM', ready, unpack(spent))
-  if #reply == 1 and reply[1] == '' then
+  local removed = redis.pcall('ZREM', ready, unpack(spent))
+  if removed ~= 0 and #reply == 1 and reply[1] == '' then -- pinned lanes without work were not in it
     reply[1] = 'more' -- lanes that others have emptied stood before lanes that may have work
   end
 end
