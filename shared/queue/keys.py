@@ -78,6 +78,11 @@ def seen(period: int, number: int, bucket: str) -> str:
     return f"{seen_prefix(period)}{number}:{bucket}"
 
 
+def counted(batch: str) -> str:
+    """String ``1``, expires after a minute: a batch of outcomes was counted, and is not counted again."""
+    return f"ackfirst:counted:{batch}"
+
+
 def marks(event_id: str) -> str:
     """Hash handler → state of its work on one event, expires with the job. Absent where nothing must be remembered."""
     return f"ackfirst:marks:{event_id}"

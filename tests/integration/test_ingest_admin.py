@@ -112,7 +112,7 @@ async def test_strangers_cannot_add_a_series_or_a_key(redis_url: str, redis_sync
         found = set(await samples(ingest))
     assert "stranger" not in str(found)
     assert {name for name, _ in found - names} <= {"ackfirst_callbacks_total", "ackfirst_callbacks_created"}
-    assert redis_sync.dbsize() == keys_before
+    assert redis_sync.dbsize() == keys_before, redis_sync.keys()
 
 
 async def hostile(ingest: Ingest, name: str) -> None:

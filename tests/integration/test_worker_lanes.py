@@ -128,11 +128,11 @@ def test_a_lane_that_appears_is_served_at_once_and_shown(redis_sync: redis.Redis
     wait_until(lambda: status(redis_sync, envelope.id) == "finished", timeout=IDLE / 2)
 
     def shown() -> list[str]:
+        redis_sync.rpush(keys.BELL, "1")
         [seen] = Worker.all(connection=redis_sync, serializer=JSONSerializer)
         assert seen.name == worker.name
         return list(seen.queue_names())
 
-    redis_sync.rpush(keys.BELL, "1")
     wait_until(lambda: shown() == ["ackfirst-new"], timeout=IDLE / 2)
     assert redis_sync.smembers("rq:workers:ackfirst-new") == {worker.key.encode()}
 

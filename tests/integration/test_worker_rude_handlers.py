@@ -14,7 +14,7 @@ from rq.serializers import JSONSerializer
 from ackfirst import Context, RetryLater, on
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue import keys
-from ackfirst.workers.engine.steady_worker import LONGEST_TRACEBACK
+from ackfirst.workers.engine.rq_worker import LONGEST_TRACEBACK
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses

@@ -10,6 +10,8 @@ from ackfirst.workers.engine.run import HandlerRun
 from ackfirst.workers.engine.settle import InFlightStore
 from ackfirst.workers.engine.threads import ThreadPool
 
+#: Part of a batch that must be wanted for a round trip to be worth its while.
+LEAST_BATCH: Final = 0.5
 #: Most jobs that wait for a thread.
 MOST_WAITING: Final = MOST_JOBS
 
@@ -38,34 +40,36 @@ class Prefetcher:
         self._pool = pool
         self._has_async = has_async
         self._most = most
-        self._is_lonely = False
+        self._must_be_empty = False
         self.may_wait = False
         """Whether the lanes may hold jobs that were not fetched for want of room: the bell has rung for them."""
 
     def fetch(self) -> list[FetchedJob]:
         """Fetch what should begin now. Empty when nothing waits, or there is no room for it."""
         self.may_wait = True
-        if self._is_lonely and len(self._store):
+        if self._must_be_empty and len(self._store):
             return []
         threads = self._threads()
-        if threads < 1 and not self._has_async:
+        if not threads and not self._has_async:
             return []
         most = self._most
-        if threads < 1 and not self._pace.has_async_room:
+        if not threads and not self._pace.has_async_room:
             most = min(most, FIRST_JOBS)
         self._pace.offer(threads)
         result = self._lanes.take(self._pace, have=len(self._store), most=most)
         self._store.add(job for job in result.jobs)
-        self._is_lonely = result.is_lonely
-        self.may_wait = result.is_lonely or result.is_full or threads < 1 or self._pace.is_limited
+        # A job that has killed a worker runs alone: a kill is charged to every job that the worker has in hand.
+        self._must_be_empty = result.is_lonely or any(job.has_killed for job in result.jobs)
+        self.may_wait = self._must_be_empty or result.is_full or not threads or self._pace.is_limited
         return list(result.jobs)
 
     def _threads(self) -> float:
-        """How many threads have nothing to do now, or will not in a moment, less what waits for them."""
+        """How many threads have nothing to do now, or will not in a moment, less what waits for them; 0 for too few."""
         waiting = self._pool.waiting()
         if len(waiting) >= MOST_WAITING:
             return 0.0
         now = time.monotonic()
         running = [(run.lane, now - run.resumed if run.resumed else 0.0) for run in self._pool.running()]
-        free = self._pool.size - len(running)
-        return free + self._pace.soon_free(running) - self._pace.batches(run.lane for run in waiting)
+        threads = self._pool.size - len(running) + self._pace.soon_free(running)
+        wanted = threads - self._pace.batches(run.lane for run in waiting)
+        return wanted if threads >= 1 and wanted >= LEAST_BATCH else 0.0

@@ -71,7 +71,15 @@ class Lanes:
             keys.REJECTS,
             keys.READY,
         ]
-        self._constants: list[str | int | float] = [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX, LIMIT, LONGEST_ENTRY, life]
+        self._constants: list[str | int | float] = [
+            DEFAULT_WORKER_TTL,
+            keys.KILLS,
+            JOB_PREFIX,
+            MARKS_PREFIX,
+            LIMIT,
+            LONGEST_ENTRY,
+            life,
+        ]
         self._constants += [keys.queue(""), keys.running("")]
         self._names_of_takes = map(f"{seed}{{:08x}}".format, itertools.count())
         self._unanswered: str | None = None
@@ -100,8 +108,6 @@ class Lanes:
 
         May be repeated when Redis did not answer: what the lost answer brought comes with the next one.
         """
-        # Jobs are settled meanwhile, so ``have`` may be too high to show that a lost answer brought some: 0 always does.
-        have = 0 if self._unanswered else have
         while True:
             reply = self._ask(pace, have=have, most=most)
             if len(reply) > _HEAD or reply[0] != b"more":

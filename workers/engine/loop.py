@@ -41,7 +41,7 @@ IDLE_SECONDS: Final = 1
 #: The same for a worker that must not take the bell from others, because it is pinned or suspended.
 OWN_IDLE_SECONDS: Final = 0.1
 #: Seconds after which an engine without a free thread, or with an async lane at its limit, looks again.
-BUSY_SECONDS: Final = 0.005
+BUSY_SECONDS: Final = 0.002
 #: Seconds of the stop's grace that are kept for giving back what still runs.
 GIVE_BACK_SECONDS: Final = 2.0
 #: Seconds that the settling thread has to end.
@@ -180,10 +180,11 @@ class EventWorker(RqWorker):
             return True
         if was_idle:
             return not burst and self._idle()
-        if burst or self._suspended or self._lanes.is_pinned or self._prefetcher.may_wait:
+        is_full = self._suspended or self._lanes.is_pinned or self._prefetcher.may_wait
+        if burst or is_full or not self._runner.is_running:
             self._wake.wait(BUSY_SECONDS)
         else:
-            self._lanes.wait(self._idle_seconds)
+            self._lanes.wait(IDLE_SECONDS)
         return True
 
     def _idle(self) -> bool:

@@ -45,7 +45,7 @@ class Pace:
     @property
     def budget(self) -> float:
         """Seconds of work that the next fetch may bring."""
-        return max(self._threads, 1.0) * BATCH_SECONDS
+        return (self._threads or 1.0) * BATCH_SECONDS
 
     def offer(self, threads: float) -> None:
         """Say how many threads the next fetch is for; 0 when only async handlers could begin."""
@@ -54,7 +54,7 @@ class Pace:
     def usual(self) -> tuple[int, float]:
         """Room and seconds of a lane that ``known`` does not list: few jobs, as quick as those of other lanes."""
         # Without a free thread one job of it shows whether its handlers are async.
-        room = min(FIRST_JOBS, self._concurrency, self._most) if self._threads >= 1 else 1
+        room = min(FIRST_JOBS, self._concurrency, self._most) if self._threads > 0 else 1
         return room, min(self._usual, BATCH_SECONDS)
 
     def known(self) -> list[tuple[str, int, float]]:
@@ -70,7 +70,7 @@ class Pace:
             return 0
         if lane in self._async:
             return max(0, min(self._concurrency - self._under_way.get(lane, 0), self._most))
-        return self._most if self._threads >= 1 else 0
+        return self._most if self._threads > 0 else 0
 
     def batches(self, lanes: Iterable[str]) -> float:
         """How many batches of work these jobs, given by their lanes, are."""

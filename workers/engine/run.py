@@ -267,6 +267,11 @@ class Runner:
         else:
             self._settler.fail(FailedJob(job, call, work, outcome))
 
+    @property
+    def is_running(self) -> bool:
+        """Whether handlers run."""
+        return bool(self.pool.running()) or self.loop.is_running
+
     def under_way(self) -> Iterable[HandlerRun]:
         """The jobs that have begun and hold a thread."""
         return self.pool.running()

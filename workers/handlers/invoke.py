@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.workers.handlers.context import Context
-from ackfirst.workers.handlers.deadline import NEVER, ThreadDeadline, raise_timeout_in, within
+from ackfirst.workers.handlers.deadline import AGAIN_SECONDS, NEVER, ThreadDeadline, raise_timeout_in, within
 from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.verdicts import HandlerTimeout
 from ackfirst.workers.processing.dispatch import Attempt, AttemptResult
@@ -157,6 +157,8 @@ class AsyncInvoker:
         self._closing = False
         self._asked = 0.0
         self._answered = 0.0
+        self._raised = 0.0
+        self._holder: asyncio.Task[Any] | None = None
         self.held_since: float | None = None
         """Monotonic seconds since when a late handler has held the loop, in spite of a ``HandlerTimeout``."""
 
@@ -170,6 +172,11 @@ class AsyncInvoker:
                 return
             self._is_called = True
         self._loop.call_soon_threadsafe(self._start_pending)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether attempts are under way."""
+        return bool(self._waiting or self._pending)
 
     def close(self) -> bool:
         """Cancel what is under way, and end the thread; whether it has ended."""
@@ -194,15 +201,16 @@ class AsyncInvoker:
             return
         if now - self._asked < HELD_SECONDS or now < min(one.end for one in waiting) + HELD_SECONDS:
             return
-        if self.held_since is None:
-            self.held_since = now
-            if thread.ident is not None:
-                raise_timeout_in(thread.ident)
+        holder = asyncio.current_task(loop)
+        if self.held_since is None or holder is not self._holder:  # one task after another may hold it
+            self.held_since, self._holder, self._raised = now, holder, 0.0
+        if now - self._raised >= AGAIN_SECONDS and thread.ident is not None:
+            self._raised = now
+            raise_timeout_in(thread.ident)
 
     def holder(self) -> Attempt | None:
         """The attempt that holds the loop."""
-        task = asyncio.current_task(self._loop) if self._loop else None
-        found = self._waiting.get(task) if task else None
+        found = self._waiting.get(self._holder) if self._holder else None
         return found.attempt if found else None
 
     def _start_thread(self) -> asyncio.AbstractEventLoop:

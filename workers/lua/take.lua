@@ -25,8 +25,8 @@
 -- the set. Enqueuing adds it again in the same script as the job, so that no crash comes between.
 --
 -- Ids leave their lists last: a script that is refused in the middle (memory, a command) has lost nothing. A job that
--- has killed a worker is taken alone, so that only the guilty one collects kills. When hands hold more than the engine
--- knows, the reply to this very take was lost: it gets those jobs. What stands in a lane and is no job goes aside at
+-- has killed a worker is taken alone, so that only the guilty one collects kills. When this very take was
+-- carried out before, its reply was lost: the engine gets those jobs. What stands in a lane and is no job goes aside at
 -- once. A lane whose keys are of another type has nothing to take. A call of a command costs more than most commands:
 -- what can be done for many jobs at once is.
 local MOST_ASIDE = 100
@@ -51,7 +51,7 @@ local function give(lane, id, execution, fields)
 end
 
 local held = call('HLEN', hands)
-if held > have then
+if redis.pcall('HGET', worker, 'ackfirst_take') == take then
   local notes = call('HGETALL', hands)
   for index = 1, #notes, 2 do
     local taken_by, execution, lane = string.match(notes[index + 1], '^(%S+) (%S+) (.*)$')
@@ -255,7 +255,7 @@ reply[1] = go()
 if #started > 0 then
   call('HSET', hands, unpack(noted))
   call('SADD', executions, unpack(started))
-  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7])
+  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7], 'ackfirst_take', take)
   local life = math.max(longest, tonumber(ARGV[14]))
   call('EXPIRE', worker, life)
   call('EXPIRE', executions, life)

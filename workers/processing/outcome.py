@@ -1,5 +1,8 @@
 """What became of an event, and the one place that hears of it: ``OutcomeSink.write``."""
 
+import itertools
+import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
@@ -13,12 +16,15 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import State
 from ackfirst.workers.replies import printable
+from ackfirst.workers.scripts import script
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 #: Characters of an error's message that are kept.
 LONGEST_MESSAGE: Final = 500
+#: Seconds for which Redis remembers that a batch was counted.
+COUNTED_SECONDS: Final = 60
 #: Characters of the text that a handler may return.
 LONGEST_RETURNED: Final = 200
 
@@ -105,32 +111,36 @@ class OutcomeSinks:
 
 
 class OutcomeCounters:
-    """Counts outcomes and handlers' durations in Redis, for ``/metrics``, in one round trip a batch."""
+    """Counts outcomes and handlers' durations in Redis, for ``/metrics``, in one round trip a batch.
+
+    A batch whose answer was lost is counted once when it is written again.
+    """
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self._count = script(redis, "count")
+        self._prefix = secrets.token_hex(8)
+        self._numbers = itertools.count()
+        self._unanswered: tuple[int, str] | None = None
 
     def write(self, batch: Sequence[Outcome]) -> None:
-        """Add the outcomes to the counters.
-
-        Raises:
-            RedisError: Nothing is counted, or the answer was lost: repeated, it may count twice.
-        """
-        endings: dict[str, int] = {}
-        runs: dict[str, int] = {}
+        """Add the outcomes to the counters. Safe to repeat with the same ``batch``; for one thread at a time."""
+        if self._unanswered is None or self._unanswered[0] != id(batch):
+            self._unanswered = id(batch), f"{self._prefix}-{next(self._numbers)}"
+        endings = Counter(outcome.ending.value for outcome in batch)
+        runs: Counter[str] = Counter()
         seconds: dict[str, float] = {}
         for outcome in batch:
-            endings[outcome.ending.value] = endings.get(outcome.ending.value, 0) + 1
             for one in outcome.handlers:
-                runs[one.handler] = runs.get(one.handler, 0) + 1
+                runs[one.handler] += 1
                 seconds[one.handler] = seconds.get(one.handler, 0.0) + one.seconds
-        with self._redis.pipeline() as pipeline:
-            for ending, count in endings.items():
-                pipeline.hincrby(keys.OUTCOMES, ending, count)
-            for handler, count in runs.items():
-                pipeline.hincrby(keys.HANDLER_TIMES, f"{handler}:runs", count)
-                pipeline.hincrbyfloat(keys.HANDLER_TIMES, f"{handler}:seconds", round(seconds[handler], 6))
-            pipeline.execute()
+        arguments: list[str | int | float] = [COUNTED_SECONDS, len(endings)]
+        for ending, count in endings.items():
+            arguments += (ending, count)
+        for handler, count in runs.items():
+            arguments += (handler, count, round(seconds[handler], 6))
+        once = keys.counted(self._unanswered[1])
+        self._count(keys=[keys.OUTCOMES, keys.HANDLER_TIMES, once], args=arguments)
+        self._unanswered = None
 
 
 class OutcomeLog:
