@@ -11,7 +11,7 @@ import redis
 
 from ackfirst.ingest.edge import WEBHOOK_PATHS
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from ackfirst.shared.nexmo.callback import Family
 from ackfirst.shared.nexmo.classify import classify, message_id
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Encoding, Reading
 
 UUID = "6f1d2b0e-3c55-4d8a-9b6e-1f20c7a4e913"

@@ -8,11 +8,12 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.classify import classify, message_id
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.normalise import normalise
-from ackfirst.shared.nexmo.reading import Encoding, Reading, literal_parameters, read
+from ackfirst.shared.nexmo.reading import Encoding, Reading, parameters, read
 from tests.support.callbacks import FORM, any_text, event_of, hostile_fields, json_callback
 
 header = st.sampled_from(["", "application/json", f"{FORM}; charset=UTF-8", "text/plain", ";", "json"]) | any_text
@@ -41,7 +42,7 @@ def assert_writable(event: Event) -> None:
 def test_any_request_is_read_or_set_aside(request: Callback) -> None:
     reading = read(request)
     if reading is not None:
-        literal_parameters(request, reading)
+        parameters(reading.fields)
         assert_writable(event_of(request))
 
 

@@ -14,7 +14,8 @@ from ackfirst.ops.quarantine.order import by_arrival
 from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import QueueUnavailable
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.review import Entry
 from ackfirst.shared.quarantine.stream import QuarantineRecord

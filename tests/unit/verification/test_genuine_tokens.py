@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.token import payload_hash
 from ackfirst.shared.policy import Verdict
 from tests.support import nexmo
