@@ -14,8 +14,8 @@ DEFAULT_LANE: Final = "default"
 
 _LANE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-#: Separates account and application in the name of a lane that the configuration does not name. A configured name cannot
-#: hold it, so no application id of one account's can spell the lane of another.
+#: Separates account and application in the name of a lane that the configuration does not name. A configured name
+#: cannot hold it, so no application id of one account can spell the lane of another.
 _SEPARATOR: Final = "."
 
 #: Characters of such a name, and of its two parts.

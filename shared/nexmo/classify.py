@@ -30,8 +30,7 @@ def classify_parameters(reading: Reading) -> Family:
     The parameters alone are signed, not their encoding. Otherwise a signed form with a ``message_uuid`` could be sent
     again as JSON and become an event of another family.
     """
-    family = classify(reading)
-    return Family.OTHER if FAMILIES[family].product is Product.MESSAGES else family
+    return classify(Reading("form", reading.fields))
 
 
 def fields_of(family: Family, reading: Reading) -> dict[str, Any]:

@@ -133,7 +133,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     if may_be_deep and _is_too_deep(document):
         return None
     if not is_lenient and _has_lost_a_literal(document):
-        document = _leniently(body)
+        exact: dict[str, Any] = _leniently(body)
+        return exact
     return document
 
 

@@ -79,9 +79,9 @@ def fits(sig: str, method: SmsMethod) -> bool:
 
 
 def base_string(parameters: Mapping[str, str]) -> bytes:
-    """Build the text that is signed: ``&key=value`` of each parameter in the byte order of the keys, nothing percent-encoded.
+    """Build the text that is signed: ``&key=value`` of each parameter, in the byte order of the keys.
 
-    In values, not in keys, ``&`` and ``=`` become ``_``. A ``sig`` is left out.
+    Nothing is percent-encoded. In values, not in keys, ``&`` and ``=`` become ``_``. A ``sig`` is left out.
     """
     pairs = sorted(
         (_bytes(key), _bytes(value.translate(_DELIMITERS))) for key, value in parameters.items() if key != "sig"

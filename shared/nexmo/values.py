@@ -106,7 +106,7 @@ def party(value: Any) -> str | None:
 
 
 def instant(value: Any) -> datetime | None:
-    r"""Read a point in time, UTC: ISO 8601 with any offset, ``YYYY-MM-DD HH:MM:SS``, or a Unix time. None: none of them.
+    r"""Read a point in time, UTC: ISO 8601 with any offset, ``YYYY-MM-DD HH:MM:SS``, or a Unix time; else None.
 
     A time without an offset is UTC (SMS API). A leading ``\`` was seen in the documentation of short codes.
     """

@@ -2,9 +2,9 @@
 
 The raw body survives every hop byte for byte: as text where it is UTF-8, as base64 otherwise.
 
-Version 1 was one JSON object with the body as a text in it, whose quotation marks cost three bytes each by the time they
-were in Redis. In version 2 a lane that is left out is the application's id; since version 3 it is the default lane of the
-application within its account, so that accounts cannot share one by accident.
+Version 1 was one JSON object with the body as a text in it, whose quotation marks cost three bytes each by the time
+they were in Redis. In version 2 a lane that is left out is the application's id; since version 3 it is the default lane
+of the application within its account, so that accounts cannot share one by accident.
 """
 
 import base64
@@ -89,8 +89,8 @@ class Envelope:
         raise EnvelopeError(f"envelope version {version!r} is not known here (newest known: {VERSION})")
 
 
-# Of a waiting event's 1.5 KB in Redis, 700 bytes of body and what RQ needs leave 350 for the line: since version 2 names are
-# short, and usual values left out. The family is in the id as well, and the lane is most often the default one.
+# Of a waiting event's 1.5 KB in Redis, 700 bytes of body and what RQ needs leave 350 for the line: since version 2
+# its names are short, and usual values left out. The family is in the id as well, and the lane usually the default one.
 _SHORT: Final = {"application_id": "app", "message_id": "message", "received_at": "at"}
 _CONSTANTS: Final = {"encoding": "json", "content_type": "application/json", "query": "", "secret": 0}
 _FAMILY_BY_LETTER: Final = {facts.letter: str(family) for family, facts in FAMILIES.items()}

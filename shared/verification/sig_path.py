@@ -1,6 +1,6 @@
 """Verifies callbacks that bring a ``sig``, which covers the parameters of the one transport used."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -63,7 +63,7 @@ class SigPath:
         return _confirmed(Reading(reading.encoding, signable[found.check]), found, claimed)
 
 
-def candidates(reading: Reading) -> Sequence[Mapping[str, str]]:
+def candidates(reading: Reading) -> Sequence[dict[str, str]]:
     """List the sets of parameters that Nexmo may have sent, the likeliest first.
 
     A query also holds the parameters of the webhook's own URL. Whether Nexmo signs those is not documented, so the
@@ -79,7 +79,7 @@ def candidates(reading: Reading) -> Sequence[Mapping[str, str]]:
     return [one for number, one in enumerate(sets) if one not in sets[:number]]
 
 
-def without_leading_unknown(fields: Mapping[str, str]) -> dict[str, str]:
+def without_leading_unknown(fields: dict[str, str]) -> dict[str, str]:
     """Drop what precedes the first parameter of the SMS API in a query: it comes from the webhook's own URL."""
     names = list(fields)
     first = next((number for number, name in enumerate(names) if name in PARAMETERS), len(names))

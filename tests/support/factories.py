@@ -33,7 +33,7 @@ def make_envelope(*, payload: dict[str, Any] | None = None, **overrides: Any) ->
         "family": "inbound-message",
         "account": API_KEY,
         "application_id": APPLICATION,
-        "lane": APPLICATION,
+        "lane": f"{API_KEY}.{APPLICATION}",
         "message_id": "6f1d2b0e-3c55-4d8a-9b6e-1f20c7a4e913",
         "received_at": NOW,
         "encoding": "json",

@@ -200,7 +200,7 @@ async def test_the_log_line_has_what_joins_it_to_the_event_and_nothing_personal(
         "family": "inbound-message",
         "account": API_KEY,
         "application": APPLICATION,
-        "lane": APPLICATION,
+        "lane": f"{API_KEY}.{APPLICATION}",
         "message_id": inbound_message()["message_uuid"],
         "http_status": 200,
         "body_bytes": len(MESSAGE.body),

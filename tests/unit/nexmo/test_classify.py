@@ -146,6 +146,9 @@ def test_each_family_names_its_message_by_its_own_field(family: Family, expected
     assert message_id(family, {"message_uuid": UUID, "messageId": SMS_ID}) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(7, "7"), (None, None), ("null", None), ({}, None), ("x\udce9", "x?")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(7, "7"), (None, None), ("null", None), ({}, None), ("x\udce9", "x\N{REPLACEMENT CHARACTER}")],
+)
 def test_a_message_id_is_text_that_utf_8_can_hold_or_none(value: object, expected: str | None) -> None:
     assert message_id(Family.INBOUND_SMS, {"messageId": value}) == expected
