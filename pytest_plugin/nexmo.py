@@ -15,7 +15,7 @@ from ackfirst.pytest_plugin.running import Running
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.shared.nexmo.family import FAMILIES, Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
@@ -129,5 +129,5 @@ def context() -> Context:
     """The context of a first attempt."""
     log = structlog.get_logger("ackfirst.workers.handlers.handler")
     return Context(
-        attempt=1, retries_left=6, handler="test", idempotency_key=f"{FAMILIES[Family.OTHER].letter}-0:test", log=log
+        attempt=1, retries_left=6, handler="test", idempotency_key=f"{Family.OTHER.facts.letter}-0:test", log=log
     )

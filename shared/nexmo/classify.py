@@ -1,10 +1,13 @@
 """Decides which family a callback belongs to: by content, since one URL may receive every family and API version."""
 
-from typing import Any
+from typing import Any, Final
 
-from ackfirst.shared.nexmo.family import FAMILIES, Family, Product
+from ackfirst.shared.nexmo.family import Family, Product
 from ackfirst.shared.nexmo.reading import Reading, parameters
 from ackfirst.shared.nexmo.values import given, with_replacements
+
+_SMS: Final = tuple(family for family in Family if family.facts.product is Product.SMS)
+_MESSAGES_FIRST: Final = (*(family for family in Family if family.facts.product is Product.MESSAGES), *_SMS)
 
 
 def classify(reading: Reading) -> Family:
@@ -13,13 +16,8 @@ def classify(reading: Reading) -> Family:
     ``OTHER`` for Dispatch reports, Verify events and later products. The Messages API sends JSON only, the SMS API any
     encoding.
     """
-    fields = reading.fields
-    for family, facts in FAMILIES.items():
-        if facts.product is Product.MESSAGES and reading.encoding != "json":
-            continue
-        if all(given(fields.get(name)) for name in facts.required) and not (
-            facts.any_of and facts.any_of.isdisjoint(fields)
-        ):
+    for family in _MESSAGES_FIRST if reading.encoding == "json" else _SMS:
+        if family.facts.describe(reading.fields):
             return family
     return Family.OTHER
 
@@ -39,16 +37,18 @@ def fields_of(family: Family, reading: Reading) -> dict[str, Any]:
     Where ``sig`` is the signature these are the parameters as text, exactly the characters that it covers: a signed
     form with ``messageId=1E00000000000002`` can be sent again as JSON with that number, and must stay the same event.
     """
-    return parameters(reading.fields) if is_signed_by_parameters(family, reading.fields) else reading.fields
+    if reading.encoding == "json" and is_signed_by_parameters(family, reading.fields):
+        return parameters(reading.fields)
+    return reading.fields
 
 
 def is_signed_by_parameters(family: Family, fields: dict[str, Any]) -> bool:
     """True for families of the SMS API, and for callbacks of no known family that bring a ``sig``."""
-    return FAMILIES[family].product is Product.SMS or (family is Family.OTHER and given(fields.get("sig")) is not None)
+    return family.facts.product is Product.SMS or (family is Family.OTHER and given(fields.get("sig")) is not None)
 
 
 def message_id(family: Family, fields: dict[str, Any]) -> str | None:
     """Get Nexmo's id of the message, as text that UTF-8 can hold; None where the family has none, or it is unusable."""
-    name = FAMILIES[family].message_id
+    name = family.facts.message_id
     text = given(fields.get(name)) if name else None
     return with_replacements(text) if text else None

@@ -6,27 +6,27 @@ It is the dedupe key and RQ's job id.
 from hashlib import sha256
 from typing import Any
 
-from ackfirst.shared.nexmo.family import FAMILIES, Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.values import given, lowered
 
 
 def event_id(family: Family, account: str | None, fields: dict[str, Any], body: bytes) -> str:
     """Make the id: family letter, ``-``, 32 hex digits of the SHA-256 over account, family and identifying fields.
 
-    ``FAMILIES`` names the fields. A family without any, or a callback in which one has no value, is identified by the
-    SHA-256 of ``body``: the request's body, the bytes of a query, or what a ``sig`` covers. Times, ``jti``, ``nonce``
-    and ``sig`` are left out of it: a retry may carry new ones.
+    The family's facts name the fields. A family without any, or a callback in which one has no value, is identified by
+    the SHA-256 of ``body``: the request's body, the bytes of a query, or what a ``sig`` covers. Times, ``jti``,
+    ``nonce`` and ``sig`` have no part in the fields: a retry may carry new ones.
     """
     parts = _identifying(family, fields) or ("body", sha256(body).hexdigest())
     # The length before each part keeps ("ab", "c") apart from ("a", "bc").
     named = (str(family), "" if account is None else f"={account}", *parts)
     text = "".join([f"{len(part)}:{part}" for part in named])
-    return f"{FAMILIES[family].letter}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+    return f"{family.facts.letter}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def _identifying(family: Family, fields: dict[str, Any]) -> list[str]:
     """Get the values that identify the event; none if one is missing."""
-    facts = FAMILIES[family]
+    facts = family.facts
     parts = []
     for name in facts.identity:
         # The case of a status differs between the products.

@@ -6,7 +6,7 @@ import orjson
 
 from ackfirst.shared.nexmo.classify import fields_of, message_id
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.shared.nexmo.family import FAMILIES, Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Reading
 from ackfirst.shared.nexmo.values import encodable
 
@@ -47,5 +47,5 @@ def normalise(
         application_id=application_id,
         payload=payload,
         raw=raw,
-        **FAMILIES[family].read(fields),
+        **family.facts.read(fields),
     )

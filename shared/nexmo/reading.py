@@ -26,6 +26,7 @@ MAX_PARAMETERS_LENGTH: Final = 131_072
 _FORM: Final = "application/x-www-form-urlencoded"
 _BOM: Final = b"\xef\xbb\xbf"
 _OPENS_JSON: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[{\[]").match
+_BRACE: Final = ord("{")
 _OPENS_A_FORM: Final = re.compile(rb"[A-Za-z0-9_.%+-]+=").match
 
 #: Surrogates that no HTTP server makes of undecodable bytes: only JSON's ``\\u`` escapes can spell them.
@@ -77,7 +78,7 @@ def encoding_of(callback: Callback) -> Encoding:
     body = callback.body
     if not body:
         return "query"
-    if _OPENS_JSON(body):
+    if body[0] == _BRACE or _OPENS_JSON(body):
         return "json"
     media_type = callback.content_type.partition(";")[0].strip().lower()
     return "json" if media_type.endswith("json") and not _OPENS_A_FORM(body) else "form"

@@ -16,7 +16,7 @@ import orjson
 
 from ackfirst.shared.accounts import default_lane
 from ackfirst.shared.errors import EnvelopeError
-from ackfirst.shared.nexmo.family import FAMILIES
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Encoding
 from ackfirst.shared.record import field_names, named_record
 
@@ -93,7 +93,7 @@ class Envelope:
 # its names are short, and usual values left out. The family is in the id as well, and the lane usually the default one.
 _SHORT: Final = {"application_id": "app", "message_id": "message", "received_at": "at"}
 _CONSTANTS: Final = {"encoding": "json", "content_type": "application/json", "query": "", "secret": 0}
-_FAMILY_BY_LETTER: Final = {facts.letter: str(family) for family, facts in FAMILIES.items()}
+_FAMILY_BY_LETTER: Final = {family.facts.letter: str(family) for family in Family}
 
 _NAMES: Final = tuple(name for name in field_names(Envelope) if name != "body")
 _KEYS: Final = tuple(_SHORT.get(name, name) for name in _NAMES)

@@ -74,7 +74,8 @@ def _usable_query(callback: Callback, reading: Reading) -> str:
 
 
 def _parameter_name(part: str) -> str:
-    return unquote_plus(part.partition("=")[0], errors="surrogateescape")
+    name = part.partition("=")[0]
+    return unquote_plus(name, errors="surrogateescape") if "%" in name or "+" in name else name
 
 
 def _ascii_query(query: str) -> str:

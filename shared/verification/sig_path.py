@@ -35,8 +35,10 @@ class SigPath:
 
         Many name no ``api-key``: then the account whose secret confirms the callback is its account.
         """
-        texts = parameters(reading.fields)
-        reading = Reading(reading.encoding, texts)
+        texts = reading.fields
+        if reading.encoding == "json":
+            texts = parameters(reading.fields)
+            reading = Reading("json", texts)
         claimed = given(texts.get("api-key"))
         account = self._accounts.get(claimed) if claimed else None
         suspect = partial(

@@ -7,7 +7,7 @@ from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.classify import classify
-from ackfirst.shared.nexmo.family import FAMILIES, Product
+from ackfirst.shared.nexmo.family import Product
 from ackfirst.shared.nexmo.reading import read_unverified
 from ackfirst.shared.nexmo.sms import PARAMETERS
 from ackfirst.shared.nexmo.token import SecretError, check_secret
@@ -70,7 +70,7 @@ class Verifier:
             found = self._sig_path.verify(reading, sig)
             return self._unsigned_path.verify_suspect(callback, found) if found.verdict is Verdict.SUSPECT else found
         family = classify(reading)
-        reason = "no-sig" if FAMILIES[family].product is Product.SMS else "no-token"
+        reason = "no-sig" if family.facts.product is Product.SMS else "no-token"
         return self._unsigned_path.verify(callback, reading, family, reason)
 
 

@@ -121,10 +121,4 @@ def test_a_query_beside_a_body_goes_no_further(request_of: Any) -> None:
 @given(path=texts)
 def test_the_path_has_no_say(path: str) -> None:
     for request in (get(urlencode(nexmo.signed(SMS))), form_callback(nexmo.signed(SMS)), with_token(signed())):
-        elsewhere = Callback(
-            request.method, path, request.query, request.content_type, request.authorization, request.body, 0.0
-        )
-        assert envelope_of(elsewhere) == envelope_of(
-            Callback(request.method, "/", request.query, request.content_type, request.authorization, request.body, 0.0)
-        )
-    assert SECRET
+        assert envelope_of(replace(request, path=path)) == envelope_of(request) is not None
