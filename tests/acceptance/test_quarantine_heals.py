@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import API_KEY, APPLICATION, inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.nexmo import Nexmo
 from tests.support.parked import message, park_now
@@ -20,7 +20,7 @@ from tests.support.stack import ingest, settings, work_until_empty
 from tests.support.waiting import wait_until
 
 WRONG = "a-secret-that-nobody-signs-with"
-LANE = keys.queue(APPLICATION)
+LANE = keys.queue(f"{API_KEY}.{APPLICATION}")
 MANY = 800
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import API_KEY, APPLICATION, inbound_message
 from tests.support.processes import ROOT, Cli, clean_environment
 from tests.support.stack import ingest, settings
 from tests.support.waiting import wait_until
@@ -34,7 +34,7 @@ def handle(event):
         lines.write(json.dumps(event.as_dict()) + "\\n")
 """
 
-LANE = f"ackfirst-{APPLICATION}"
+LANE = f"ackfirst-{API_KEY}.{APPLICATION}"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SENT = Callable[[Ingest], Awaitable[Reply]]
 
 
-def waiting(client: redis.Redis, lane: str = APPLICATION) -> int:
+def waiting(client: redis.Redis, lane: str = f"{API_KEY}.{APPLICATION}") -> int:
     return int(client.llen(keys.queue(lane)))
 
 
