@@ -12,10 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from ackfirst.ingest.exposition import forget_dead_processes
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.queue import keys
-from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message
+from tests.support.factories import API_KEY, LANE, SECRET, inbound_message
 from tests.support.ingest import Ingest, running_ingest
-
-LANE = f"{API_KEY}.{APPLICATION}"
 
 BODY = json.dumps(inbound_message()).encode()
 
