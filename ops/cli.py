@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
         "rejects": Entry("ops.rejects:command", "Look at entries of lanes that no worker could run."),
+        "repair": Entry("workers.recovery.repair:command", "Put jobs that are in no list back into their lanes."),
         "prepare": Entry("ops.prepare.command:command", "Make passwords and hand on configuration (docker compose)."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }

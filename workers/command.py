@@ -86,12 +86,12 @@ def command(
 def _supervise(settings: Settings, processes: int, options: list[str]) -> int:
     # Only here: an engine that has a supervisor needs none of it.
     from ackfirst.workers.engine.deadline_board import WedgedEngines  # noqa: PLC0415 - see above
-    from ackfirst.workers.recovery.heartbeat import vigil  # noqa: PLC0415 - see above
+    from ackfirst.workers.recovery.heartbeat import Heartbeat  # noqa: PLC0415 - see above
 
     log = structlog.get_logger("worker")
     with (
         tempfile.TemporaryDirectory(prefix="ackfirst-") as boards,
-        vigil(settings) as heartbeats,
+        Heartbeat.from_settings(settings) as heartbeats,
         WedgedEngines(heartbeats, Path(boards), log=log) as watcher,
     ):
         env = {POOL: heartbeats.pool, BOARDS: boards}

@@ -5,11 +5,11 @@ import random
 import secrets
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from redis import Redis
@@ -26,17 +26,17 @@ from ackfirst.workers.handlers.invoke import PlainInvoker, ThreadInvoker
 from ackfirst.workers.handlers.isolation import IsolatedInvoker
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
-from ackfirst.workers.recovery.heartbeat import engine_name, vigil
-from ackfirst.workers.recovery.janitor import LEASE, Janitor
-from ackfirst.workers.recovery.lease import Lease
-from ackfirst.workers.recovery.orphans import Orphans
-from ackfirst.workers.recovery.promoter import Promoter
-from ackfirst.workers.recovery.redis_clock import Corrector, Reference
-from ackfirst.workers.recovery.rejects import Rejects, RejectsAlarm
+from ackfirst.workers.recovery.heartbeat import Heartbeat, engine_name
+from ackfirst.workers.recovery.janitor import Janitor, Lease, PeriodicTask
+from ackfirst.workers.recovery.redis_clock import RedisClock
+from ackfirst.workers.recovery.rejects import Rejects, RejectsReporter
 from ackfirst.workers.recovery.rescuer import Rescuer
-from ackfirst.workers.recovery.sweeper import Sweeper
-from ackfirst.workers.runtime import build_processor
-from ackfirst.workers.unavailable import RetryWhileUnavailable
+from ackfirst.workers.recovery.survey import SWEEP_SECONDS, LaneSurvey, forget_dead_workers
+from ackfirst.workers.runtime import build_processor, outcome_sink
+from ackfirst.workers.unavailable import retry_while_unavailable
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def work(settings: Settings, registry: Registry, options: WorkOptions) -> WorkRe
     with _invoker(registry, threads, options) as invoke:  # first of all: it may fork
         if options.pool:
             return _work(settings, registry, invoke, threads, options)
-        with vigil(settings) as own:
+        with Heartbeat.from_settings(settings) as own:
             own.started(os.getpid())
             return _work(settings, registry, invoke, threads, replace(options, pool=own.pool))
 
@@ -72,12 +72,14 @@ def _work(
     settings: Settings, registry: Registry, invoke: PlainInvoker, threads: int, options: WorkOptions
 ) -> WorkResult:
     redis = _connect(settings)
-    retry = RetryWhileUnavailable(log=structlog.get_logger("workers"))
-    reference = Reference(redis)
-    retry(reference.calibrate)
-    if options.burst:
-        retry(lambda: Promoter(redis).promote(reference.now()))
-    processor = build_processor(settings, registry, redis, retry=retry, wall=reference.now)
+    log = structlog.get_logger("workers")
+    retry = retry_while_unavailable(log)
+    clock = RedisClock(redis)
+    retry(clock.calibrate)
+    if options.burst:  # there may be no janitor
+        survey = _survey(settings, redis, log)
+        retry(lambda: survey.walk(clock.now()))
+    processor = build_processor(settings, registry, redis, retry=retry, wall=clock.now)
     engine = EngineOptions(
         threads=threads,
         concurrency=settings.handler_concurrency,
@@ -97,7 +99,7 @@ def _work(
                 pinned=options.pinned,
             ),
             rejects=Rejects(redis, keep=settings.failure_ttl),
-            reference=reference,
+            redis_clock=clock,
             retry=retry,
             options=engine,
         )
@@ -119,32 +121,35 @@ def tidy(settings: Settings) -> None:
     redis = _connect(settings)
     log = structlog.get_logger("ackfirst.workers.recovery.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
-    rejects = Rejects(redis, keep=settings.failure_ttl)
-    rescuer = Rescuer(redis, rejects, keep=settings.failure_ttl, log=log)
-    news = RejectsAlarm(redis, log=log)
-    promoter = Promoter(redis)
-    reference = Reference(redis)
+    reporter = RejectsReporter(redis, sink=outcome_sink(redis), log=log)
     janitor = Janitor(
         redis,
-        Lease(redis, keys.JANITOR_LEASE, token=token, seconds=LEASE),
-        rescuer,
+        Lease(redis, keys.JANITOR_LEASE, token=token),
+        _rescuer(settings, redis, log),
         (
-            lambda _now: promoter.promote(reference.now()),
-            Sweeper(redis, rescuer, rejects).sweep,
-            Orphans(redis, log=log).look,
-            lambda _now: news.tell(),
+            PeriodicTask(_survey(settings, redis, log).round),
+            PeriodicTask(lambda _now: forget_dead_workers(redis), seconds=SWEEP_SECONDS),
+            PeriodicTask(lambda _now: reporter.report()),
         ),
         generation=GenerationWatch(redis, marker=lambda: secrets.token_hex(8), log=log),
-        corrector=Corrector(redis, log=log),
-        reference=reference,
-        retry=RetryWhileUnavailable(log=log),
-        wall=time.time,
+        clock=RedisClock(redis),
+        retry=retry_while_unavailable(log),
     )
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: janitor.stop())
     janitor.run()
 
 
+def _rescuer(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> Rescuer:
+    rejects = Rejects(redis, keep=settings.failure_ttl)
+    return Rescuer(redis, rejects, keep=settings.failure_ttl, sink=outcome_sink(redis), log=log)
+
+
+def _survey(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> LaneSurvey:
+    rejects = Rejects(redis, keep=settings.failure_ttl)
+    return LaneSurvey(redis, _rescuer(settings, redis, log), rejects, log=log)
+
+
 def _connect(settings: Settings) -> Redis:
-    # One reconnection for a connection that the server has closed; all else is RetryWhileUnavailable's.
+    # One reconnection for a connection that the server has closed; longer outages are for retry_while_unavailable.
     return sync_redis(settings.redis_url.get_secret_value(), retry=Retry(NoBackoff(), 1))

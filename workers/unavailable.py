@@ -1,4 +1,4 @@
-"""Waiting for Redis: a worker outlives every outage, and finishes what it had begun."""
+"""Repeat actions on Redis through an outage, so that a worker finishes what it has begun."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: What passes by itself or once an operator has seen to the server: down, starting, failing over, full, busy.
+#: Errors that pass by themselves, or once the server is repaired: down, starting, failing over, full, busy.
 OUTAGES: Final = (
     ConnectionError,
     TimeoutError,
@@ -31,53 +31,53 @@ OUTAGES: Final = (
     OutOfMemoryError,
     ClusterDownError,
     TryAgainError,
-    NoScriptError,  # redis-py loads a script again once a call; another flush may come in between
+    NoScriptError,  # redis-py loads a script again, once a call; another flush may come in between
     NotNowError,
 )
 
-FIRST_PAUSE: Final = 0.1
-"""Seconds; doubles with every failure in a row."""
-LONGEST_PAUSE: Final = 2.0
-"""Seconds. Short: the first event after an outage should not wait for us."""
-RARELY: Final = 60.0
-"""Seconds: the longest silence about an outage that goes on."""
+#: Pause after the first failure; it doubles with every further one.
+FIRST_PAUSE_SECONDS: Final = 0.1
+#: Longest pause. Short, because the first event after an outage waits for its end.
+LONGEST_PAUSE_SECONDS: Final = 2.0
+#: Longest time between two log lines about one outage.
+LOG_INTERVAL_SECONDS: Final = 60.0
 
 
 class Retry(Protocol):
     """Runs an action on Redis, perhaps more than once."""
 
     def __call__(self, action: Callable[[], Result]) -> Result:
-        """What the action returns."""
+        """Return what ``action`` returns."""
 
 
-class RetryWhileUnavailable:
-    """Repeats an action until Redis takes it. Actions must bear repetition: a lost reply is no lost write."""
+def retry_while_unavailable(log: "FilteringBoundLogger", *, sleep: Callable[[float], None] = time.sleep) -> Retry:
+    """Make a ``Retry`` that repeats an action until Redis takes it; other errors than outages are raised at once.
 
-    def __init__(self, *, log: "FilteringBoundLogger", sleep: Callable[[float], None] = time.sleep) -> None:
-        self._log = log
-        self._sleep = sleep
+    Actions must bear repetition: an answer that was lost is not a write that was lost.
+    """
 
-    def __call__(self, action: Callable[[], Result]) -> Result:
-        """Return what ``action`` returns, whenever that may be. Other errors than outages are raised at once."""
-        pause = FIRST_PAUSE
-        waited = told = 0.0
+    def retry(action: Callable[[], Result]) -> Result:
+        pause = FIRST_PAUSE_SECONDS
+        waited = next_line = 0.0
         while True:
             try:
                 result = action()
             except OUTAGES as error:
-                if waited >= told:  # at once, then ever more rarely
-                    words = f"{type(error).__name__}: {error}"
-                    self._log.warning("redis.unavailable", error=words, waited_seconds=round(waited, 1))
-                    told = waited + min(max(waited, LONGEST_PAUSE), RARELY)
-                self._sleep(pause)
+                if waited >= next_line:  # at once, then ever more rarely
+                    text = f"{type(error).__name__}: {error}"
+                    log.warning("redis.unavailable", error=text, waited_seconds=round(waited, 1))
+                    next_line = waited + min(max(waited, LONGEST_PAUSE_SECONDS), LOG_INTERVAL_SECONDS)
+                sleep(pause)
                 waited += pause
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             else:
                 if waited:
-                    self._log.info("redis.available", waited_seconds=round(waited, 1))
+                    log.info("redis.available", waited_seconds=round(waited, 1))
                 return result
+
+    return retry
 
 
 def try_once(action: Callable[[], Result]) -> Result:
-    """Run ``action`` once: where somebody else, such as a stock RQ worker, decides about outages."""
+    """Run ``action`` once: for a stock RQ worker, which handles outages itself."""
     return action()

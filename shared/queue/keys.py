@@ -12,11 +12,11 @@ LANE_PREFIX: Final = "ackfirst-"
 #: set of RQ queue keys, no expiry. RQ's own list of queues: the dashboard reads it.
 RQ_QUEUES: Final = "rq:queues"
 
-#: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker gives no sign of life.
+#: set of keys of RQ workers, no expiry. The hash that a member names expires without heartbeats of its worker.
 RQ_WORKERS: Final = "rq:workers"
 
-#: set of lane names (without prefix), no expiry. One member a lane that holds anything at all: the janitor retires lanes
-#: whose keys are all gone (``workers/lua/survey.lua``), and their next event brings them back.
+#: set of lane names (without prefix), no expiry. One member a lane that holds anything: the janitor retires lanes whose
+#: keys are all gone (``workers/lua/retire.lua``), and their next event brings them back.
 LANES: Final = "ackfirst:lanes"
 
 #: sorted set lane -> turn, no expiry. One member a lane with waiting jobs: what a take looks at, lowest turn first. Can
@@ -36,6 +36,9 @@ QUARANTINE_BYTES: Final = "ackfirst:quarantine:bytes"
 #: stream of entries that no worker can run, the newest 5,000, no expiry. At most 1 KB each.
 REJECTS: Final = "ackfirst:rejects"
 
+#: string, id of the newest entry of that stream that a janitor has logged and counted, no expiry.
+REJECTS_REPORTED: Final = "ackfirst:rejects:reported"
+
 #: hash of counters by outcome, no expiry. At most one field an outcome.
 OUTCOMES: Final = "ackfirst:outcomes"
 
@@ -48,18 +51,14 @@ PROBE: Final = "ackfirst:probe"
 #: string with the lease holder's token, expires after the lease. One janitor works at a time.
 JANITOR_LEASE: Final = "ackfirst:janitor"
 
-#: integer, grows with every round of a janitor, no expiry. A Redis that refuses it refuses the engines' beats too.
+#: integer, grows with every round of a janitor, no expiry. A Redis that refuses it refuses the engines' heartbeats too.
 ROUNDS: Final = "ackfirst:rounds"
 
 #: string made by chance once, no expiry. Gone or another one: Redis has lost its data.
 GENERATION: Final = "ackfirst:generation"
 
-#: number, seconds by which schedules differ from Redis's own clock since that was set
-#: (``workers/recovery/redis_clock.py``), no expiry. Goes back to 0 by itself; absent where the clock was never set.
-CLOCK: Final = "ackfirst:clock"
-
-#: hash engine -> its beat, a number that grows every second while the engine lives, or the cause of its death; no
-#: expiry. One field for every engine that has not ended in order and was not yet buried.
+#: hash engine -> its heartbeat, a number that grows every second while the engine lives, or the cause of its death; no
+#: expiry. One field for every engine that has not ended in order and is not forgotten yet.
 ENGINES: Final = "ackfirst:engines"
 
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
@@ -95,14 +94,6 @@ def hands(engine: str) -> str:
     At most as many fields as an engine takes at once; gone when its hands are empty.
     """
     return f"ackfirst:hands:{engine}"
-
-
-def done(engine: str) -> str:
-    """Hash job id → what its handlers have done in the engine's hands (``ackfirst.workers.engine.journal``), no expiry.
-
-    At most as many fields as an engine takes at once, of about 150 bytes; gone when all of them are settled.
-    """
-    return f"ackfirst:done:{engine}"
 
 
 def queue_name(lane: str) -> str:

@@ -17,10 +17,10 @@ from ackfirst.workers.engine.loop import EngineOptions, EventWorker
 from ackfirst.workers.engine.pace import MOST_JOBS, Pace
 from ackfirst.workers.handlers.invoke import ThreadInvoker
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.recovery.redis_clock import Reference
+from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.runtime import build_processor
-from ackfirst.workers.unavailable import RetryWhileUnavailable, try_once
+from ackfirst.workers.unavailable import retry_while_unavailable, try_once
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status
 from tests.support.waiting import wait_until
@@ -89,8 +89,8 @@ def start(redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPat
             ThreadInvoker(2),
             lanes=Lanes(redis_sync, engine="e", seed="s"),
             rejects=Rejects(redis_sync, keep=60),
-            reference=Reference(redis_sync),
-            retry=RetryWhileUnavailable(log=structlog.get_logger()),
+            redis_clock=RedisClock(redis_sync),
+            retry=retry_while_unavailable(structlog.get_logger()),
             options=EngineOptions(threads=2, concurrency=100, stop_grace=30, idle_seconds=IDLE),
         )
         thread = threading.Thread(target=worker.run)

@@ -23,6 +23,8 @@ from ackfirst.workers.pool import WorkOptions, work
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.recovery.rescuer import Rescuer
+from ackfirst.workers.recovery.survey import LaneSurvey
+from ackfirst.workers.runtime import outcome_sink
 
 OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
 
@@ -62,11 +64,21 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
+def rescuer_for(client: redis.Redis) -> Rescuer:
+    """What recovers jobs, with the sink of production."""
+    return Rescuer(client, Rejects(client, keep=60), keep=60, sink=outcome_sink(client), log=structlog.get_logger())
+
+
+def survey_for(client: redis.Redis, *, clock: Callable[[], float] = time.monotonic) -> LaneSurvey:
+    """The janitor's walk over the lanes."""
+    return LaneSurvey(client, rescuer_for(client), Rejects(client, keep=60), log=structlog.get_logger(), clock=clock)
+
+
 def rescue_all(client: redis.Redis) -> None:
-    """Rescue the jobs of all engines, as a janitor does that has found them dead."""
-    rescuer = Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
-    for engine, beat in client.hgetall(keys.ENGINES).items():
-        rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
+    """Recover the jobs of all engines, as if they had been found dead."""
+    rescuer = rescuer_for(client)
+    for engine, entry in client.hgetall(keys.ENGINES).items():
+        rescuer.recover(Death(engine.decode(), entry.decode(), "signal SIGKILL"), time.time())
 
 
 def settings_for(url: str, **overrides: str) -> Settings:

@@ -11,7 +11,7 @@ from rq.queue import Queue
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import FUNCTION
-from ackfirst.workers.processing import steering
+from ackfirst.workers.processing.retry import fail_permanently
 from ackfirst.workers.scripts import script
 
 
@@ -35,7 +35,7 @@ class EventJob(Job):
             ForeignJob: The job names another one, or calls it in another way; it will not be retried.
         """
         if self.func_name != FUNCTION or self.instance or self.kwargs or not self._has_one_text():
-            steering.never_again(self)
+            fail_permanently(self)
             raise ForeignJob(f"the job names {self.func_name!r}: workers run {FUNCTION}(text) and nothing else")
         if self.process is None:
             raise RuntimeError("no worker has taken this job")

@@ -27,10 +27,10 @@ from ackfirst.workers.engine.threads import ThreadPool
 from ackfirst.workers.handlers.deadline import NEVER
 from ackfirst.workers.handlers.invoke import PlainInvoker
 from ackfirst.workers.processing.processor import Processor
-from ackfirst.workers.recovery.redis_clock import Reference
+from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.scripts import script
-from ackfirst.workers.unavailable import OUTAGES, RetryWhileUnavailable
+from ackfirst.workers.unavailable import OUTAGES, Retry
 
 #: Seconds between two heartbeats in Redis while nothing else is written.
 HEARTBEAT_SECONDS: Final = 5.0
@@ -92,8 +92,8 @@ class EventWorker(RqWorker):
         *,
         lanes: Lanes,
         rejects: Rejects,
-        reference: Reference,
-        retry: RetryWhileUnavailable,
+        redis_clock: RedisClock,
+        retry: Retry,
         options: EngineOptions,
     ) -> None:
         self._idle_seconds = options.idle_seconds  # before RQ asks for ``dequeue_timeout``
@@ -104,11 +104,11 @@ class EventWorker(RqWorker):
             retry=retry,
             rejects=rejects,
             process=processor.process,
-            clock=reference.now,
+            clock=redis_clock.now,
         )
         self._lanes = lanes
         self._store = store = InFlightStore(connection, engine=lanes.engine)
-        self._reference = reference
+        self._redis_clock = redis_clock
         self._invoke = invoke
         self._grace = max(0.8 * options.stop_grace, options.stop_grace - GIVE_BACK_SECONDS)
         self._wake = threading.Event()
@@ -167,7 +167,6 @@ class EventWorker(RqWorker):
         # A fork server that is gone cannot be forked again, now that there are threads: another process must do it.
         if self._stop_requested or self._monitor.wedged or not self._invoke.is_alive:
             return False
-        self.keep_listening()
         self._look_around()
         self._wake.clear()
         # Asked before the fetch: a job may fail during it, and wait again at once.
@@ -205,7 +204,7 @@ class EventWorker(RqWorker):
         if self._lanes.discover():
             self.queues = [self.queue_of(lane) for lane in self._lanes.names]
             self._announce()
-        self._reference.calibrate()
+        self._redis_clock.calibrate()
         self.heartbeat()
 
     # The end

@@ -32,7 +32,7 @@ from ackfirst.workers.engine.settle import Call
 from ackfirst.workers.processing.report import HandlersFailed
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.replies import printable
-from ackfirst.workers.unavailable import OUTAGES, RetryWhileUnavailable
+from ackfirst.workers.unavailable import OUTAGES, Retry
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -77,7 +77,7 @@ class RqWorker(SimpleWorker):
         connection: Redis,
         *,
         name: str,
-        retry: RetryWhileUnavailable,
+        retry: Retry,
         rejects: Rejects,
         process: Callable[[str, Job], str],
         clock: Callable[[], float],
@@ -217,12 +217,6 @@ class RqWorker(SimpleWorker):
         """Let SIGTERM and SIGINT ask this worker to stop."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.request_stop)
-
-    def keep_listening(self) -> None:
-        """Take the signals back where a handler, or a library that it uses, has set other functions for them."""
-        ours = all(signal.getsignal(signum) == self.request_stop for signum in (signal.SIGTERM, signal.SIGINT))
-        if not ours and not self._stop_requested:
-            self.listen_to_signals()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
         """Note that the worker is to stop; a second time, that what runs is to be given back.

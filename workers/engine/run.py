@@ -15,12 +15,11 @@ from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.engine.settle import Call, CompletedJob, FailedJob, InFlightStore, Settler
 from ackfirst.workers.engine.threads import ThreadPool
 from ackfirst.workers.handlers.invoke import AsyncInvoker, PlainInvoker
-from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.dispatch import Attempt, AttemptResult
 from ackfirst.workers.processing.outcome import EventEnding, Outcome
 from ackfirst.workers.processing.processor import Processor, Work
 from ackfirst.workers.processing.report import Report
-from ackfirst.workers.processing.steering import Steerable
+from ackfirst.workers.processing.retry import RetryableJob, fail_permanently
 
 #: Seconds after which a fetched job is looked up in Redis before it begins: the engine was frozen meanwhile.
 STALE_SECONDS: Final = 3.0
@@ -283,15 +282,15 @@ def _ending(processor: Processor, work: Work, report: Report) -> Call:
 
 
 def _failing(error: Exception) -> Call:
-    def call(_job: Steerable) -> str:
+    def call(_job: RetryableJob) -> str:
         raise error
 
     return call
 
 
 def _failing_for_good(error: Exception) -> Call:
-    def call(job: Steerable) -> str:
-        steering.never_again(job)
+    def call(job: RetryableJob) -> str:
+        fail_permanently(job)
         raise error
 
     return call

@@ -18,10 +18,10 @@ from ackfirst.workers.engine.lanes import JOB_PREFIX, MARKS_PREFIX
 from ackfirst.workers.engine.pace import MOST_JOBS
 from ackfirst.workers.processing.outcome import Outcome
 from ackfirst.workers.processing.processor import Processor, Work
-from ackfirst.workers.processing.steering import Steerable
+from ackfirst.workers.processing.retry import RetryableJob
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
-from ackfirst.workers.unavailable import RetryWhileUnavailable
+from ackfirst.workers.unavailable import Retry
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 COMPANY_SECONDS: Final = 0.004
 
 #: What RQ runs as a job's function, in place of what the job names.
-Call = Callable[[Steerable], str]
+Call = Callable[[RetryableJob], str]
 
 
 @record
@@ -153,7 +153,7 @@ class Settler:
         store: InFlightStore,
         processor: Processor,
         *,
-        retry: RetryWhileUnavailable,
+        retry: Retry,
         end_by_rq: EndByRq,
         on_settled: Callable[[], None],
         log: "FilteringBoundLogger",

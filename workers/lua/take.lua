@@ -30,6 +30,7 @@
 -- once. A lane whose keys are of another type has nothing to take. A call of a command costs more than most commands:
 -- what can be done for many jobs at once is.
 local MOST_ASIDE = 100
+local MOST_LOOKED_AT = 1000
 local GRACE = 60
 local call = redis.call
 local hands, worker, executions, stream, ready = unpack(KEYS)
@@ -95,16 +96,16 @@ end
 if first_known > 20 then
   open_lanes(pinned_in_turn())
 else
-  -- Some lanes may have no room: look further, but not through all of them.
+  -- Some lanes may have no room: look further, in growing steps, but not through all of them.
   local wanted = math.min(most, math.max(1, math.ceil(budget / tonumber(ARGV[18]))))
-  local from = 0
-  while #open < wanted and from < 8 * most do
-    local names = redis.pcall('ZRANGE', ready, from, from + wanted - 1)
+  local from, step = 0, wanted
+  while #open < wanted and from < MOST_LOOKED_AT do
+    local names = redis.pcall('ZRANGE', ready, from, from + step - 1)
     if names.err or #names == 0 then
       break
     end
     open_lanes(names)
-    from = from + #names
+    from, step = from + #names, 2 * step
   end
 end
 local served = open
@@ -278,7 +279,7 @@ for _, lane in ipairs(served) do
 end
 if #spent > 0 then
   local removed = redis.pcall('ZREM', ready, unpack(spent))
-  if removed ~= 0 and #reply == 1 and reply[1] == '' then -- pinned lanes without work were not in it
+  if type(removed) == 'number' and removed > 0 and #reply == 1 and reply[1] == '' then
     reply[1] = 'more' -- lanes that others have emptied stood before lanes that may have work
   end
 end

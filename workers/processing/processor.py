@@ -12,14 +12,12 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.handlers.verdicts import ForcedStop
-from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
 from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink, error_message
 from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.processing.report import Report
-from ackfirst.workers.processing.retry import whole_seconds
-from ackfirst.workers.processing.steering import Steerable
+from ackfirst.workers.processing.retry import RetryableJob, fail_permanently, schedule_retry, whole_seconds
 from ackfirst.workers.unavailable import Retry
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
@@ -38,7 +36,7 @@ class Work:
     """Handler → mark that the pass has made and nobody has written down."""
 
 
-class TimedJob(Steerable, Protocol):
+class TimedJob(RetryableJob, Protocol):
     """The part of ``rq.job.Job`` that this module uses."""
 
     id: str
@@ -90,13 +88,13 @@ class Processor:
         try:
             work = self.open(text, timeout=job.timeout)
         except EnvelopeError as error:
-            steering.never_again(job)
+            fail_permanently(job)
             self.record([self.unreadable(job, error)])
             raise
         try:
             report = self._dispatcher.drive(work.pass_)
         except ForcedStop:
-            steering.again(job, 0)
+            schedule_retry(job, 0)
             raise
         try:
             return self.end(work, report, job)
@@ -160,17 +158,17 @@ class Processor:
         """Write outcomes to the sink, as soon as Redis takes them."""
         self._retry(lambda: self._sink.write(batch))
 
-    def end(self, work: "Work", report: Report, job: Steerable) -> str:
+    def end(self, work: "Work", report: Report, job: RetryableJob) -> str:
         """Settle the marks of the pass, and end the job as ``process`` does."""
         if report.ending is not EventEnding.RETRIED:
             dead = report.unsettled if report.ending is EventEnding.DEAD else ()
             self._retry(lambda: work.notes.settle(dead=dead))
         match report.ending:
             case EventEnding.RETRIED:
-                steering.again(job, whole_seconds(report.next_attempt - self._clock.wall()))
+                schedule_retry(job, whole_seconds(report.next_attempt - self._clock.wall()))
                 raise report.failure()
             case EventEnding.DEAD:
-                steering.never_again(job)
+                fail_permanently(job)
                 raise report.failure()
             case ending:
                 return ending.value
