@@ -24,7 +24,6 @@ from ackfirst.workers.engine.rq_worker import RqWorker
 from ackfirst.workers.engine.run import HandlerRun, Runner
 from ackfirst.workers.engine.settle import InFlightStore, Settler
 from ackfirst.workers.engine.threads import ThreadPool
-from ackfirst.workers.handlers.deadline import NEVER
 from ackfirst.workers.handlers.invoke import PlainInvoker
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.recovery.redis_clock import RedisClock
@@ -152,7 +151,7 @@ class EventWorker(RqWorker):
         finally:
             has_left_threads = self._close()
             self._leave()
-        return WorkResult(self._runner.begun, has_left_threads, bool(self._monitor.wedged))
+        return WorkResult(self._settler.ended, has_left_threads, bool(self._monitor.wedged))
 
     def _arrive(self) -> None:
         if self._stop_requested:
@@ -167,7 +166,6 @@ class EventWorker(RqWorker):
         # A fork server that is gone cannot be forked again, now that there are threads: another process must do it.
         if self._stop_requested or self._monitor.wedged or not self._invoke.is_alive:
             return False
-        self.keep_listening()
         self._look_around()
         self._wake.clear()
         # Asked before the fetch: a job may fail during it, and wait again at once.
@@ -212,10 +210,10 @@ class EventWorker(RqWorker):
     def _wind_down(self) -> None:
         """Give back what has not begun, let the rest end, and give back what does not in time, uncharged."""
         wedged = self._monitor.wedged
-        self._give_back(lambda: self._store.release(self._runner.take_back(NEVER)))
+        self._give_back(lambda: self._store.release(self._runner.take_back()))
         while self._store.job_ids() - set(wedged) and not self._is_overdue():
             self._wake.clear()
-            self._give_back(lambda: self._store.release(self._runner.take_back(NEVER)))
+            self._give_back(lambda: self._store.release(self._runner.take_back()))
             self._wake.wait(0.05)
             if time.monotonic() >= self._next_heartbeat:
                 with suppress(*OUTAGES):

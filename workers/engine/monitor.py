@@ -95,9 +95,9 @@ class SlowHandlerMonitor:
         begun, self._begun = self._begun, self._runner.begun
         if begun != self._begun:
             return
-        jobs = self._runner.take_back(now - LOOK_SECONDS)
-        if not jobs:
+        if not self._runner.waits_since(now - LOOK_SECONDS):
             return
+        jobs = self._runner.take_back()  # the younger ones too: each goes to the front of its lane
         try:
             self._store.release(jobs)
         except RedisError as error:

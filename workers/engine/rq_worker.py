@@ -218,12 +218,6 @@ class RqWorker(SimpleWorker):
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.request_stop)
 
-    def keep_listening(self) -> None:
-        """Take the signals back where a handler, or a library that it uses, has set other functions for them."""
-        ours = all(signal.getsignal(signum) == self.request_stop for signum in (signal.SIGTERM, signal.SIGINT))
-        if not ours and not self._stop_requested:
-            self.listen_to_signals()
-
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
         """Note that the worker is to stop; a second time, that what runs is to be given back.
 

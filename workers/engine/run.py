@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from redis.exceptions import RedisError
 
@@ -54,13 +54,6 @@ class HandlerRun:
         return self.began > 0
 
 
-class Runs(Protocol):
-    """What a run waits in: gives back the runs that have not begun."""
-
-    def take_back(self, waiting_since: float) -> list[HandlerRun]:
-        """Remove the runs that have not begun and began to wait at that monotonic second or before."""
-
-
 @dataclass(slots=True)
 class _Gate:
     """A ``serial`` handler: who waits while it runs. Absent while it does not run."""
@@ -98,14 +91,18 @@ class SerialGates:
         self._pace.unblocks(run.lane)
         return run
 
-    def take_back(self, waiting_since: float) -> list[HandlerRun]:
-        """Remove the runs that have not begun and began to wait at that monotonic second or before."""
+    def waiting(self) -> list[HandlerRun]:
+        """The runs that wait."""
+        with self._lock:
+            return [run for gate in self._gates.values() for run in gate.waiting]
+
+    def take_back(self) -> list[HandlerRun]:
+        """Remove the runs that have not begun."""
         found = []
         with self._lock:
             for gate in self._gates.values():
-                mine = [run for run in gate.waiting if not run.has_begun and run.queued <= waiting_since]
-                found += mine
-                gate.waiting = deque(run for run in gate.waiting if run not in mine)
+                found += [run for run in gate.waiting if not run.has_begun]
+                gate.waiting = deque(run for run in gate.waiting if run.has_begun)
         for run in found:
             self._pace.unblocks(run.lane)
         return found
@@ -139,15 +136,13 @@ class Runner:
         self.gates = SerialGates(pace)
         self.loop = AsyncInvoker()
         self.begun = 0
-        """How many jobs have begun."""
-        self._lock = threading.Lock()
+        """Changes whenever a job begins; threads that begin one at the same instant may count as one."""
         self._kept: deque[HandlerRun] = deque()
 
     def submit(self, job: FetchedJob) -> None:
         """Read a job's event, and let its first handler run as soon as it can."""
         text = job.envelope_text()
         if text is None:
-            self._count()
             reason = "it is no call of ackfirst's function"
             self._settler.fail(FailedJob(job, None, outcome=self._dead(job, reason)))
             return
@@ -156,21 +151,24 @@ class Runner:
             if work.event.id != job.job_id:  # its marks are under the event's id
                 work = self._processor.open(text, timeout=job.timeout)
         except EnvelopeError as error:
-            self._count()
             self._settler.fail(FailedJob(job, _failing_for_good(error), outcome=self._dead(job, str(error))))
             return
         try:
             attempt = next(work.pass_)
         except StopIteration as end:
-            self._count()
             self._complete(job, work, time.time(), end.value)
             return
         self._enter(HandlerRun(job, work, attempt, queued=time.monotonic()))
 
-    def take_back(self, waiting_since: float) -> list[FetchedJob]:
-        """Remove the jobs that have not begun and have waited since that monotonic second or longer, first one first."""
+    def waits_since(self, second: float) -> bool:
+        """Whether a job that has not begun has waited since that monotonic second or longer."""
+        waiting = [*self.pool.waiting(), *self.gates.waiting()]
+        return any(run.queued <= second and not run.has_begun for run in waiting)
+
+    def take_back(self) -> list[FetchedJob]:
+        """Remove the jobs that have not begun, in the order in which they came."""
         kept, self._kept = self._kept, deque()
-        runs = [*self.pool.take_back(waiting_since), *self.gates.take_back(waiting_since), *kept]
+        runs = [*self.pool.take_back(), *self.gates.take_back(), *kept]
         return [run.job for run in sorted(runs, key=lambda run: run.queued)]
 
     def _dead(self, job: FetchedJob, reason: str) -> Outcome:
@@ -229,12 +227,8 @@ class Runner:
             self._leave(run)
             return False
         run.began = time.time()
-        self._count()
+        self.begun += 1
         return True
-
-    def _count(self) -> None:
-        with self._lock:
-            self.begun += 1
 
     def _still_holds(self, job: FetchedJob) -> bool:
         try:

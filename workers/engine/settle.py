@@ -167,6 +167,8 @@ class Settler:
         self._on_settled = on_settled
         self._log = log
         self._wall = wall
+        self.ended = 0
+        """How many runs of jobs it has written the end of."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -251,6 +253,7 @@ class Settler:
     def _settle(self, completed: Sequence[CompletedJob]) -> None:
         to_rq, lost = self._retry(lambda: self._store.settle(completed, now=self._wall()))
         others = to_rq | lost
+        self.ended += sum(one.job.job_id not in others for one in completed)
         self._processor.record([one.outcome for one in completed if one.job.job_id not in others])
         for one in completed:
             if one.job.job_id in to_rq:
@@ -263,6 +266,7 @@ class Settler:
         # Without this look, an engine that was frozen would end a job that another one runs by now.
         is_ended = self._retry(lambda: self._store.holds(job)) and self._end_by_rq(job, one.call)
         self._store.forget([job])
+        self.ended += is_ended
         if is_ended and one.outcome is not None:
             self._processor.record([one.outcome])
 

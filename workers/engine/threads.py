@@ -11,10 +11,6 @@ class Waiting(Protocol):
     """What a pool runs."""
 
     @property
-    def queued(self) -> float:
-        """Monotonic seconds at which it began to wait."""
-
-    @property
     def has_begun(self) -> bool:
         """Whether it can no longer be taken back."""
 
@@ -70,12 +66,11 @@ class ThreadPool(Generic[Item]):
         if wake is not None:
             wake.release()
 
-    def take_back(self, waiting_since: float) -> list[Item]:
-        """Remove what has not begun and began to wait at that monotonic second or before."""
+    def take_back(self) -> list[Item]:
+        """Remove what has not begun."""
         with self._lock:
-            found = [item for item in self._waiting if not item.has_begun and item.queued <= waiting_since]
-            if found:
-                self._waiting = deque(item for item in self._waiting if item.has_begun or item.queued > waiting_since)
+            found = [item for item in self._waiting if not item.has_begun]
+            self._waiting = deque(item for item in self._waiting if item.has_begun)
         return found
 
     @property
