@@ -169,6 +169,7 @@ class Dispatcher:
             )
         )
         if error is not None:
+            handler.trim_traceback(error)
             pass_.errors[handler.name] = error
             _tell(context.log, mark, error)
         pass_.record(handler, mark)
