@@ -244,7 +244,7 @@ class EventWorker(RqWorker):
             self._invoke.close()  # children of --isolate end with it
         self._settler.close(CLOSE_SECONDS)
         has_ended = self._runner.loop.close()
-        self._runner.pool.close(0.1 if self._store else CLOSE_SECONDS)
+        self._runner.pool.close(0.1 if self._runner.pool.running() else CLOSE_SECONDS)
         return bool(self._runner.pool.running()) or not has_ended
 
     # Heartbeats
