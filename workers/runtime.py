@@ -1,4 +1,4 @@
-"""Puts a processor together from the settings: the composition root of everything that runs handlers."""
+"""Build what runs handlers from the settings."""
 
 import random
 import time
@@ -58,7 +58,10 @@ def build_processor(
     retry: Retry,
     wall: Callable[[], float] = time.time,
 ) -> Processor:
-    """Build the processor of ``registry``; an engine makes its attempts itself, in threads. ``wall`` gives the Unix seconds by which retries are scheduled."""
+    """Build the processor of ``registry``; an engine makes the attempts itself, in threads.
+
+    ``wall`` gives the Unix seconds by which retries are scheduled.
+    """
     clock = Clock(wall=wall, steady=time.monotonic)
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(
