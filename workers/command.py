@@ -11,7 +11,7 @@ import click
 import structlog
 
 from ackfirst.shared import log
-from ackfirst.shared.accounts import is_lane_name
+from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
@@ -30,8 +30,10 @@ WEDGED_EXIT: Final = 70
 
 def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tuple[str, ...]) -> tuple[str, ...]:
     for lane in lanes:
-        if not is_lane_name(lane):
-            raise click.BadParameter(f"{lane!r} is not a lane: 1 to 64 characters of A-Z a-z 0-9 _ -")
+        if not is_lane(lane):
+            raise click.BadParameter(
+                f"{lane!r} is not a lane: a configured name (1 to 64 of A-Z a-z 0-9 _ -) or <api_key>.<application id>"
+            )
     return lanes
 
 
@@ -51,9 +53,17 @@ def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tup
 @click.option(
     "--isolate", is_flag=True, help="Run each attempt of a handler in a process of its own: it may crash, leak or hang."
 )
+@click.option("--record-only", is_flag=True, help="Start although there are no handlers: events end as unhandled.")
 @click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
 def command(
-    processes: int, threads: int | None, lanes: tuple[str, ...], role: str | None, *, burst: bool, isolate: bool
+    processes: int,
+    threads: int | None,
+    lanes: tuple[str, ...],
+    role: str | None,
+    *,
+    burst: bool,
+    isolate: bool,
+    record_only: bool,
 ) -> None:
     """Run the handlers of ACKFIRST_HANDLERS on the queued events, with retries, until SIGTERM."""
     if burst and processes > 1:
@@ -75,11 +85,13 @@ def command(
         _work(
             settings,
             WorkOptions(pinned=lanes, burst=burst, isolate=isolate, threads=threads, pool=pool, board=board),
+            record_only=record_only,
         )
     else:
         options = [part for lane in lanes for part in ("--lane", lane)]
         options += ["--isolate"] if isolate else []
         options += ["--threads", str(threads)] if threads else []
+        options += ["--record-only"] if record_only else []
         raise SystemExit(_supervise(settings, processes, options))
 
 
@@ -101,15 +113,15 @@ def _supervise(settings: Settings, processes: int, options: list[str]) -> int:
         return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
 
 
-def _work(settings: Settings, options: "WorkOptions") -> None:
+def _work(settings: Settings, options: "WorkOptions", *, record_only: bool) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
     from ackfirst.workers.pool import work  # noqa: PLC0415 - see above
     from ackfirst.workers.runtime import load_handlers  # noqa: PLC0415 - see above
 
-    registry = load_handlers(settings)
+    registry = load_handlers(settings, record_only=record_only)
     events = structlog.get_logger("workers")
     if not registry:
-        events.warning("worker.no-handlers", hint=_no_handlers(settings.handlers))
+        events.warning("worker.record-only", hint="there are no handlers: every event ends as unhandled")
     names = [handler.name for handler in registry]
     events.info("worker.started", pid=os.getpid(), handlers=names, lanes=options.pinned or "all")
     result = work(settings, registry, options)
@@ -119,11 +131,6 @@ def _work(settings: Settings, options: "WorkOptions") -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(WEDGED_EXIT if result.wedged else 0)
-
-
-def _no_handlers(modules: tuple[str, ...]) -> str:
-    advice = f"decorate functions in {', '.join(modules)} with @on()" if modules else "set ACKFIRST_HANDLERS"
-    return f"{advice}: until then events finish without any effect"
 
 
 def _tidy(settings: Settings) -> None:

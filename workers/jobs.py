@@ -1,6 +1,7 @@
-"""The function that every job names, for a stock RQ worker: ``rq worker --serializer json ackfirst-<lane>``.
+"""Run jobs under a stock RQ worker: ``rq worker --serializer json ackfirst-<lane>``.
 
-Our own worker brings its own processor and never calls this module; the jobs are the same.
+Every job names the function ``process`` of this module. Our own worker has a processor and does not call it; the jobs
+are the same.
 """
 
 import functools
@@ -30,7 +31,7 @@ def process(envelope_text: str) -> str:
 
 @functools.cache
 def _processor() -> Processor:
-    """One per process, from the environment: a stock worker has no other way to hand it over."""
+    """Make the processor of this process from the environment: a stock worker cannot pass arguments."""
     settings = load_settings(os.environ)
     # Unasked, structlog would print a handler's local variables: a person's number and text.
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal, libraries=False)

@@ -1,4 +1,4 @@
-"""Puts a processor together from the settings: the composition root of everything that runs handlers."""
+"""Build what runs handlers from the settings."""
 
 import random
 import time
@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from redis import Redis
 
+from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.log import wide_lines
 from ackfirst.shared.settings import Settings
 from ackfirst.workers.handlers.invoke import Invoker
@@ -26,19 +27,27 @@ def outcome_sink(redis: Redis) -> OutcomeSink:
     return OutcomeSinks((OutcomeCounters(redis), OutcomeLog(wide_lines())))
 
 
-def load_handlers(settings: Settings) -> Registry:
-    """The handlers of ``ACKFIRST_HANDLERS``.
+def load_handlers(settings: Settings, *, record_only: bool = False) -> Registry:
+    """Load the handlers of ``ACKFIRST_HANDLERS``; with ``record_only`` there may be none.
 
     Raises:
-        ConfigurationError: A module cannot be imported, or a handler in it cannot work.
+        ConfigurationError: There is no handler, a module cannot be imported, or a handler in it cannot work.
     """
-    return load(
+    registry = load(
         settings.handlers,
         timeout=settings.handler_timeout,
         job_timeout=settings.job_timeout,
         retries=len(settings.retry_schedule),
         folder=Path.cwd(),
     )
+    if not registry and not record_only:
+        modules = ", ".join(settings.handlers)
+        advice = f"decorate functions in {modules} with @on()" if modules else "set ACKFIRST_HANDLERS to your modules"
+        raise ConfigurationError(
+            f"there are no handlers, so every event would end without effect: {advice}; if that is meant, "
+            "start the worker with --record-only"
+        )
+    return registry
 
 
 def build_processor(
@@ -49,7 +58,10 @@ def build_processor(
     retry: Retry,
     wall: Callable[[], float] = time.time,
 ) -> Processor:
-    """Build the processor of ``registry``; an engine makes its attempts itself, in threads. ``wall`` gives the Unix seconds by which retries are scheduled."""
+    """Build the processor of ``registry``; an engine makes the attempts itself, in threads.
+
+    ``wall`` gives the Unix seconds by which retries are scheduled.
+    """
     clock = Clock(wall=wall, steady=time.monotonic)
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(

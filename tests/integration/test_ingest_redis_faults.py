@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.ingest import Ingest, Reply, running_ingest
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import await_until
@@ -20,7 +20,7 @@ def body(number: int) -> bytes:
 
 def queued(server: RedisProcess) -> int:
     with server.client() as client:
-        return int(client.llen(keys.queue(APPLICATION)))
+        return int(client.llen(keys.queue(LANE)))
 
 
 @pytest.fixture
@@ -113,6 +113,7 @@ async def test_ingest_is_ready_without_redis_as_long_as_the_spool_has_room(
     ingest: Ingest, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ackfirst.ingest.snapshot.MAX_AGE", 0.0)
+    monkeypatch.setattr("ackfirst.ingest.snapshot.REST", 0)
     assert (await ingest.admin("/readyz")).status == 200
     own_redis.pause()
     try:

@@ -17,8 +17,8 @@ from ackfirst.workers.scripts import script
 
 #: Answers of ``take.lua`` have one value ahead of their jobs.
 _HEAD: Final = 1
-#: Lanes that an engine shows as its queues in RQ's own registry: with ten thousand, each of them would cost every engine
-#: a write a second, and no page could show them.
+#: Lanes that an engine shows as its queues in RQ's own registry: ten thousand would cost every engine as many writes a
+#: second, and no page could show them.
 SHOWN_LANES: Final = 100
 
 JOB_PREFIX: Final = keys.job("")
@@ -36,15 +36,15 @@ class LanePace(Protocol):
         """Room and seconds for a job of a lane that ``known`` does not list."""
 
     def known(self) -> Iterable[tuple[str, int, float]]:
-        """Lane, room and seconds of every lane that differs; a few hundred at most, for they are sent with each take."""
+        """Lane, room and seconds of every lane that differs; a few hundred at most: they are sent with each take."""
 
 
 class Lanes:
     """Takes one job from each lane in turn, until they are work for the time of a batch.
 
     Whose turn it is stands in Redis, in the ready set, and all engines share it: a lane with a million waiting jobs
-    delays a lane with one by a single job. ``pinned`` lanes are served alone; without them, all lanes are. What is taken
-    is noted as being in the hands of ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
+    delays a lane with one by a single job. ``pinned`` lanes are served alone; without them, all lanes are. What is
+    taken is noted as being in the hands of ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
     without heartbeats; ``seed`` must be unique.
     """
 

@@ -1,7 +1,7 @@
-"""The ``@on`` decorator and what it makes of a function: a handler.
+"""Make functions handlers with the ``@on`` decorator.
 
 The decorator only leaves a note on the function; the loader looks for such notes in the configured modules. So there is
-no registry at module level, and a module that nobody configured registers nothing.
+no registry at module level, and a module that is imported for another reason registers nothing.
 """
 
 import inspect
@@ -49,6 +49,15 @@ class Handler:
     def wants(self, event: Event) -> bool:
         """Whether any filter matches."""
         return any(one.matches(event) for one in self.filters)
+
+    def trim_traceback(self, error: BaseException) -> None:
+        """Let the error's traceback begin at the handler's own code: the frames before it say nothing to its author."""
+        code = getattr(self.function, "__code__", None)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code is not code:
+            trace = trace.tb_next
+        if trace is not None:  # else the error was raised before the handler's first line
+            error.__traceback__ = trace
 
 
 def on(
@@ -139,7 +148,7 @@ def _checked_retries(retries: int | None) -> int | None:
 
 
 def _refuse_method(function: Callable[..., Any]) -> None:
-    """Nobody would ever find it: handlers are looked for among a module's own names."""
+    """Refuse a method: handlers are looked for among a module's own names, so it would never run."""
     around = getattr(function, "__qualname__", "").rpartition(".")[0]
     if around and not around.endswith("<locals>"):
         raise TypeError(f"{function.__qualname__} is a method of {around}: @on decorates functions of a module")
@@ -150,7 +159,7 @@ def _positional_count(function: Callable[..., Any]) -> int:
     if not inspect.isroutine(function):
         raise TypeError(f"@on decorates functions, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} has a yield in it: nobody would run it to its end")
+        raise TypeError(f"{function.__qualname__} has a yield in it, so a call would only make a generator")
     parameters = inspect.signature(function).parameters.values()
     plain = [one for one in parameters if one.kind in _POSITIONAL]
     required = [one for one in plain if one.default is one.empty]

@@ -315,6 +315,7 @@ def _be_child(conversation: int, server: int, handlers: Mapping[str, Handler]) -
             try:
                 answer = pack(None, _call(lambda invoke: invoke(handlers[name], event, context)))
             except BaseException as error:  # noqa: BLE001 - sys.exit() too is only this handler's failure
+                handlers[name].trim_traceback(error)
                 answer = pack(error)
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()

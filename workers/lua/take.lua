@@ -25,8 +25,8 @@
 -- the set. Enqueuing adds it again in the same script as the job, so that no crash comes between.
 --
 -- Ids leave their lists last: a script that is refused in the middle (memory, a command) has lost nothing. A job that
--- has killed a worker is taken alone, so that only the guilty one collects kills. When hands hold more than the engine
--- knows, the reply to this very take was lost: it gets those jobs. What stands in a lane and is no job goes aside at
+-- has killed a worker is taken alone, so that only the guilty one collects kills. When this very take was
+-- carried out before, its reply was lost: the engine gets those jobs. What stands in a lane and is no job goes aside at
 -- once. A lane whose keys are of another type has nothing to take. A call of a command costs more than most commands:
 -- what can be done for many jobs at once is.
 local MOST_ASIDE = 100

@@ -1,4 +1,4 @@
-"""Which handlers of an event run now, and what their ending means: the core of a worker, without Redis or RQ."""
+"""Decide which handlers of an event run now, and what their results mean. Pure: no Redis and no RQ."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from ackfirst.workers.processing.retry import Schedule, whole_seconds
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-#: Seconds by which a handler may be early: RQ keeps the time of a retry in whole seconds, rounded down.
-EARLY: Final = 1.0
+#: Time by which a handler may be early: RQ keeps the time of a retry in whole seconds, rounded down.
+EARLY_SECONDS: Final = 1.0
 
 
 class Invoke(Protocol):
@@ -40,7 +40,7 @@ class Attempt:
 #: Makes a logger that knows some fields.
 LogOf = Callable[..., "FilteringBoundLogger"]
 
-#: Is told each new mark.
+#: Called with each new mark.
 Remember = Callable[[str, Mark], None]
 
 
@@ -57,7 +57,8 @@ class AttemptResult:
     """What the handler returned."""
 
 
-#: A pass of an event over its handlers: asks for one attempt after another, is sent their endings, returns the report.
+#: A pass of an event over its handlers: yields the attempts to make, receives their results, returns the report. As a
+#: generator it serves one event at a time, a hundred async ones at once, and a stock worker.
 Pass = Generator[Attempt, AttemptResult, Report]
 
 
@@ -70,10 +71,10 @@ class Clock:
 
 
 class Dispatcher:
-    """Runs the handlers that are due, each on its own: the failure of one is nothing to the others."""
+    """Runs the handlers that are due, each on its own: a failure of one does not affect the others."""
 
     def __init__(self, invoke: Invoke, schedule: Schedule, *, clock: Clock, log: LogOf) -> None:
-        """``log`` makes the logger of an attempt from what it is to know: quickly, for few handlers ever use it."""
+        """``log`` makes the logger of an attempt from its fields; it must be quick, because few handlers use it."""
         self._invoke = invoke
         self._schedule = schedule
         self._clock = clock
@@ -88,7 +89,7 @@ class Dispatcher:
         *,
         budget: float,
     ) -> Report:
-        """Run what is due, one after the other, and say how every handler now stands; arguments as of ``steps``."""
+        """Run the due handlers one after the other and report the state of all; arguments as for ``steps``."""
         return self.drive(self.steps(event, handlers, marks, sparing(handlers, remember), budget=budget))
 
     def drive(self, pass_: Pass) -> Report:
@@ -124,12 +125,12 @@ class Dispatcher:
         *,
         budget: float,
     ) -> Pass:
-        """The pass, for whoever makes the attempts.
+        """Make a pass, for a caller that makes the attempts itself.
 
         Args:
             event: For the handlers.
-            handlers: All that want the event.
-            marks: What is known of earlier passes.
+            handlers: All that match the event.
+            marks: The marks of earlier passes.
             remember: Called with each new mark before the next handler starts.
             budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
                 pass, except the first.
@@ -151,7 +152,7 @@ class Dispatcher:
     def _is_due(self, mark: Mark | None) -> bool:
         if mark is None:
             return True
-        return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
+        return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY_SECONDS
 
     def _record(self, pass_: "_Marking", attempt: Attempt, result: AttemptResult) -> None:
         handler, context, error = attempt.handler, attempt.context, result.error
@@ -169,6 +170,7 @@ class Dispatcher:
             )
         )
         if error is not None:
+            handler.trim_traceback(error)
             pass_.errors[handler.name] = error
             _tell(context.log, mark, error)
         pass_.record(handler, mark)
@@ -194,14 +196,14 @@ class Dispatcher:
 
 
 def sparing(handlers: Sequence[Handler], remember: Remember) -> Remember:
-    """The same, but for the success of an only handler, where that ends the job at once."""
+    """Wrap ``remember`` so that the success of an event's only handler is not written: it ends the job at once."""
     if len(handlers) > 1:
         return remember
     return lambda handler, mark: remember(handler, mark) if mark.state is State.RETRY else None
 
 
 class _Marking:
-    """What is known while one pass runs."""
+    """Collects the marks, errors and attempts of one pass."""
 
     def __init__(self, before: Mapping[str, Mark], remember: Remember) -> None:
         self.after: dict[str, Mark | None] = {}

@@ -1,4 +1,4 @@
-"""Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
+"""Remember each handler's work on an event, so that a retry runs only the handlers that are not finished."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -14,7 +14,7 @@ from ackfirst.workers.replies import text
 
 
 class State(StrEnum):
-    """Where a handler stands with an event."""
+    """State of a handler's work on an event."""
 
     DONE = "done"
     DISCARDED = "discarded"
@@ -38,7 +38,7 @@ class Mark:
         return self.state in _SETTLED
 
     def encode(self) -> bytes:
-        """Compact JSON."""
+        """Write it as compact JSON."""
         fields: dict[str, str | int | float] = {"s": self.state.value, "n": self.attempts}
         if self.not_before:
             fields["at"] = self.not_before
@@ -49,7 +49,7 @@ _SETTLED: Final = frozenset({State.DONE, State.DISCARDED})
 
 
 def decode(encoded: bytes | str) -> Mark | None:
-    """Read a mark; None for what is no mark: then the handler simply runs again."""
+    """Read a mark; None where the text is not one: then the handler runs again."""
     try:
         fields = orjson.loads(encoded)
         return Mark(State(fields["s"]), int(fields["n"]), float(fields.get("at", 0)))
@@ -58,14 +58,14 @@ def decode(encoded: bytes | str) -> Mark | None:
 
 
 def read_marks(fields: Mapping[Any, Any]) -> dict[str, Mark]:
-    """Handler name → mark, of a hash of them; what cannot be read is left out."""
+    """Read a hash of marks, as handler name → mark; a mark that cannot be read is left out."""
     found = {text(name): decode(value) for name, value in fields.items()}
     return {name: mark for name, mark in found.items() if mark is not None}
 
 
-#: Seconds for which marks outlive the latest retry that they speak of, at the least: that long a job may wait in its
-#: lane. They go with the end of their job.
-HORIZON: Final = 30 * 86_400
+#: Least time for which marks outlive the latest retry in them: a job may wait so long in its lane. They are deleted
+#: when the job ends.
+HORIZON_SECONDS: Final = 30 * 86_400
 #: Seconds for which the marks of a finished event stay: if the worker dies before RQ has written that the job is
 #: finished, the next run finds nothing left to do.
 LINGER_SECONDS: Final = 300
@@ -81,18 +81,18 @@ class RedisMarks:
         self._redis = redis
         self._key = keys.marks(event_id)
         self._dead_letter = keep
-        self._keep = max(keep, HORIZON)
+        self._keep = max(keep, HORIZON_SECONDS)
         self._now = now
         self._latest = 0.0
 
     def read(self) -> dict[str, Mark]:
-        """Handler name → mark; what cannot be read is left out."""
+        """Read the marks, as handler name → mark; one that cannot be read is left out."""
         marks = read_marks(self._redis.hgetall(self._key))
         self.know(marks)
         return marks
 
     def know(self, marks: Mapping[str, Mark]) -> None:
-        """Take these for what ``read`` would return."""
+        """Take these as the marks in Redis, instead of reading them."""
         self._latest = max((mark.not_before for mark in marks.values()), default=0.0) if marks else 0.0
 
     def write(self, marks: Mapping[str, Mark], pipeline: Pipeline | None = None) -> None:
@@ -117,7 +117,7 @@ class RedisMarks:
             pipeline.execute()
 
     def seconds(self, marks: Mapping[str, Mark]) -> int:
-        """How long the hash stays once it has these marks as well."""
+        """Return how long the hash is kept once these marks are in it too."""
         for mark in marks.values():
             self._latest = max(self._latest, mark.not_before)
         return self._keep + max(0, int(self._latest - self._now())) if self._latest else self._keep

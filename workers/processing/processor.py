@@ -1,4 +1,4 @@
-"""One job from its text to its end: the road that every event takes, whichever RQ worker carries it."""
+"""Process one job from its text to its end, the same under our worker and a stock RQ worker."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Work:
     pass_: Pass
     notes: RedisMarks
     fresh: dict[str, Mark]
-    """Handler → mark that the pass has made and nobody has written down."""
+    """Handler → mark that the pass has made and that is not in Redis yet."""
 
 
 class TimedJob(RetryableJob, Protocol):
@@ -51,7 +51,7 @@ class TimedJob(RetryableJob, Protocol):
 
 
 class Processor:
-    """Everything that processing needs, put together once per process."""
+    """Processes jobs; made once per process."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What came of one pass of an event over its handlers."""
+"""Sum up one pass of an event over its handlers."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from ackfirst.workers.processing.marks import Mark, State
 from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome
 from ackfirst.workers.replies import printable
 
-#: What a handler without a mark is called in the log: its turn has not come.
+#: State in the log of a handler without a mark: its turn has not come.
 WAITING: Final = "waiting"
 #: Characters that an error may add to the message that RQ shows; its traceback says the rest.
 LONGEST: Final = 500
@@ -23,7 +23,7 @@ class HandlersFailed(Exception):  # noqa: N818 - what RQ shows of the job, read 
 
 @named_record
 class Report:
-    """All handlers that want the event, after the pass."""
+    """The states of all handlers that match an event, after a pass."""
 
     marks: Mapping[str, Mark | None]
     """Handler → mark; None where the time of the job did not suffice for its attempt."""
@@ -54,7 +54,7 @@ class Report:
 
     @property
     def attempt(self) -> int:
-        """The highest attempt that any handler has come to; 1 for an event that nobody wants."""
+        """The highest attempt that any handler has come to; 1 for an event that no handler matches."""
         return max((mark.attempts for mark in self.marks.values() if mark), default=1)
 
     @property
@@ -68,7 +68,7 @@ class Report:
         return [name for name, mark in self.marks.items() if mark is None or not mark.is_settled]
 
     def outcome(self, event: Event, *, lane: str, worker: str, ended: float) -> Outcome:
-        """The pass as the outcome sink hears of it; ``ended`` in Unix seconds."""
+        """Make the outcome of the pass; ``ended`` in Unix seconds."""
         return Outcome(
             event_id=event.id,
             lane=lane,
@@ -82,21 +82,19 @@ class Report:
         )
 
     def failure(self) -> HandlersFailed:
-        """The exception to end the job with, chained to the first handler's own."""
-        ailing = {name: error for name, error in self.errors.items() if self._ails(name)}
-        failed = [f"{name}: {_said(error)}" for name, error in ailing.items()]
-        failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(self.unsettled)}")
-        failure.__cause__ = next(map(_storable, ailing.values()), None)
+        """Make the exception that ends the job, chained to that of the first failed handler."""
+        unsettled = self.unsettled
+        failures = {name: error for name, error in self.errors.items() if name in unsettled}
+        failed = [f"{name}: {_text_of(error)}" for name, error in failures.items()]
+        failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(unsettled)}")
+        failure.__cause__ = next(map(_storable, failures.values()), None)
         return failure
-
-    def _ails(self, name: str) -> bool:
-        return name in self.unsettled
 
     def _unfinished(self) -> list[Mark | None]:
         return [mark for mark in self.marks.values() if mark is None or mark.state is State.RETRY]
 
 
-def _said(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - it is the user's method
@@ -105,9 +103,9 @@ def _said(error: BaseException) -> str:
 
 
 def _storable(error: BaseException) -> BaseException:
-    """The error, or its traceback in words: RQ ends its worker at a traceback that UTF-8 cannot hold (rq/results.py).
+    """Return the error, or its traceback as text where UTF-8 cannot hold it: RQ ends its worker then (rq/results.py).
 
-    That may be a text of the event, which is a stranger's.
+    An event's text with a lone surrogate in the message of an exception is enough.
     """
     text = "".join(traceback.format_exception(error))
     return error if printable(text) == text else HandlersFailed(printable(text))

@@ -1,8 +1,8 @@
 """Decide when a failed handler runs again, and tell RQ.
 
 RQ decides by two fields of the job (``rq/job.py``: ``should_retry``, ``get_retry_interval``). They are RQ's plan for a
-job whose worker died; the attempts of each handler are in its marks. So a retry of ours does not use up those of RQ, and
-any RQ worker follows.
+job whose worker died; the attempts of each handler are in its marks. So a retry of ours does not use up those of RQ,
+and any RQ worker follows.
 """
 
 import math

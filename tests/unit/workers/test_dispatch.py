@@ -151,7 +151,7 @@ def test_an_attempt_that_does_not_fit_into_the_rest_of_the_time_waits_uncharged(
     assert report.next_attempt == 0
 
 
-def test_no_handlers_at_all_is_a_processed_event() -> None:
+def test_an_event_that_no_handler_matches_is_unhandled() -> None:
     report = World().dispatch()
     assert (report.ending, report.attempt, report.states) == (EventEnding.UNHANDLED, 1, {})
 
