@@ -22,8 +22,8 @@ GROUP_LIMIT: Final = 512
 #: Most events that may wait for the disk.
 BACKLOG_LIMIT: Final = 16_384
 
-#: A spool that was full is so until it holds less than this share of its limit.
-ROOM_AGAIN: Final = 0.9
+#: A spool that was full is so until it takes an event, or holds less than this share of what it held.
+ROOM_AGAIN_SHARE: Final = 0.9
 
 #: A disk that has not confirmed after so many seconds is given up.
 CONFIRM_SECONDS: Final = 5.0
@@ -61,12 +61,13 @@ class SpoolWriter:
         self.moved_at: float | None = None
         """Unix seconds at which the folder was last found gone."""
         self._failure: str | None = None
-        self._full = False
+        self._full_at: int | None = None
+        """Bytes that the segments held when there was no room for a group; None while there is."""
 
     @property
     def trouble(self) -> str | None:
         """Why events cannot be written; None when they can."""
-        return self._failure or (self._full_text if self._full else None)
+        return self._failure or (None if self._full_at is None else self._full_text)
 
     async def put(self, envelope: Envelope) -> None:
         """Return when the event is on the disk.
@@ -144,14 +145,16 @@ class SpoolWriter:
         finally:
             if self._segments is not None:
                 self.depth = self._segments.depth()
-                self._full = self._full and self.depth.bytes > ROOM_AGAIN * self._max_bytes
+                if self._full_at is not None and self.depth.bytes < ROOM_AGAIN_SHARE * self._full_at:
+                    self._full_at = None
 
     def _append(self, segments: SegmentLog, frames: list[Frame]) -> None:
-        if segments.depth().bytes + sum(len(frame.text) for frame in frames) > self._max_bytes:
-            self._full = True
+        held = segments.depth().bytes
+        if held + sum(len(frame.text) for frame in frames) > self._max_bytes:
+            self._full_at = held
             raise QueueUnavailable(self._full_text)
         segments.append(frames)
-        self._failure = None
+        self._failure = self._full_at = None
 
     def _look(self, segments: SegmentLog) -> None:
         segments.check_places()
