@@ -1,8 +1,8 @@
 """A disk that remembers only what was synced: records what is done to a folder, and builds what a power loss may leave.
 
-What a file system owes us (POSIX; ext4, XFS and btrfs at their worst): the bytes of a file that a later ``fsync`` of the
-file has covered, and the names in a folder that a later ``fsync`` of the folder has covered. Everything else may be
-there, may be missing, may be there in part, or without what was done before it. A rename is there whole or not at all.
+What a file system owes us (POSIX; ext4, XFS and btrfs at their worst): the bytes of a file that an ``fsync`` of it has
+covered, and the names in a folder that an ``fsync`` of the folder has covered. Everything else may be there, may be
+missing, may be there in part, or without what was done before it. A rename is there whole or not at all.
 """
 
 import errno
