@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.spool.damage import Damage
-from ackfirst.shared.spool.folder import Slot, sync_folder
+from ackfirst.shared.private_folder import sync_folder
+from ackfirst.shared.spool.folder import Slot
 from ackfirst.shared.spool.frame import Frame, Record
 from ackfirst.shared.spool.segment import Depth, Segment, number_and_salt, segment_path, segment_paths
 

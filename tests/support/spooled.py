@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ackfirst.ingest.spool.segment_log import SegmentLog
-from ackfirst.shared.spool.folder import Slot, make_private_folder, spool_folder
+from ackfirst.shared.private_folder import make_private_folder
+from ackfirst.shared.spool.folder import Slot, spool_folder
 from ackfirst.shared.spool.frame import Frame
 from ackfirst.shared.spool.segment import Segment, look, segment_paths
 from tests.support.ingest import RecordingLog
