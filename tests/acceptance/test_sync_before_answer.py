@@ -1,4 +1,4 @@
-"""Seen from the system calls: a callback is answered 200 once its bytes, and the names that lead to them, are synced."""
+"""Seen from the system calls: a callback is answered 200 once its bytes, and the names that lead there, are synced."""
 
 import subprocess
 import sys

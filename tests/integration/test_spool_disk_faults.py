@@ -18,7 +18,7 @@ from ackfirst.shared.spool.segment import segment_paths
 from tests.support.factories import inbound_message
 from tests.support.ingest import Ingest, running_ingest
 from tests.support.redis_process import RedisProcess
-from tests.support.small_disk import small_disk
+from tests.support.small_disk import needs_small_disk, small_disk
 from tests.support.spooled import all_frames
 from tests.support.waiting import await_until
 
@@ -52,6 +52,7 @@ async def fill_spool(ingest: Ingest) -> int:
     return acknowledged
 
 
+@needs_small_disk
 @pytest.mark.timeout(120)
 async def test_a_disk_that_stays_full_is_drained_when_redis_returns(own_redis: RedisProcess, tmp_path: Path) -> None:
     with small_disk(tmp_path / "d") as disk:
@@ -71,6 +72,7 @@ async def test_a_disk_that_stays_full_is_drained_when_redis_returns(own_redis: R
             assert not list(disk.folder.rglob("*.segment"))
 
 
+@needs_small_disk
 @pytest.mark.timeout(120)
 async def test_an_ingest_that_starts_on_a_full_disk_drains_it_says_so_and_spools_again_when_there_is_room(
     own_redis: RedisProcess, tmp_path: Path
@@ -111,6 +113,7 @@ async def is_usable(ingest: Ingest) -> bool:
     return (await spool(ingest))["trouble"] is None
 
 
+@needs_small_disk
 @pytest.mark.timeout(120)
 async def test_a_read_only_disk_is_drained_says_so_and_is_used_again_when_it_can_be_written(
     own_redis: RedisProcess, tmp_path: Path

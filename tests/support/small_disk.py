@@ -3,8 +3,10 @@
 import ctypes
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,18 +43,30 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, size: str = "4m") -> Iterator[SmallDisk]:
-    """Mount one, or skip the test and say why."""
+    """Mount one; the folder is made.
+
+    Raises:
+        OSError: It may not be mounted here.
+    """
     folder.mkdir()
-    if sys.platform != "linux":
-        pytest.skip("a small file system is mounted on Linux only")
-    try:
-        _mount(folder, 0, f"size={size}")
-    except OSError as error:
-        pytest.skip(f"this user may not mount a small file system: {error}")
+    _mount(folder, 0, f"size={size}")
     try:
         yield SmallDisk(folder)
     finally:
         _libc().umount2(str(folder).encode(), _DETACH)
+
+
+@cache
+def cannot_mount() -> str | None:
+    """Why no small disk can be had here; None when one can."""
+    if sys.platform != "linux":
+        return "small file systems are mounted on Linux only"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with small_disk(Path(folder) / "disk"):
+                return None
+        except OSError as error:
+            return f"no small file system may be mounted here: {error}"
 
 
 def _mount(folder: Path, flags: int, options: str = "") -> None:
@@ -63,3 +77,6 @@ def _mount(folder: Path, flags: int, options: str = "") -> None:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+needs_small_disk = pytest.mark.skipif(cannot_mount() is not None, reason=cannot_mount() or "")
