@@ -16,6 +16,7 @@ _UNITS = {
     "connections": ("_connections",),
     "events": ("_concurrency",),
     "share": ("_water",),
+    "threads": ("threads",),
 }
 _LONGER = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 

@@ -123,7 +123,7 @@ class EventWorker(RqWorker):
             self._settler,
             pace,
             pool,
-            invoke,
+            invoke=invoke,
             stops=lambda: self._stop_requested,
         )
         self._prefetcher = Prefetcher(lanes, store, pace, pool, has_async=options.has_async and not invoke.runs_async)

@@ -77,7 +77,7 @@ class Pace:
         return sum(min(self._seconds.get(lane, self._usual), BATCH_SECONDS) for lane in lanes) / BATCH_SECONDS
 
     def soon_free(self, running: Iterable[tuple[str, float]]) -> float:
-        """How many of the threads that run jobs, given by lane and seconds so far, will probably be free in a moment."""
+        """How many threads will probably be free in a moment, given the lane and the seconds so far of what runs."""
         seconds = self._seconds
         return sum(
             min(1.0, AHEAD_SECONDS / max(seconds.get(lane, self._usual), so_far, QUICKEST_SECONDS))

@@ -111,7 +111,7 @@ class SerialGates:
 class Runner:
     """Takes jobs from their envelope to their report, and hands them to the settler.
 
-    ``submit`` is called by the engine's main thread. From then on a job is moved by whichever thread its handler ran in.
+    ``submit`` is called by the engine's main thread. From then on a job is moved by the thread that its handler ran in.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class Runner:
         settler: Settler,
         pace: Pace,
         pool: ThreadPool[HandlerRun],
-        invoke: PlainInvoker,
         *,
+        invoke: PlainInvoker,
         stops: Callable[[], bool],
     ) -> None:
         """``stops`` says whether nothing new is to begin."""

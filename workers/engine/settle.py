@@ -226,7 +226,7 @@ class Settler:
                     self._wake.set()
             try:
                 self._write(completed, failed, marked)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one batch must not end the thread that settles all the others
                 # Such as a script that Redis refuses. The jobs stay in the engine's hands until it ends.
                 jobs = [*(one.job.job_id for one in completed), *(one.job.job_id for one in failed)]
                 self._log.exception("settle.failed", jobs=jobs)

@@ -188,7 +188,7 @@ class AsyncInvoker:
         return not self._thread.is_alive()
 
     def check(self, now: float) -> None:
-        """Break off a handler that holds the loop beyond its deadline. For the monitor; ``now`` in monotonic seconds."""
+        """Break off a handler that holds the loop beyond its deadline. For the monitor; ``now`` is monotonic."""
         loop, thread = self._loop, self._thread
         waiting = list(self._waiting.values())
         if loop is None or thread is None or not waiting:

@@ -51,8 +51,8 @@ _LENGTH: Final = struct.Struct("=Q")
 class IsolatedInvoker:
     """Makes each attempt in a child that has nothing in common with the engine but the code.
 
-    Enter it before the process starts a thread. The child opens connections of its own (redis-py does so by itself after
-    a fork) and starts an event loop of its own.
+    Enter it before the process starts a thread. The child opens connections of its own (redis-py does so by itself
+    after a fork) and starts an event loop of its own.
     """
 
     runs_async = True
@@ -105,7 +105,9 @@ class IsolatedInvoker:
                 os.waitpid(self._pid, 0)
 
     def __call__(self, attempt: Attempt) -> AttemptResult:
-        """Make one attempt. Its error is one of:
+        """Make one attempt.
+
+        Its error is one of:
 
         - HandlerTimeout: It took longer than ``handler.timeout``; if need be it was killed.
         - HandlerDied: The child ended without an answer, by a signal or by ``os._exit``.
@@ -136,7 +138,7 @@ class IsolatedInvoker:
             raise EOFError("it was closed")
         ours, theirs = socket.socketpair()
         status_reader, status_writer = os.pipe()
-        with ours, open(status_reader, "rb", buffering=0) as status:
+        with ours, os.fdopen(status_reader, "rb", buffering=0) as status:
             try:
                 with self._lock:
                     socket.send_fds(server, [_ORDER.pack(limit)], [theirs.fileno(), status_writer])
@@ -156,7 +158,7 @@ def _await_end(conversation: socket.socket, status: Any, seconds: float) -> tupl
     """
     answer = bytearray()
     deadline = time.monotonic() + seconds
-    conversation.setblocking(False)
+    conversation.settimeout(0)
     poll = select.poll()
     poll.register(status, select.POLLIN)
     poll.register(conversation, select.POLLIN)
@@ -224,8 +226,8 @@ class _Server:
         self._handlers = handlers
         self._children: dict[int, _Child] = {}
         self._awake, writer = socket.socketpair()
-        self._awake.setblocking(False)
-        writer.setblocking(False)
+        self._awake.settimeout(0)
+        writer.settimeout(0)
         self._writer = writer
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)

@@ -34,7 +34,3 @@ class HandlerTimeout(BaseException):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"ran longer than its timeout of {seconds:g} s")
         self.seconds = seconds
-
-
-class ForcedStop(SystemExit):
-    """The operator asked a second time: what runs is broken off, its job goes back to the lane uncharged."""

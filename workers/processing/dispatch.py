@@ -8,7 +8,7 @@ from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.record import record
 from ackfirst.workers.handlers.context import Context
 from ackfirst.workers.handlers.handler import Handler
-from ackfirst.workers.handlers.verdicts import Discard, ForcedStop, RetryLater
+from ackfirst.workers.handlers.verdicts import Discard, RetryLater
 from ackfirst.workers.processing.marks import Mark, State
 from ackfirst.workers.processing.outcome import HandlerOutcome, error_message, returned_text
 from ackfirst.workers.processing.report import Report
@@ -93,11 +93,7 @@ class Dispatcher:
         return self.drive(self.steps(event, handlers, marks, sparing(handlers, remember), budget=budget))
 
     def drive(self, pass_: Pass) -> Report:
-        """Make the attempts that a pass asks for.
-
-        Raises:
-            ForcedStop: In the middle of one.
-        """
+        """Make the attempts that a pass asks for."""
         try:
             attempt = next(pass_)
             while True:
@@ -110,8 +106,6 @@ class Dispatcher:
         started, began = self._clock.wall(), self._clock.steady()
         try:
             returned = self._invoke(attempt.handler, attempt.event, attempt.context)
-        except ForcedStop:
-            raise
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
             return AttemptResult(error, started, self._clock.steady() - began)
         return AttemptResult(None, started, self._clock.steady() - began, returned)

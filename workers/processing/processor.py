@@ -11,7 +11,6 @@ from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.handlers.verdicts import ForcedStop
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
 from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink, error_message
@@ -91,11 +90,7 @@ class Processor:
             fail_permanently(job)
             self.record([self.unreadable(job, error)])
             raise
-        try:
-            report = self._dispatcher.drive(work.pass_)
-        except ForcedStop:
-            schedule_retry(job, 0)
-            raise
+        report = self._dispatcher.drive(work.pass_)
         try:
             return self.end(work, report, job)
         finally:

@@ -12,7 +12,7 @@ from ackfirst import Context, Discard, RetryLater
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.workers.handlers.filters import Filter
 from ackfirst.workers.handlers.handler import Handler
-from ackfirst.workers.handlers.verdicts import ForcedStop, HandlerTimeout
+from ackfirst.workers.handlers.verdicts import HandlerTimeout
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher
 from ackfirst.workers.processing.marks import Mark, State
 from ackfirst.workers.processing.outcome import EventEnding
@@ -132,13 +132,6 @@ def test_whatever_a_handler_raises_is_its_own_failure(error: BaseException) -> N
     world.endings["a"] = always(error)
     report = world.dispatch(handler("a"), handler("b"))
     assert report.states == {"a": "retry", "b": "done"}
-
-
-def test_a_forced_stop_is_nobodys_failure() -> None:
-    world = World()
-    world.endings["a"] = always(ForcedStop(1))
-    with pytest.raises(ForcedStop):
-        world.dispatch(handler("a"))
 
 
 def test_an_attempt_that_does_not_fit_into_the_rest_of_the_time_waits_uncharged() -> None:
