@@ -12,6 +12,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from ackfirst.ops.dashboard.pages import EDITS, EditedTemplates
+from ackfirst.ops.dashboard.reading import LISTED_QUEUES
 from tests.support.dashboard import (
     ENVELOPE,
     LANE,
@@ -23,6 +24,8 @@ from tests.support.dashboard import (
     leaves_a_file,
     run_all,
 )
+from tests.support.factories import make_envelope
+from tests.support.jobs import enqueue
 
 
 def jobs(browser: Browser, registry: str, *, size: int = 8, order: str = "asc", page: int = 1) -> list[str]:
@@ -214,3 +217,13 @@ def test_nothing_of_a_job_is_inserted_as_html(template: str) -> None:
     source, _, _ = EditedTemplates().get_source(Environment(autoescape=True), template)
     assert "<%= d." not in source
     assert "<%= JSON" not in source
+
+
+def test_of_ten_thousand_queues_the_fullest_are_listed(redis_sync: Redis) -> None:
+    enqueue(redis_sync, *(make_envelope(lane=f"lane-{number}") for number in range(10_000)))
+    enqueue(redis_sync, *(make_envelope(lane="deep") for _ in range(5)))
+    queues = Browser(redis_sync).json("queues.json")["queues"]
+    assert len(queues) == LISTED_QUEUES
+    assert {"name": "ackfirst-deep", "count": 5}.items() <= next(
+        row.items() for row in queues if row["name"] == "ackfirst-deep"
+    )
