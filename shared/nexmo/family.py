@@ -59,7 +59,7 @@ class Facts:
 
 
 def _messages_meaning(fields: dict[str, Any]) -> Meaning:
-    """Read v1 or v0.1, told apart for each callback: any application, account or message may use either."""
+    """Read v1 or v0.1, decided for each callback: any application, account or message may use either."""
     return messages_v0.meaning(fields) if messages_v0.is_v0(fields) else messages_v1.meaning(fields)
 
 
