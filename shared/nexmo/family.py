@@ -48,7 +48,7 @@ class Facts:
     any_of: frozenset[str] = frozenset()
     """and if one of these is present, with or without a value. Empty: no such condition."""
 
-    def describe(self, fields: dict[str, Any]) -> bool:
+    def fits(self, fields: dict[str, Any]) -> bool:
         """Check that a callback with these fields is of this family."""
         for name in self.required:
             if given(fields.get(name)) is None:

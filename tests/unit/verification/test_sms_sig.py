@@ -135,7 +135,7 @@ def test_without_an_api_key_the_account_whose_secret_confirms_is_the_account() -
     assert judge(get_callback(with_sig(ANONYMOUS)), by=several).account == API_KEY
 
 
-def test_without_an_api_key_a_sig_that_nobody_confirms_belongs_to_nobody() -> None:
+def test_without_an_api_key_an_unconfirmed_sig_names_no_account() -> None:
     found = judge(get_callback(with_sig(ANONYMOUS, secret="guess")))
     assert verdict(found) == (Verdict.SUSPECT, "signature-mismatch", None)
 
