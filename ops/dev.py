@@ -59,7 +59,7 @@ def _run(settings: Settings, *, queue: str, env: dict[str, str], server: Embedde
     check_free(settings)
     text = banner(settings, load_accounts(settings), queue=queue)
     # Both of them: a stranger on one port must not be taken for ingest, which is about to say that the port is in use.
-    places = [(address.local().host, address.port) for address in (settings.listen, settings.admin_listen)]
+    places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
     with contextlib.ExitStack() as watches:
         watches.enter_context(Watch(announce(places, lambda: click.echo(text)), every=0.2))
         if server:

@@ -8,6 +8,8 @@ from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
 
+#: The user name that the dashboard asks for, along with the password.
+USERNAME: Final = "ackfirst"
 FILE_NAME: Final = "dashboard-password"
 _BYTES: Final = 18
 _MODE: Final = 0o600

@@ -17,6 +17,9 @@ import re
 from hashlib import sha256
 from typing import Final
 
+#: How long an event is remembered at the least: the longest that a provider is documented to retry.
+DEDUPE_SECONDS: Final = 72 * 3600
+
 #: Parts of the window, each with sets of its own. A look-up asks the current one, these before it, and the one after
 #: it: a clock that was set back must not forget.
 PERIODS: Final = 3

@@ -8,7 +8,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import period, place
 from ackfirst.shared.queue.envelope import Envelope
@@ -19,7 +19,7 @@ _SCRIPT: Final = files("ackfirst.shared.queue").joinpath("enqueue.lua").read_tex
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
 _KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL)
 
-Written = bool | QueueUnavailable
+Written = bool | QueueUnavailableError
 """What became of one event: True queued, False seen before, or why it could not be written."""
 
 
@@ -38,31 +38,31 @@ class Enqueuer:
         """Write a batch in one round trip; one result an envelope, in order.
 
         When this returns True or False for an event, Redis has confirmed it (and has it on disk, where AOF is
-        ``always``). An event that Redis refuses is a ``QueueUnavailable`` in its place; the others are not affected.
+        ``always``). An event that Redis refuses is a ``QueueUnavailableError`` in its place; the others are not affected.
 
         Args:
             envelopes: The events.
             now: Unix seconds, written as the jobs' ``enqueued_at``.
 
         Raises:
-            QueueUnavailable: Redis did not answer; any part of the batch may or may not have been written.
+            QueueUnavailableError: Redis did not answer; any part of the batch may or may not have been written.
         """
         try:
             results = await self._run(self._arguments(envelopes, now))
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not confirm the write: {error}") from error
+            raise QueueUnavailableError(f"Redis did not confirm the write: {error}") from error
         return [_written(result) for result in results]
 
     async def prepare(self) -> None:
         """Make the script known to Redis: a first batch that finds it missing half way would be written out of order.
 
         Raises:
-            QueueUnavailable: Redis did not answer.
+            QueueUnavailableError: Redis did not answer.
         """
         try:
             await self._redis.script_load(_SCRIPT)
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not take the script: {error}") from error
+            raise QueueUnavailableError(f"Redis did not take the script: {error}") from error
 
     def _arguments(self, envelopes: Sequence[Envelope], now: float) -> list[Any]:
         arguments = [*self._head, rq_time(now), *self._shared]
@@ -83,7 +83,7 @@ class Enqueuer:
 
 def _written(result: Any) -> Written:
     if isinstance(result, Exception):
-        failure = QueueUnavailable(f"Redis refused the write: {result}")
+        failure = QueueUnavailableError(f"Redis refused the write: {result}")
         failure.__cause__ = result
         return failure
     return bool(result)

@@ -83,7 +83,7 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
             "used_memory",
             f"{used / limit:.0%} of maxmemory",
             f"less than {HEADROOM:.0%}",
-            "above ACKFIRST_REDIS_HIGH_WATER new events wait on the disk of ingest",
+            "above it new events wait on the disk of ingest",
             is_safe=True,
         )
 
