@@ -93,8 +93,8 @@ class Batcher:
         A caller that goes away does not stop its event from being written.
 
         Raises:
-            QueueUnavailableError: It was refused, or not confirmed within the deadline. An event that was already sent may
-                still be written; writing it again is harmless.
+            QueueUnavailableError: It was refused, or not confirmed within the deadline. An event that was already sent
+                may still be written; writing it again is harmless.
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if not self.offer(envelope, partial(_resolve, done)):

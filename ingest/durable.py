@@ -95,8 +95,9 @@ class Durability:
                 await self._batcher.close()
         await self._batcher.abandon(within=ABANDON)
         await self.spool.close()
+        self.generation.close()
 
     def _enqueuer(self, connections: int) -> Enqueuer:
         """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
-        return Enqueuer(client, self._settings.job_options, dedupe_seconds=DEDUPE_SECONDS)
+        return Enqueuer(client, self._settings.job_options, dedupe_seconds=DEDUPE_SECONDS, counter=self.generation)

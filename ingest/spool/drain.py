@@ -58,8 +58,8 @@ class Drain:
         """Move the oldest records of one file; False when there is nothing to move.
 
         Raises:
-            QueueUnavailableError: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent once
-                more, which the queue recognises.
+            QueueUnavailableError: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent
+                once more, which the queue recognises.
         """
         most, _ = self._portions()
         records = await spool.call(lambda file: file.oldest(most))

@@ -100,7 +100,7 @@ class Quarantine:
             raise QueueUnavailableError(f"Redis did not confirm the quarantine record: {error}") from error
 
     async def _run(self, *arguments: Any) -> Any:
-        call = (2, keys.QUARANTINE, keys.QUARANTINE_BYTES, *arguments)
+        call = (3, keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, *arguments)
         try:
             return await self._redis.evalsha(_SHA, *call)
         except NoScriptError:  # the server is new, restarted or was failed over to

@@ -1,9 +1,9 @@
 """Build the parts of RQ's job hash that depend on an envelope and on the settings; ``enqueue.lua`` writes the hash.
 
-RQ's ``Queue.enqueue`` needs two round trips and a thread; writing its hash ourselves takes one round trip a batch. Fields
-that RQ reads as absent when they are empty (callback names, ``started_at``, ``worker_name``…) are left out: half a
-kilobyte less for every waiting event. ``tests/integration/test_job_contract.py`` compares what ``Enqueuer.enqueue`` wrote
-with ``Queue.create_job().to_dict()``, and a stock ``rq worker`` runs it in ``test_worker_stock.py``.
+RQ's ``Queue.enqueue`` needs two round trips and a thread; writing its hash ourselves takes one round trip a batch.
+Fields that RQ reads as absent when they are empty (callback names, ``started_at``, ``worker_name``…) are left out: half
+a kilobyte less for every waiting event. ``tests/integration/test_job_contract.py`` compares what ``Enqueuer.enqueue``
+wrote with ``Queue.create_job().to_dict()``; in ``test_worker_stock.py`` a stock ``rq worker`` runs it.
 """
 
 from dataclasses import dataclass

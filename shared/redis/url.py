@@ -47,14 +47,21 @@ def parse(url: str) -> RedisUrl:
         raise RedisUrlError(f"the URL must begin with {', '.join(f'{name}://' for name in SCHEMES)}")
     try:
         parts = urlsplit(url)
-        if "#" in url or "@" in parts.query:  # the rest of a password that was cut in two
-            raise RedisUrlError(_SPECIAL)
-        options = _options(scheme, parts.query)
-        return _sentinel(parts, options) if scheme == SENTINEL else _server(scheme, parts, options)
+        # The rest of a password that was cut in two would be taken for options, and repeated in a message.
+        is_cut = "#" in url or "@" in parts.query
+        parsed = None if is_cut else _parsed(scheme, parts)
     except RedisUrlError:
         raise
     except ValueError:  # urlsplit's own message may hold a part of the password
         raise RedisUrlError(f"host and port cannot be read: use host:port; {_SPECIAL}") from None
+    if parsed is None:
+        raise RedisUrlError(_SPECIAL)
+    return parsed
+
+
+def _parsed(scheme: str, parts: SplitResult) -> RedisUrl:
+    options = _options(scheme, parts.query)
+    return _sentinel(parts, options) if scheme == SENTINEL else _server(scheme, parts, options)
 
 
 def _server(scheme: str, parts: SplitResult, options: dict[str, Any]) -> RedisUrl:

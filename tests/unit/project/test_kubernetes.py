@@ -98,7 +98,7 @@ def test_probes_ask_what_is_there(objects: Objects) -> None:
         found = environment(container, objects)
         settings = load_settings({name: value for name, value in found.items() if not name.endswith("_FILE")})
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        listens = {"callbacks": settings.listen, "admin": settings.admin_listen, "pages": settings.dashboard_listen}
+        listens = {"callbacks": settings.listen[0], "admin": settings.admin_listen, "pages": settings.dashboard_listen}
         assert ports == {name: listens[name].port for name in ports}
         # The kubelet asks from outside of the pod.
         assert {listens[name].host for name in ports} <= {"0.0.0.0"}
