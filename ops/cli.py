@@ -9,6 +9,7 @@ from typing import IO, Any, Final, NamedTuple
 import click
 
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.descriptors import open_standard_descriptors
 
 
 class Entry(NamedTuple):
@@ -65,6 +66,11 @@ class LazyGroup(click.Group):
         """List the commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as a program."""
+        open_standard_descriptors()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what the operator must change ends in a sentence instead of a traceback."""

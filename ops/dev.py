@@ -20,6 +20,7 @@ from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.settings.files import protect_files
 
 #: Seconds that a command has beyond its own grace, before it is killed: it may be a supervisor itself.
 MARGIN = 5.0
@@ -34,6 +35,7 @@ def command() -> None:
     """
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    protect_files(settings, structlog.get_logger())
     # Until the supervisor takes over, and again while the queue stops: leave through every ``with`` block.
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:

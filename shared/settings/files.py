@@ -1,5 +1,6 @@
 """Create the data folder for its owner only, and warn of files of ours that other users may read or change."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -39,7 +40,10 @@ def protect_files(settings: Settings, log: Log) -> None:
         make_private(settings.data_dir)
     except OSError:  # whoever needs the folder names it in an error; the dashboard with a password of its own does not
         return
-    if mode := _open_to_others(settings.data_dir, stat.S_IROTH | stat.S_IXOTH | stat.S_IWOTH | stat.S_IWGRP):
+    # A volume of a container belongs to root, and only the folder above it keeps others out.
+    is_ours = settings.data_dir.stat().st_uid == os.geteuid()
+    others = stat.S_IRWXO | stat.S_IWGRP
+    if is_ours and (mode := _open_to_others(settings.data_dir, others)):
         log.warning(
             "files.exposed",
             path=str(settings.data_dir),
