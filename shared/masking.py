@@ -14,7 +14,9 @@ _FEWEST, _MOST = 7, 15
 _TELLING: Final = 7
 
 #: What people put between the digits of a number, and programs around a part of it: up to three of these characters.
-_BETWEEN: Final = r"[\s\-‐-―./()\[\]+_:\xa0]{0,3}"
+_BETWEEN: Final = r"[ \t\-./()+_\u00a0\u2009-\u2015\u202f]{0,3}"
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 
 #: Texts of many digits that are no numbers of persons: matched first, and kept as they are.
 _KEPT: Final = "|".join(
@@ -22,11 +24,11 @@ _KEPT: Final = "|".join(
         r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",  # UUID
         r"\b(?=[0-9a-f]{0,63}[a-f])[0-9a-f]{16,64}\b",  # digest, id of a job or a trace
         r"\b0x[0-9a-f]+\b",  # address of an object
-        r"\b(?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ][0-2]\d:[0-5]\d(?::[0-6]\d(?:[.,]\d+)?)?)?",  # date, with a time
+        r"\b(?:19|20)\d\d-[01]\d-[0-3]\d(?!\d)(?:[T ][0-2]\d:[0-5]\d(?::[0-6]\d(?:[.,]\d+)?)?)?(?!\d)",  # date, time
         r"\b[0-2]?\d:[0-5]\d:[0-6]\d(?:[.,]\d+)?\b",  # time of day
-        r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5})?\b",  # IPv4 address
-        r"\b\d{1,6}\.\d+(?:e[+-]?\d+)?\b(?![.-]\d)",  # decimal number
-        r"\bline \d+\b",
+        rf"(?<![\d.+])(?:{_OCTET}\.){{3}}{_OCTET}(?![.\d])(?::\d{{1,5}}\b)?",  # IPv4 address
+        r"(?<![\d.+])(?:\d{1,6}|1\d{9})\.\d+(?:e[+-]?\d+)?\b(?![.-]\d)",  # decimal number, Unix time with fractions
+        r"\bline \d+\b",  # of a traceback
     )
 )
 _SHAPE: Final = rf"\+?\(?\d(?:{_BETWEEN}\d){{{_FEWEST - 1},{_MOST - 1}}}(?!\d)"
@@ -70,14 +72,15 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def _pattern(known: str) -> re.Pattern[str] | None:
-    """Match the digits of a known number in any grouping, with or without the first ones, which are the country code."""
+    """Match the digits of a known number in any grouping, with or without those of the country code."""
     digits = "".join(filter(str.isdigit, known))
     if len(digits) < _TELLING:
         return None
-    optional = digits[: min(3, len(digits) - _TELLING)]
-    rest = digits[len(optional) :]
-    prefix = "".join(f"(?:{digit}{_BETWEEN}" for digit in optional) + ")?" * len(optional)
-    return re.compile(prefix + _BETWEEN.join(rest))
+    codes = min(3, len(digits) - _TELLING)
+    prefix = ""
+    for digit in digits[:codes]:
+        prefix = f"(?:{prefix}{digit}{_BETWEEN})?"
+    return re.compile(rf"\+?\(?{prefix}{_BETWEEN.join(digits[codes:])}")
 
 
 def text(value: str) -> str:
