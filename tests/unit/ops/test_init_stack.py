@@ -120,10 +120,19 @@ def test_what_the_operator_takes_away_is_gone_at_the_next_start(volumes: Volumes
     assert volumes.names("edge") == set()
 
 
-def test_a_file_that_nobody_reads_is_named_before_anything_starts(volumes: Volumes) -> None:
+def test_a_file_that_no_container_reads_is_named_before_anything_starts(volumes: Volumes) -> None:
     volumes.give("signature_secret", "x")
-    with pytest.raises(Exception, match=r"config/signature_secret is read by nobody: the names are ackfirst\.toml"):
+    with pytest.raises(
+        Exception, match=r"config/signature_secret is a file that no container reads: the names are ackfirst\.toml"
+    ):
         volumes.init()
+
+
+@pytest.mark.parametrize("content", ["hunter2", "hunter2\r\n", "\ufeffhunter2\r\n", "\nhunter2\n\n"])
+def test_a_password_of_one_line_has_no_byte_order_mark_and_one_line_end(volumes: Volumes, content: str) -> None:
+    volumes.give("redis-password", content)
+    volumes.init()
+    assert (volumes.top / "out" / "redis" / "redis-password").read_bytes() == b"hunter2\n"
 
 
 @pytest.mark.parametrize("name", ["ackfirst.toml~", ".DS_Store", ".ackfirst.toml.swp", "redis-url.bak"])
@@ -190,7 +199,7 @@ def test_without_an_account_it_says_what_becomes_of_callbacks_and_what_to_do(
 ) -> None:
     configure(volumes, monkeypatch)
     said = volumes.init().output
-    assert ("parked in quarantine as suspect" in said) == is_warned
+    assert ("answered 200 and quarantined as suspect" in said) == is_warned
     assert ("quarantine recheck" in said) == is_warned
 
 
