@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ackfirst.ops.dashboard.password import USERNAME
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.nexmo.callback import WEBHOOKS
+from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.settings import Address, Settings
 
