@@ -112,12 +112,13 @@ async def test_strangers_cannot_add_a_series_or_a_key(redis_url: str, redis_sync
     ) as ingest:
         await hostile(ingest, "warm-up")
         await await_until(lambda: redis_sync.exists(keys.GENERATION))
-        names, keys_before = set(await samples(ingest)), set(redis_sync.keys())
+        names, keys_before = set(await samples(ingest)), set(redis_sync.keys()) - {keys.PROBE.encode()}
         await asyncio.gather(*(hostile(ingest, f"stranger-{number}") for number in range(200)))
         found = set(await samples(ingest))
     assert "stranger" not in str(found)
     assert {name for name, _ in found - names} <= {"ackfirst_callbacks_total", "ackfirst_callbacks_created"}
-    assert set(redis_sync.keys()) == keys_before
+    # A Redis that was slow for a moment, as on a busy machine, is asked by a write whether it is well again.
+    assert set(redis_sync.keys()) - {keys.PROBE.encode()} == keys_before
 
 
 async def hostile(ingest: Ingest, name: str) -> None:
