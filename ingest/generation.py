@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ackfirst.ingest.request_log import Log
+from ackfirst.shared.private_folder import make_private_folder
 from ackfirst.shared.queue.generation import Generation, Kind, Loss, Position
-from ackfirst.shared.settings.files import make_private
 
 _NAME: Final = "redis-generation.json"
 
@@ -150,7 +150,8 @@ class GenerationWatch:
 
     def _write(self, text: str) -> None:
         with suppress(OSError):  # the spool reports a folder that cannot be written
-            make_private(self._file.parent)
+            if not self._file.parent.exists():
+                make_private_folder(self._file.parent)
             # Each process of a group writes nearly the same; the last one wins.
             new = self._file.with_suffix(f".{os.getpid()}-{id(self):x}")
             new.write_text(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.settings.files import make_private
+from ackfirst.shared.private_folder import make_private_folder
 
 #: The user name that the dashboard asks for, along with the password.
 USERNAME: Final = "ackfirst"
@@ -47,7 +47,7 @@ def kept_in(data_dir: Path) -> str:
 
 
 def _make(file: Path) -> None:
-    make_private(file.parent)
+    make_private_folder(file.parent)
     # mkstemp's mode is 0600; a link appears complete or not at all, and never replaces another process's password.
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{FILE_NAME}-")
     try:

@@ -3,12 +3,11 @@
 import os
 import stat
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from ackfirst.shared.private_folder import make_private_folder
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.environment import variable
-
-_PRIVATE: Final = 0o700
 
 
 class Log(Protocol):
@@ -18,26 +17,14 @@ class Log(Protocol):
         """Log a warning."""
 
 
-def make_private(folder: Path) -> None:
-    """Create a folder, with those above it that are missing, so that only its owner may enter; keep an existing one.
-
-    The spool, the dashboard's password and the queue's files hold what people wrote: with the usual umask every user of
-    the machine could read them.
-
-    Raises:
-        OSError: It cannot be created.
-    """
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=_PRIVATE, exist_ok=True)
-
-
 def protect_files(settings: Settings, log: Log) -> None:
     """Create the data folder, and warn if other users may enter it or read or change the file of the accounts.
 
-    A data folder of ours that already exists is not changed: it may be shared on purpose, as with a group of operators.
+    A data folder that already exists keeps its mode: it may be ``/tmp`` or a home folder, which others need.
     """
     try:
-        make_private(settings.data_dir)
+        if not settings.data_dir.exists():
+            make_private_folder(settings.data_dir)
     except OSError:  # whoever needs the folder names it in an error; the dashboard with a password of its own does not
         return
     # A volume of a container belongs to root, and only the folder above it keeps others out.

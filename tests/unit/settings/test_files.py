@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ackfirst.shared.private_folder import make_private_folder
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.shared.settings.files import make_private, protect_files
+from ackfirst.shared.settings.files import protect_files
 from tests.support.ingest import RecordingLog
 
 
@@ -30,11 +31,13 @@ def test_the_data_folder_and_those_above_it_are_created_for_their_owner_only(tmp
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "data"), log.lines) == (0o700, 0o700, [])
 
 
-def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    make_private(tmp_path)
-    make_private(tmp_path / "spool")
-    assert (mode(tmp_path), mode(tmp_path / "spool")) == (0o755, 0o700)
+def test_a_data_folder_that_exists_keeps_its_mode_and_its_parts_are_private(tmp_path: Path) -> None:
+    ours = settings(tmp_path)
+    ours.data_dir.mkdir(parents=True)
+    ours.data_dir.chmod(0o755)
+    protect_files(ours, RecordingLog())
+    make_private_folder(ours.data_dir / "spool")
+    assert (mode(ours.data_dir), mode(ours.data_dir / "spool")) == (0o755, 0o700)
 
 
 @pytest.mark.parametrize("found", [0o755, 0o701, 0o770])
