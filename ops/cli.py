@@ -25,7 +25,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "demo": Entry("simulator.demo:command", "Show the whole road on this machine and print the ledger."),
         "ingest": Entry("ingest.command:command", "Answer Nexmo's callbacks and queue the events."),
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
-        "dashboard": Entry("ops.dashboard.command:command", "Show queues, workers and dead letters in a browser."),
+        "dashboard": Entry("ops.rq_dashboard.command:command", "Show queues, workers and dead letters in a browser."),
         "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),

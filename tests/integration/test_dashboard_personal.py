@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 
-from ackfirst.ops.dashboard import personal
+from ackfirst.ops.rq_dashboard import personal
 from ackfirst.shared import masking
 from tests.support.dashboard import ENVELOPE, LANE, NUMBER, TEXT, Browser, answers, failed_job, lane, run_all
 
