@@ -1,4 +1,4 @@
-"""``ackfirst policy``: the verdict table, for the eye or for a program."""
+"""``ackfirst policy``: print the verdict table, as a table or as JSON."""
 
 import json
 from typing import Any, Final

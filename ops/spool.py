@@ -1,4 +1,4 @@
-"""``ackfirst spool``: what waits on this machine's disk, process by process."""
+"""``ackfirst spool``: list the events that wait on this machine's disk, by ingest process."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ackfirst.ops.terminal import as_json
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.spool.file import Depth, is_damage, look
@@ -29,11 +30,11 @@ class _Row:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@as_json
 def command(*, as_json: bool) -> None:
-    """Show the events that were acknowledged and wait on disk for Redis.
+    """Show the events that were answered 200 and wait on disk for Redis.
 
-    One line a file; each ingest process has its own. Exit code 1 when a record is set aside or a file is damaged.
+    One line per file; each ingest process has its own. Exit code 1 if a record is set aside or a file is damaged.
     """
     folder = spool_folder(load_settings(os.environ).data_dir)
     try:
@@ -85,7 +86,7 @@ def _show(rows: list[_Row], kept: list[str], now: float) -> None:
         table.add_column(name, no_wrap=True)
     for row in rows:
         numbers = (row.depth.records, row.depth.bytes, f"{_age(row.depth, now):g} s", row.depth.set_aside)
-        table.add_row(row.file, row.holder or "nobody", *map(str, numbers))
+        table.add_row(row.file, row.holder or "no process", *map(str, numbers))
     console.print(table if rows else "No process has used the spool.")
     for line in _findings(rows, kept):
         console.print(line, markup=False)
@@ -94,7 +95,7 @@ def _show(rows: list[_Row], kept: list[str], now: float) -> None:
 def _findings(rows: list[_Row], kept: list[str]) -> Iterator[str]:
     for row in rows:
         if row.damaged:
-            yield f"{row.file} is damaged ({row.damaged}): the next ingest process mends it"
+            yield f"{row.file} is damaged ({row.damaged}): the next ingest process repairs it"
         for number, reason in row.reasons:
             yield f"{row.file} record {number} is set aside, and tried again at the next start: {reason}"
     for name in kept:

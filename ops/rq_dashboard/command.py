@@ -2,14 +2,11 @@
 
 import ipaddress
 import os
-import secrets
 import socket
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -22,6 +19,7 @@ from redis.retry import Retry
 
 from ackfirst.ops.rq_dashboard.access import Credentials, Hosts
 from ackfirst.ops.rq_dashboard.app import create_app
+from ackfirst.ops.rq_dashboard.password import load_or_create_password, password_source
 from ackfirst.shared import log, masking
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.embedded import with_private_server
@@ -32,10 +30,6 @@ from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_toml import parse_accounts
 from ackfirst.shared.settings.types import Address
-
-PASSWORD_FILE: Final = "dashboard-password"  # noqa: S105 - the name of a file
-_PASSWORD_BYTES: Final = 18
-_PASSWORD_MODE: Final = 0o600
 
 # A page says at once that Redis is away, and asks again by itself.
 _NO_RETRY: Final = Retry(NoBackoff(), 0)
@@ -162,55 +156,10 @@ def _log_start(settings: Settings, published: tuple[Published, ...]) -> None:
             logger.warning("dashboard.exposed", url=place.url, advice="plain HTTP: put TLS in front of it")
 
 
-def password_source(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Where to read the dashboard's password: a file, or the environment."""
-    if settings.dashboard_password is None:
-        return os.fspath(settings.data_dir / PASSWORD_FILE)
-    return environ.get("ACKFIRST_DASHBOARD_PASSWORD_FILE") or "ACKFIRST_DASHBOARD_PASSWORD"
-
-
 def _credentials(settings: Settings) -> Credentials:
     given = settings.dashboard_password
     secret = given.get_secret_value() if given else load_or_create_password(settings.data_dir)
     return Credentials(settings.dashboard_username, secret)
-
-
-def load_or_create_password(data_dir: Path) -> str:
-    """Read the password of this data folder; make one, readable by its owner only, when there is none.
-
-    Two processes that start at the same moment get the same one.
-
-    Raises:
-        ConfigurationError: The file cannot be written or read, or is empty.
-    """
-    file = data_dir / PASSWORD_FILE
-    try:
-        if not file.exists():
-            _create_password(file)
-        file.chmod(_PASSWORD_MODE)
-        password = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigurationError(
-            f"cannot keep the dashboard's password in {file}: {reason}, "
-            "check ACKFIRST_DATA_DIR or set ACKFIRST_DASHBOARD_PASSWORD"
-        ) from error
-    if not password:
-        raise ConfigurationError(f"{file} is empty: delete it to get a new password, or write one into it")
-    return password
-
-
-def _create_password(file: Path) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp's mode is 0600; a link appears complete or not at all, and never replaces another process's password.
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{PASSWORD_FILE}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(secrets.token_urlsafe(_PASSWORD_BYTES) + "\n")
-        with suppress(FileExistsError):
-            file.hardlink_to(temporary)
-    finally:
-        Path(temporary).unlink()
 
 
 def _lane_names(settings: Settings) -> dict[str, str]:

@@ -132,7 +132,8 @@ class EmbeddedServer:
 
     def _claim_folder(self) -> None:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             claimed = self._owner.take()
             if claimed:
                 self._owner.sign(os.getpid())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.ops.rq_dashboard.command import PASSWORD_FILE, load_or_create_password
+from ackfirst.ops.rq_dashboard.password import PASSWORD_FILE, load_or_create_password
 from ackfirst.shared.errors import ConfigurationError
 
 

@@ -146,7 +146,7 @@ def test_drop_asks_first(redis_server: RedisProcess, redis_sync: redis.Redis, ru
     assert depth(redis_sync) == 3
     result = run("drop", "--verdict", "suspect", answer="y\n")
     assert result.stdout.startswith("3 records dropped")
-    assert "Throw 3 records away" in result.stderr
+    assert "Drop 3 records for good" in result.stderr
     assert depth(redis_sync) == 0
     assert not redis_sync.exists(keys.QUARANTINE_BYTES)
 

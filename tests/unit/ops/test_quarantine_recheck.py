@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ackfirst.ingest.http import Arrival
 from ackfirst.ingest.quarantine import _record
-from ackfirst.ops.quarantine.order import by_arrival
-from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
+from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, by_arrival, callback_of
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import QueueUnavailable
 from ackfirst.shared.nexmo.callback import Callback, Family
@@ -68,7 +67,7 @@ class World:
             accounts=accounts,
             queue=self,
             records=self,
-            tell=self.findings.append,
+            report=self.findings.append,
             clock=lambda: NOW,
         )
         self.findings.clear()

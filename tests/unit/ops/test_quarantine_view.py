@@ -99,7 +99,7 @@ def test_every_line_of_a_header_is_printable(text: str) -> None:
 def test_a_list_names_what_a_row_cannot_say() -> None:
     rows = [view.row(entry(message()), now=NOW + 3700), view.row(entry(None, 5), now=NOW)]
     out = StringIO()
-    tables.show_list(rows, QuarantineDepth(7, 4321), Console(file=out, width=tables.WIDTH))
+    tables.show_list(rows, QuarantineDepth(7, 4321), Console(file=out, width=tables.WIDTH_COLUMNS))
     text = out.getvalue()
     assert entry(message()).id in text
     assert "suspect signature-mismatch inbound-message 700" in " ".join(text.split())
