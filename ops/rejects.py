@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ackfirst.ops.terminal import as_json, operator_settings, printable
+from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, printable
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LIMIT, Reject
@@ -39,7 +39,7 @@ _REFUSALS: Final = {
 WIDTH_COLUMNS: Final = 120
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """Look at entries of lanes that no worker could run.
 

@@ -11,6 +11,14 @@ from ackfirst.shared.settings import Settings, load_settings
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
 
+class CommandGroup(click.Group):
+    """A group that lists its commands in the order of their definition."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """List the names of the commands."""
+        return list(self.commands)
+
+
 def operator_settings() -> Settings:
     """Load the settings of a command that works on the queue; say on stderr if it is that of ``ackfirst dev``."""
 

@@ -23,7 +23,7 @@ from ackfirst.ops.quarantine.recheck import (
     callback_of,
 )
 from ackfirst.ops.quarantine.selection import Selection, selected
-from ackfirst.ops.terminal import as_json, operator_settings
+from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailable
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview
@@ -40,7 +40,7 @@ T = TypeVar("T")
 DEFAULT_LIMIT: Final = 50
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """Look at callbacks that could not be verified, and queue those that verify now.
 
@@ -123,9 +123,9 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @as_json
 def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, yes: bool, as_json: bool) -> None:
-    """Delete records: those that are named, or those that the options choose.
+    """Delete records for good.
 
-    They are gone for good.
+    Name them, or choose them by options.
     """
     if [bool(entry_ids), not selection.is_everything, everything].count(True) != 1:
         raise click.UsageError("name records, choose them by --account, --verdict and --since, or use --all")
