@@ -22,17 +22,15 @@ class Entry(NamedTuple):
 COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
     {
         "dev": Entry("ops.dev:command", "Run everything in one terminal, with a private Valkey."),
-        "demo": Entry("simulator.demo:command", "Send traffic through the whole system, and account for every event."),
+        "demo": Entry("simulator.demo:command", "Send traffic through the whole system; count every event."),
         "ingest": Entry("ingest.command:command", "Answer Nexmo's callbacks and queue the events."),
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
         "dashboard": Entry("ops.rq_dashboard.command:command", "Show queues, jobs and workers in the browser."),
         "simulate": Entry("simulator.command:command", "Send signed callbacks, as Nexmo would."),
-        "quarantine": Entry(
-            "ops.quarantine.command:command", "List callbacks that could not be verified; recheck them."
-        ),
+        "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
-        "rejects": Entry("ops.rejects:command", "List queue entries that no worker could run; requeue them."),
-        "prepare": Entry("ops.prepare.command:command", "Make passwords, distribute configuration (docker compose)."),
+        "rejects": Entry("ops.rejects:command", "List and requeue entries that no worker could run."),
+        "prepare": Entry("ops.prepare.command:command", "Make passwords, distribute files (docker compose)."),
         "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )

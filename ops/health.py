@@ -1,4 +1,4 @@
-"""``python -I -m ackfirst.ops.health``: check the health of this container. Docker and Kubernetes ask every few seconds.
+"""``python -I -m ackfirst.ops.health``: check the health of this container, as Docker and Kubernetes ask for it.
 
 Imports little, and only from the standard library: the check must cost less than a callback does.
 """

@@ -62,6 +62,8 @@ def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     password = files["redis-password"]
     everything = {"redis-url": made.redis_url(password), **files}
     mine = layout.shares(everything, role)
+    if role == "dashboard" and "ackfirst.toml" in files:
+        mine["ackfirst.toml"] = layout.names_only(files["ackfirst.toml"])
     return {**mine, "users.acl": made.redis_users(password)} if role == "redis" else mine
 
 
