@@ -37,7 +37,7 @@ def command(processes: int, *, member: bool) -> None:
     settings = load_settings(os.environ)
     sink = log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     logger = structlog.get_logger().bind()
-    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private_server", url=url))
+    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     accounts = load_accounts(settings)
     if not member:  # of a member, its supervisor has looked
         check_redis(settings, logger)

@@ -166,7 +166,7 @@ def restart_if_dead(server: EmbeddedServer, log: Log) -> Callable[[], bool]:
             if server.restart_if_dead():
                 log.warning("queue.restarted", pid=server.pid)
         except ConfigurationError as error:
-            log.warning("queue.restart_failed", error=str(error))
+            log.warning("queue.restart-failed", error=str(error))
         return False
 
     return task

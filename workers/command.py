@@ -48,7 +48,7 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     pool = os.environ.pop(POOL, "") if supervised else ""
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
-    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private_server", url=url))
+    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     if not supervised:  # restarted while Redis is away, it waits until Redis is back
         reachable(settings.redis_url.get_secret_value())
     for name in ("rq", "rq.worker"):  # the second sets itself to INFO where it finds no level

@@ -19,16 +19,16 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
-@click.option("--given", type=_FOLDER, default=Path("/given"), help="The operator's files.")
-@click.option("--shipped", type=_FOLDER, default=Path("/shipped"), help="Has a folder of configuration for some roles.")
-@click.option("--kept", type=_FOLDER, default=Path("/kept"), help="What was made at the first start.")
-@click.option("--out", type=_FOLDER, default=Path("/out"), help="Has a folder for each role.")
-@click.option("--data", type=_FOLDER, default=Path("/data"), help="Has the data folder of each role that keeps any.")
-@click.option("--owner", type=int, default=OWNER, show_default=True, help="User that the containers run as.")
+@click.option("--given", type=_FOLDER, default=Path("/given"), help="Files of the operator.")
+@click.option("--shipped", type=_FOLDER, default=Path("/shipped"), help="Shipped configuration, in a folder per role.")
+@click.option("--kept", type=_FOLDER, default=Path("/kept"), help="Passwords that were made at the first start.")
+@click.option("--out", type=_FOLDER, default=Path("/out"), help="Output, in a folder per role.")
+@click.option("--data", type=_FOLDER, default=Path("/data"), help="Data folders, one per role.")
+@click.option("--owner", type=int, default=OWNER, show_default=True, help="Numeric user of the containers.")
 def command(*, given: Path, shipped: Path, kept: Path, out: Path, data: Path, owner: int) -> None:
-    """Make passwords at the first start, and give each container its files (docker compose).
+    """Make passwords at the first start, and copy to each container its files (docker compose).
 
-    Runs before everything else, at each start: what has changed in config/ is handed on then.
+    Runs before the other containers at each start, so a change in config/ takes effect at a restart.
     """
     # Where we are not root, what we write is ours already: so it is in tests.
     new_owner = owner if os.geteuid() == 0 else None
@@ -49,7 +49,7 @@ def command(*, given: Path, shipped: Path, kept: Path, out: Path, data: Path, ow
         volume.own(folder, new_owner, _DATA_MODE)
     click.echo(_say(has_account=has_account, demo=demo, grafana="observability" in profiles))
     if former not in (None, _password(out / "redis")):
-        click.echo("Redis' password has changed, and only a new start tells everybody: docker compose restart")
+        click.echo("The password of Redis has changed. Run docker compose restart, so that every container uses it.")
 
 
 def _password(folder: Path) -> bytes | None:
@@ -69,7 +69,7 @@ def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _say(*, has_account: bool, demo: bool, grafana: bool) -> str:
     lines = [
-        "Passwords are made, configuration is handed on. To read them:",
+        "Passwords and configuration are ready. To read the passwords:",
         "  dashboard  docker compose exec dashboard cat /etc/ackfirst/dashboard-password   (user ackfirst)",
         "  Redis      docker compose exec redis cat /etc/ackfirst/redis-password",
     ]
@@ -77,10 +77,10 @@ def _say(*, has_account: bool, demo: bool, grafana: bool) -> str:
         place = "/etc/grafana/provisioning/grafana-password"
         lines.append(f"  Grafana    docker compose exec grafana cat {place}   (user ackfirst)")
     if demo and not has_account:
-        lines.append("An account of the demo's own signs the simulator's callbacks. Nexmo's are parked as suspect.")
+        lines.append("The simulator signs with an account made for the demo. Callbacks of Nexmo are kept in quarantine.")
     elif not has_account:
         lines += [
-            "No Nexmo account is configured: whatever is signed is parked in quarantine as suspect, and answered 200.",
+            "No Nexmo account is configured: signed callbacks are kept in quarantine, and answered 200.",
             "  Put an account into .env (see .env.example) or config/ackfirst.toml, then: docker compose up -d,",
             "  docker compose restart ingest, docker compose exec ingest ackfirst quarantine recheck",
         ]

@@ -200,7 +200,7 @@ def _answer_errors(app: Flask) -> None:
 
 
 def _redis_failed(error: Exception) -> Response:
-    log.warning("dashboard.redis_failed", error=type(error).__name__, detail=str(error), path=request.path)
+    log.warning("dashboard.redis-failed", error=type(error).__name__, detail=str(error), path=request.path)
     answer = _answer(ServiceUnavailable("Redis does not answer, or refuses. The dashboard is back as soon as it does."))
     answer.headers["Retry-After"] = "5"
     return answer

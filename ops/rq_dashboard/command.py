@@ -117,7 +117,7 @@ def command(listen: Address | None, published: tuple[Published, ...], *, allow_d
     die_with_parent()
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
-    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private_server", url=url))
+    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     run(settings, listen or settings.dashboard_listen, published, allow_delete=allow_delete)
 
 
@@ -169,7 +169,7 @@ def _lane_names(settings: Settings) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ConfigurationError) as error:
-        logger.warning("dashboard.no_names", file=os.fspath(settings.config), error=str(error))
+        logger.warning("dashboard.no-names", file=os.fspath(settings.config), error=str(error))
         return {}
     accounts = Accounts(described)
     names: dict[str, str] = {}

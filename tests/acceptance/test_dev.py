@@ -222,11 +222,11 @@ def test_a_worker_and_a_dashboard_in_a_second_terminal_work_on_the_queue_of_dev(
         with Cli("worker", cwd=folder, env=handlers, name="worker") as worker:
             # The engine, which the worker has started, works on it too.
             worker.wait_for_output('"worker.started"')
-            assert worker.output.count('"redis.private_server"') == 1
+            assert worker.output.count('"redis.private-server"') == 1
             assert worker.terminate(20) == 0
         with Cli("dashboard", "--listen", "127.0.0.1:0", cwd=folder, env=handlers, name="dashboard") as dashboard:
             dashboard.wait_for_output('"dashboard.started"')
-            assert '"redis.private_server"' in dashboard.output
+            assert '"redis.private-server"' in dashboard.output
 
 
 def test_a_redis_that_was_named_wins_over_the_queue_of_dev(folder: Path, own_redis: RedisProcess) -> None:
