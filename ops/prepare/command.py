@@ -77,7 +77,9 @@ def _say(*, has_account: bool, demo: bool, grafana: bool) -> str:
         place = "/etc/grafana/provisioning/grafana-password"
         lines.append(f"  Grafana    docker compose exec grafana cat {place}   (user ackfirst)")
     if demo and not has_account:
-        lines.append("The simulator signs with an account made for the demo. Callbacks of Nexmo are kept in quarantine.")
+        lines.append(
+            "The simulator signs with an account made for the demo. Callbacks of Nexmo are kept in quarantine."
+        )
     elif not has_account:
         lines += [
             "No Nexmo account is configured: signed callbacks are kept in quarantine, and answered 200.",

@@ -191,7 +191,7 @@ def test_without_an_account_it_says_what_becomes_of_callbacks_and_what_to_do(
 ) -> None:
     configure(volumes, monkeypatch)
     said = volumes.prepare().output
-    assert ("parked in quarantine as suspect" in said) == is_warned
+    assert ("kept in quarantine" in said) == is_warned
     assert ("quarantine recheck" in said) == is_warned
 
 
