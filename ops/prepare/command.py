@@ -1,4 +1,4 @@
-"""``ackfirst prepare``: the first container of ``docker-compose.yml``, which makes ready what the others read."""
+"""``ackfirst prepare``: the first container of ``docker-compose.yml``, which prepares the files of the others."""
 
 import os
 from collections.abc import Mapping

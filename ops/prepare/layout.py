@@ -1,4 +1,4 @@
-"""Which file of an operator's ``config/`` goes to which container. Each gets what it needs and nothing else."""
+"""Decide which file of the operator's ``config/`` goes to which container: each gets only what it needs."""
 
 import json
 import tomllib
@@ -37,10 +37,10 @@ _PASSED_OVER: Final = ("README.md", ".*", "*~", "*.swp", "*.bak", "#*#")
 
 
 def given(folder: Path) -> dict[str, bytes]:
-    """What the operator has put into ``folder``, by name; empty when there is no such folder.
+    """Read the operator's files in ``folder``, by name; empty if there is no such folder.
 
     Raises:
-        ConfigurationError: A file has a name that nobody reads, or cannot be read.
+        ConfigurationError: No container reads a file of this name, or it cannot be read.
     """
     files = {name: _content(folder / name) for name in _names(folder)}
     # Every reader of a secret takes the line without its end, but for shells and Redis, which know no CRLF.
@@ -53,7 +53,7 @@ def _names(folder: Path) -> Iterator[str]:
         if path.is_dir() or any(fnmatch(path.name, pattern) for pattern in _PASSED_OVER):
             continue
         if name not in PLACES:
-            raise ConfigurationError(f"config/{name} is read by nobody: the names are {', '.join(PLACES)}")
+            raise ConfigurationError(f"no container reads config/{name}: the names are {', '.join(PLACES)}")
         yield name
 
 
@@ -65,15 +65,15 @@ def _content(path: Path) -> bytes:
 
 
 def shipped(folder: Path, role: str) -> dict[str, bytes]:
-    """The configuration that comes with ackfirst for programs of others: ``deploy/<role>/``.
+    """Read the shipped configuration of a role that is not ours, such as nginx: ``deploy/<role>/``.
 
-    Handed on like the rest, and not mounted: a checkout may be readable by its owner alone.
+    Copied like the rest, not mounted: a checkout may be readable by its owner only.
     """
     return volume.read(folder / role)
 
 
 def shares(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
-    """Those of ``files`` that this role reads."""
+    """Return those of ``files`` that this role reads."""
     return {name: content for name, content in files.items() if role in PLACES.get(name, ())}
 
 

@@ -1,4 +1,4 @@
-"""What nobody was given: passwords and a demo account, made at the first start and kept."""
+"""Make the passwords, and the account of the demo, that the operator has not given. Made once, then kept."""
 
 import hashlib
 import secrets
@@ -15,11 +15,11 @@ _BYTES: Final = 24
 Random = Callable[[int], str]
 """A text without special characters, from that many random bytes."""
 
-DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs in its name."
+DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs with it."
 
 
 def make(former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.token_urlsafe) -> dict[str, bytes]:
-    """Passwords, and with ``demo`` an account: those of ``former`` as they are, the rest new."""
+    """Return the passwords, and with ``demo`` an account: those of ``former`` unchanged, missing ones new."""
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
         "dashboard-password": lambda: random(_BYTES),
@@ -35,16 +35,16 @@ def _demo_account(random: Random) -> str:
 
 
 def redis_url(password: bytes) -> bytes:
-    """Where ingest, workers and dashboard find the stack's own Redis."""
+    """Return the URL of the stack's own Redis."""
     return f"redis://:{quote(_line(password), safe='')}@{_REDIS}\n".encode()
 
 
 def redis_users(password: bytes) -> bytes:
-    """Redis' own file of users (``aclfile``): it holds the password's hash, and nobody without it may do anything."""
+    """Return Redis's file of users (``aclfile``): one user, with the hash of the password."""
     digest = hashlib.sha256(_line(password).encode()).hexdigest()
     return f"user default on sanitize-payload #{digest} ~* &* +@all\n".encode()
 
 
 def _line(password: bytes) -> str:
-    """As every reader of a secret's file sees it: without the newline at its end."""
+    """Strip the newline at the end, as every reader of the file does."""
     return password.decode().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""Writes files into a volume so that one numeric user can read them and nobody can change them."""
+"""Write files into a volume, readable by one numeric user and writable by none."""
 
 import os
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ _FOLDER: Final = 0o500
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """Every file under ``folder``, by its name relative to it; empty when there is no such folder."""
+    """Read every file under ``folder``, by its relative name; empty if there is no such folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def write(folder: Path, files: Mapping[str, bytes], *, owner: int | None) -> None:
-    """Let ``folder`` hold exactly ``files``, owned by ``owner`` (a numeric user and group; None leaves that alone).
+    """Make ``folder`` contain exactly ``files``, owned by ``owner`` (a numeric user and group; None: unchanged).
 
     A file appears complete or not at all: a container that already runs may read it meanwhile.
     """

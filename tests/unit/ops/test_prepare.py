@@ -123,7 +123,7 @@ def test_what_the_operator_takes_away_is_gone_at_the_next_start(volumes: Volumes
 
 def test_a_file_that_nobody_reads_is_named_before_anything_starts(volumes: Volumes) -> None:
     volumes.give("signature_secret", "x")
-    with pytest.raises(Exception, match=r"config/signature_secret is read by nobody: the names are ackfirst\.toml"):
+    with pytest.raises(Exception, match=r"no container reads config/signature_secret: the names are ackfirst\.toml"):
         volumes.prepare()
 
 
