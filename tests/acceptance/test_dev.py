@@ -1,4 +1,4 @@
-"""``ackfirst dev`` as somebody uses it who has just installed it."""
+"""``ackfirst dev`` as a newcomer uses it."""
 
 import os
 import signal
@@ -181,7 +181,7 @@ def test_a_given_redis_is_used_and_is_left_running(folder: Path, own_redis: Redi
         assert client.ping()
 
 
-def test_a_given_redis_that_is_not_there_is_said_once(folder: Path) -> None:
+def test_a_given_redis_that_is_not_there_is_reported_once(folder: Path) -> None:
     with Dev(folder, REDIS_URL=f"redis://:tidal-Compass@127.0.0.1:{free_port()}/0") as dev:
         assert dev.wait() == 2
 

@@ -132,7 +132,7 @@ def test_every_job_is_on_exactly_one_page_in_order(redis_sync: Redis, registry: 
 def test_the_jobs_tab_begins_with_a_lane(redis_sync: Redis) -> None:
     for name in ("default", "ackfirst-test"):
         lane(redis_sync, name).enqueue(answers, ENVELOPE)
-    assert "jobs on queue <strong>ackfirst-test</strong>" in Browser(redis_sync).get("/0/view/jobs").text
+    assert "Queued jobs of ackfirst-test" in Browser(redis_sync).get("/0/view/jobs").text
 
 
 @pytest.mark.parametrize("path", ["/0/view/job/m-none", "/0/data/job/m-none.json"])
@@ -266,5 +266,5 @@ def test_a_configured_name_is_shown_beside_the_lane(redis_sync: Redis) -> None:
     assert "Staging" not in queue["failed_url"]
     assert browser.json("workers.json")["workers"][0]["queues"] == [shown]
     assert browser.json("job/m-failed.json")["origin"] == shown
-    assert f"{LANE} (Staging &lt;1&gt;)" in browser.get(f"/0/view/jobs/{LANE}/failed/8/asc/1").text
+    assert f"Failed jobs of {LANE} (Staging &lt;1&gt;)" in browser.get(f"/0/view/jobs/{LANE}/failed/8/asc/1").text
     assert jobs(browser, "failed") == ["m-failed"]

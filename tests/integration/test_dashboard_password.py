@@ -11,7 +11,7 @@ from ackfirst.ops.rq_dashboard.password import PASSWORD_FILE, load_or_create_pas
 from ackfirst.shared.errors import ConfigurationError
 
 
-def test_everybody_who_asks_at_the_same_moment_gets_the_same(tmp_path: Path) -> None:
+def test_processes_that_start_together_get_the_same_password(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     with ThreadPoolExecutor(8) as pool:
         passwords = set(pool.map(load_or_create_password, [folder] * 32))
@@ -19,11 +19,11 @@ def test_everybody_who_asks_at_the_same_moment_gets_the_same(tmp_path: Path) -> 
     assert [file.name for file in folder.iterdir()] == ["dashboard-password"]
 
 
-def test_each_data_folder_has_its_own(tmp_path: Path) -> None:
+def test_each_data_folder_has_its_own_password(tmp_path: Path) -> None:
     assert load_or_create_password(tmp_path / "a") != load_or_create_password(tmp_path / "b")
 
 
-def test_one_that_was_written_by_hand_is_taken_and_closed_to_others(tmp_path: Path) -> None:
+def test_a_password_written_by_hand_is_used_and_protected(tmp_path: Path) -> None:
     (tmp_path / PASSWORD_FILE).write_text("harbour Öl\n", encoding="utf-8")
     (tmp_path / PASSWORD_FILE).chmod(0o644)
     assert load_or_create_password(tmp_path) == "harbour Öl"
@@ -40,13 +40,13 @@ def test_its_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b" \n"])
-def test_an_empty_one_lets_nobody_in(tmp_path: Path, content: bytes) -> None:
+def test_an_empty_password_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / PASSWORD_FILE).write_bytes(content)
     with pytest.raises(ConfigurationError, match="dashboard-password is empty"):
         load_or_create_password(tmp_path)
 
 
-def test_one_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_password_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / PASSWORD_FILE).write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="it is not text"):
         load_or_create_password(tmp_path)

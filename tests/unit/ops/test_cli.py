@@ -45,7 +45,7 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert "No such command 'polcy'" in result.stderr
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     result = CliRunner().invoke(cli.main, ["--version"])
     assert result.exit_code == 0
     assert result.output.startswith("ackfirst ")

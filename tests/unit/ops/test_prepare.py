@@ -121,7 +121,7 @@ def test_what_the_operator_takes_away_is_gone_at_the_next_start(volumes: Volumes
     assert volumes.names("edge") == set()
 
 
-def test_a_file_that_nobody_reads_is_named_before_anything_starts(volumes: Volumes) -> None:
+def test_a_file_that_no_container_reads_is_refused_before_anything_starts(volumes: Volumes) -> None:
     volumes.give("signature_secret", "x")
     with pytest.raises(Exception, match=r"no container reads config/signature_secret: the names are ackfirst\.toml"):
         volumes.prepare()

@@ -139,7 +139,7 @@ def test_the_second_delivery_of_an_event_is_a_duplicate_and_leaves() -> None:
     assert (len(around.queued), around.records) == (1, {})
 
 
-def test_a_record_of_another_release_stays_and_holds_up_nobody() -> None:
+def test_a_record_of_another_release_stays_and_blocks_no_other() -> None:
     around = world(None, message(1))
     assert around.run() == [Outcome.UNKNOWN, Outcome.QUEUED]
     assert len(around.records) == 1

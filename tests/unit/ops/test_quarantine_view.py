@@ -67,7 +67,7 @@ def test_a_persons_numbers_and_words_are_masked_unless_asked_for(record: Quarant
 
 
 @given(fields=hostile_fields, personal=st.booleans())
-def test_whatever_a_stranger_sent_can_be_shown_on_a_terminal(fields: dict[str, Any], personal: bool) -> None:
+def test_any_unverified_callback_can_be_shown_on_a_terminal(fields: dict[str, Any], personal: bool) -> None:
     found = masked.fields(fields, personal=personal)
     assert "".join(json.dumps(found, ensure_ascii=False).split()).isprintable()
 
