@@ -20,6 +20,7 @@ from ackfirst.shared.embedded import with_private_server
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.settings.files import protect_files
 
 
 @click.command()
@@ -40,6 +41,7 @@ def command(processes: int, *, member: bool) -> None:
     settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     accounts = load_accounts(settings)
     if not member:  # of a member, its supervisor has looked
+        protect_files(settings, logger)
         check_redis(settings, logger)
         check_accounts(accounts, logger)
     if processes > 1:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from ackfirst.ops.rq_dashboard.password import password_source
+from ackfirst.ops.rq_dashboard.password import USERNAME, password_source
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.nexmo.callback import WEBHOOKS
 from ackfirst.shared.policy import Policy
@@ -15,7 +15,7 @@ _LABEL_WIDTH = 11
 def banner(settings: Settings, accounts: Accounts, environ: Mapping[str, str], *, queue: str) -> str:
     """Return the text, several lines. ``queue`` says in words where the events wait."""
     rows = [
-        ("webhooks", [url(settings.listen) + path for path in WEBHOOKS.values()]),
+        ("webhooks", [url(settings.listen[0]) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
         ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings, environ)]),
         ("queue", [queue]),
@@ -37,7 +37,7 @@ def url(address: Address) -> str:
 
 
 def _login(settings: Settings, environ: Mapping[str, str]) -> str:
-    return f"user {settings.dashboard_username}, password in {password_source(settings, environ)}"
+    return f"user {USERNAME}, password in {password_source(settings, environ)}"
 
 
 def _handlers(settings: Settings) -> list[str]:

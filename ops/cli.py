@@ -9,6 +9,7 @@ from typing import IO, Any, Final, NamedTuple
 import click
 
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.descriptors import open_standard_descriptors
 
 
 class Entry(NamedTuple):
@@ -30,7 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
         "rejects": Entry("ops.rejects:command", "List and requeue entries that no worker could run."),
-        "prepare": Entry("ops.prepare.command:command", "Make passwords, distribute files (docker compose)."),
+        "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
         "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )
@@ -65,6 +66,11 @@ class LazyGroup(click.Group):
         """List the commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as a program."""
+        open_standard_descriptors()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. An error of configuration ends in one sentence instead of a traceback."""

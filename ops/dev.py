@@ -23,6 +23,7 @@ from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.settings.files import protect_files
 
 #: What a command gets beyond its own grace before it is killed: it may be a supervisor itself.
 KILL_MARGIN_SECONDS: Final = 5.0
@@ -42,6 +43,7 @@ def command() -> None:
     """
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    protect_files(settings, structlog.get_logger())
     # Until the supervisor takes over, and again while the queue stops: leave through every ``with`` block.
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -67,7 +69,7 @@ def _run(settings: Settings, *, queue: str, env: dict[str, str], server: Embedde
     check_ports_free(settings)
     text = banner(settings, load_accounts(settings), os.environ, queue=queue)
     # Both: another server on one of the ports must not pass for ingest, which is about to say that the port is in use.
-    places = [(address.local().host, address.port) for address in (settings.listen, settings.admin_listen)]
+    places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
     # Ingest, then workers, then the dashboard: the order in which they are stopped.
     children = [
         Child(name=name, argv=reexec(name), env=env, stage=stage)
@@ -91,8 +93,9 @@ def check_ports_free(settings: Settings) -> None:
     Raises:
         ConfigurationError: An address cannot be listened on, most often because another process does.
     """
-    for setting in ("listen", "admin_listen", "dashboard_listen"):
-        address = getattr(settings, setting)
+    addresses = [("listen", address) for address in settings.listen]
+    addresses += [("admin_listen", settings.admin_listen), ("dashboard_listen", settings.dashboard_listen)]
+    for setting, address in addresses:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
             socket.create_server((address.host, address.port), family=family).close()

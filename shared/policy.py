@@ -102,7 +102,7 @@ TABLE: Final[Mapping[Verdict, Row]] = MappingProxyType(
             "malformed token, another alg, a body that does not match payload_hash, a sig that is not hex",
             Ruling(401, Fate.COUNTED),
         ),
-        Verdict.TOO_LARGE: _same("body over ACKFIRST_MAX_BODY_BYTES (1 MiB)", Ruling(413, Fate.COUNTED)),
+        Verdict.TOO_LARGE: _same("body over 1 MiB", Ruling(413, Fate.COUNTED)),
         Verdict.SHED: _same("quarantine over its rate or size cap", Ruling(429, Fate.COUNTED, retry_after=60)),
         Verdict.UNAVAILABLE: _same(
             "the event could not be made durable, in Redis or on disk", Ruling(503, Fate.COUNTED, retry_after=5)

@@ -5,8 +5,8 @@ made=/tmp/edge
 certificates=/etc/ackfirst/tls
 mkdir -p "$made"
 
-# Refuse here what ingest would refuse as too large.
-limit=${ACKFIRST_MAX_BODY_BYTES:-1048576}
+# Refuse here what ingest refuses as too large (ingest/limits.py).
+limit=1048576
 
 # Find the ingest containers. nginx 1.27.3 and newer re-resolves the name and keeps connections open. An older nginx
 # resolves it for each request, which also follows `--scale`, but opens a connection each time.

@@ -8,7 +8,7 @@ from ackfirst.ingest.batcher import EventQueue, Written
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.spool.circuit import is_about_one_event
 from ackfirst.ingest.spool.writer import SpoolWriter
-from ackfirst.shared.errors import EnvelopeError, QueueUnavailable
+from ackfirst.shared.errors import EnvelopeError, QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.file import Record
 
@@ -58,8 +58,8 @@ class Drain:
         """Move the oldest records of one file; False when there is nothing to move.
 
         Raises:
-            QueueUnavailable: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent once
-                more, which the queue recognises.
+            QueueUnavailableError: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent
+                once more, which the queue recognises.
         """
         most, _ = self._portions()
         records = await spool.call(lambda file: file.oldest(most))
@@ -119,7 +119,7 @@ class Drain:
             return []
         try:
             results = await self._queue.enqueue([letter.envelope for letter in letters], now=self._clock())
-        except QueueUnavailable:
+        except QueueUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up the rest
             if len(letters) == 1:

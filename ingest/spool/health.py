@@ -71,21 +71,22 @@ class Health:
 
     async def _question(self) -> float | None:
         """A write while the circuit is open (it finds READONLY, OOM, LOADING and the like), and the memory."""
+        since = self._generation.position
         async with self._redis.pipeline(transaction=False) as pipeline:
             if not self._circuit.closed:
                 pipeline.set(keys.PROBE, "1", ex=_PROBE_SECONDS)
             pipeline.get(keys.GENERATION)
-            pipeline.get(keys.ROUNDS)
+            pipeline.get(keys.ACKNOWLEDGED)
             pipeline.info("memory")
             answers = await pipeline.execute(raise_on_error=False)
         for answer in answers:
             if isinstance(answer, Exception) and not _concerns_us_alone(answer):
                 raise answer
-        *_, marker, rounds, memory = answers
+        *_, marker, acknowledged, memory = answers
         if marker is None and self._circuit.closed:
             await self._redis.set(keys.GENERATION, secrets.token_hex(8), nx=True)
         if isinstance(marker, bytes):
-            self._generation.observe(marker.decode(errors="replace"), _whole(rounds))
+            self._generation.observe(marker.decode(errors="replace"), _whole(acknowledged), since=since)
         return None if isinstance(memory, Exception) else _share(memory)
 
 

@@ -11,7 +11,7 @@ from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.ingest.spool.drain import Drain
 from ackfirst.ingest.spool.meters import SpoolMeters
 from ackfirst.ingest.spool.writer import SpoolWriter
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.file import check, look
 from ackfirst.shared.spool.folder import Slot, slots, take_slot
@@ -70,7 +70,7 @@ class Spool:
         """Make an event durable on disk.
 
         Raises:
-            QueueUnavailable: It may not be.
+            QueueUnavailableError: It may not be.
         """
         await self._own.put(envelope)
         self._meters.step("spooled")
@@ -124,7 +124,7 @@ class Spool:
             try:
                 if writer.depth.records:
                     moved |= await self._drain.page(writer, lambda: self._circuit.writable)
-            except QueueUnavailable as error:
+            except QueueUnavailableError as error:
                 self._pause(str(error))
                 continue
             await self._leave_if_empty(writer)

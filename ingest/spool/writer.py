@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ackfirst.ingest.request_log import Log
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.file import Depth, SpoolFile, check, is_damage, is_full, mend
 from ackfirst.shared.spool.frame import Frame
@@ -66,10 +66,10 @@ class SpoolWriter:
         """Return when the event is on the disk.
 
         Raises:
-            QueueUnavailable: It may not be: the file is full, or the disk is, or it cannot be written.
+            QueueUnavailableError: It may not be: the file is full, or the disk is, or it cannot be written.
         """
         if len(self._waiting) >= BACKLOG_LIMIT:
-            raise QueueUnavailable(f"{BACKLOG_LIMIT} events already wait for the disk")
+            raise QueueUnavailableError(f"{BACKLOG_LIMIT} events already wait for the disk")
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((Frame(self._clock(), envelope.encode().encode()), done))
         if self._commits is None:
@@ -78,13 +78,13 @@ class SpoolWriter:
             async with asyncio.timeout(PATIENCE):
                 await done
         except TimeoutError:
-            raise QueueUnavailable(f"the spool's disk did not confirm within {PATIENCE:g} s") from None
+            raise QueueUnavailableError(f"the spool's disk did not confirm within {PATIENCE:g} s") from None
 
     async def call(self, work: Callable[[SpoolFile], T]) -> T:
         """Do something to the file, in its thread.
 
         Raises:
-            QueueUnavailable: It cannot be done now.
+            QueueUnavailableError: It cannot be done now.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
 
@@ -92,7 +92,7 @@ class SpoolWriter:
         """Bring ``depth`` and ``trouble`` up to date: open the file, and see whether it can be written."""
         try:
             await self.call(SpoolFile.touch)
-        except QueueUnavailable:
+        except QueueUnavailableError:
             return
 
     async def close(self) -> None:
@@ -126,7 +126,7 @@ class SpoolWriter:
     def _append(self, file: SpoolFile, frames: list[Frame]) -> None:
         if self.depth.bytes + sum(len(frame.text) for frame in frames) > self._max_bytes:
             self._full = True
-            raise QueueUnavailable(self._full_text)
+            raise QueueUnavailableError(self._full_text)
         file.append(frames)
 
     def _do(self, work: Callable[[SpoolFile], T]) -> T:
@@ -181,9 +181,9 @@ class SpoolWriter:
             consequence="records that were damaged are lost, all others will be queued; some may be queued again",
         )
 
-    def _failed(self, error: Exception) -> QueueUnavailable:
+    def _failed(self, error: Exception) -> QueueUnavailableError:
         self._failure = f"the spool cannot be used: {error}"
-        return QueueUnavailable(self._failure)
+        return QueueUnavailableError(self._failure)
 
     def _drop(self) -> None:
         file, self._file = self._file, None

@@ -25,9 +25,10 @@ from ackfirst.ops.quarantine.recheck import (
 from ackfirst.ops.quarantine.selection import Selection, selected
 from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineDepth
+from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings
@@ -171,9 +172,7 @@ async def _recheck(
     run = Recheck(
         judge=_verifier(settings, accounts),
         accounts=accounts,
-        queue=DryRunQueue(redis, dedupe_seconds=settings.dedupe_seconds)
-        if dry_run
-        else await _enqueuer(redis, settings),
+        queue=DryRunQueue(redis, dedupe_seconds=DEDUPE_SECONDS) if dry_run else await _enqueuer(redis, settings),
         records=DryRunRecords() if dry_run else review,
         report=report,
         clock=time.time,
@@ -192,7 +191,7 @@ def _verifier(settings: Settings, accounts: Accounts) -> Verifier:
 
 
 async def _enqueuer(redis: Redis, settings: Settings) -> Enqueuer:
-    enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=settings.dedupe_seconds)
+    enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=DEDUPE_SECONDS)
     await enqueuer.prepare()
     return enqueuer
 
@@ -208,7 +207,7 @@ def _run(settings: Settings, work: Callable[[Redis], Coroutine[Any, Any, T]]) ->
 
     try:
         return asyncio.run(connected())
-    except QueueUnavailable as error:
+    except QueueUnavailableError as error:
         raise click.ClickException(str(error)) from error
 
 

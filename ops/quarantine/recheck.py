@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from redis.asyncio import Redis
 
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.review import Entry
@@ -57,7 +57,7 @@ class Finding:
 class EventQueue(Protocol):
     """Where events go."""
 
-    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> Sequence[bool | QueueUnavailable]:
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> Sequence[bool | QueueUnavailableError]:
         """Write events in order; ``now`` in Unix seconds.
 
         Returns for each: True if it is new, False if it was seen before, or why it could not be written.
@@ -103,7 +103,7 @@ class Recheck:
         """Check all entries, which come in order of arrival.
 
         Raises:
-            QueueUnavailable: Redis did not confirm an event or a removal; what was reported until then is certain.
+            QueueUnavailableError: Redis did not confirm an event or a removal; what was reported until then is certain.
         """
         async for entry in entries:
             if entry.record is None:
@@ -137,7 +137,7 @@ class Recheck:
             verdict = Verdict.VERIFIED.value
             self.report(Finding(entry=entry, outcome=outcome, event_id=envelope.id, verdict=verdict, reason=reason))
         for result in results:
-            if isinstance(result, QueueUnavailable):
+            if isinstance(result, QueueUnavailableError):
                 raise result
 
 
@@ -183,7 +183,7 @@ class DryRunQueue:
         """Return True for each event that would be new.
 
         Raises:
-            QueueUnavailable: Redis did not answer.
+            QueueUnavailableError: Redis did not answer.
         """
         try:
             seconds, _ = await self._redis.time()
@@ -196,7 +196,7 @@ class DryRunQueue:
                         pipeline.sismember(keys.seen(self._period, number, bucket), member)
                 answers = await pipeline.execute()
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not say which events it knows: {error}") from error
+            raise QueueUnavailableError(f"Redis did not say which events it knows: {error}") from error
         per_event = PERIODS + 3
         known = [any(answers[start : start + per_event]) for start in range(0, len(answers), per_event)]
         new = []

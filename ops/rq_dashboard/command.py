@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from ackfirst.ops.rq_dashboard.access import Credentials, Hosts
 from ackfirst.ops.rq_dashboard.app import create_app
-from ackfirst.ops.rq_dashboard.password import load_or_create_password, password_source
+from ackfirst.ops.rq_dashboard.password import USERNAME, load_or_create_password, password_source
 from ackfirst.shared import log, masking
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.embedded import with_private_server
@@ -111,8 +111,8 @@ class _PublishedAddress(click.ParamType[Published]):
 def command(listen: Address | None, published: tuple[Published, ...], *, allow_delete: bool) -> None:
     """Show queues, jobs and workers in the browser (rq-dashboard, behind a password).
 
-    The user name is ACKFIRST_DASHBOARD_USERNAME (ackfirst). Without ACKFIRST_DASHBOARD_PASSWORD, the first start
-    makes a password and keeps it in the file dashboard-password of the data folder.
+    The user name is ackfirst. Without ACKFIRST_DASHBOARD_PASSWORD, the first start makes a password and keeps it in
+    the file dashboard-password of the data folder.
     """
     die_with_parent()
     settings = load_settings(os.environ)
@@ -148,7 +148,7 @@ def _log_start(settings: Settings, published: tuple[Published, ...]) -> None:
     logger.info(
         "dashboard.started",
         url=published[0].url,
-        user=settings.dashboard_username,
+        user=USERNAME,
         password_in=password_source(settings, os.environ),
     )
     for place in published:
@@ -159,7 +159,7 @@ def _log_start(settings: Settings, published: tuple[Published, ...]) -> None:
 def _credentials(settings: Settings) -> Credentials:
     given = settings.dashboard_password
     secret = given.get_secret_value() if given else load_or_create_password(settings.data_dir)
-    return Credentials(settings.dashboard_username, secret)
+    return Credentials(USERNAME, secret)
 
 
 def _lane_names(settings: Settings) -> dict[str, str]:

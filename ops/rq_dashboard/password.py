@@ -10,6 +10,10 @@ from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings.files import make_private
+
+#: The user name that the dashboard asks for, along with the password.
+USERNAME: Final = "ackfirst"
 
 PASSWORD_FILE: Final = "dashboard-password"  # noqa: S105 - the name of a file
 _PASSWORD_BYTES: Final = 18
@@ -49,7 +53,7 @@ def load_or_create_password(data_dir: Path) -> str:
 
 
 def _create_password(file: Path) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(file.parent)
     # mkstemp's mode is 0600; a link appears complete or not at all, and never replaces another process's password.
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{PASSWORD_FILE}-")
     try:

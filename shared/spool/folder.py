@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.embedded.lock import FileLock
+from ackfirst.shared.settings.files import make_private
 
 _NAME: Final = "spool-{}.db"
 
@@ -45,7 +46,7 @@ def take_slot(folder: Path) -> Slot:
     Raises:
         OSError: The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     return next(slot for slot in (Slot(folder / _NAME.format(number)) for number in count()) if slot.take())
 
 

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import redis
+
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.prometheus import alert_names, needs_prometheus
@@ -47,13 +50,23 @@ def message(name: str, **fields: Any) -> dict[str, Any]:
     return inbound_message(message_uuid=f"{name}-{time.monotonic_ns()}", **{"timestamp": now, **fields})
 
 
+def fill_quarantine(client: redis.Redis, *, but: int) -> None:
+    """Leave room for so many callbacks."""
+    limit = IngestLimits().quarantine_records
+    with client.pipeline(transaction=False) as pipeline:
+        for _ in range(limit - but):
+            pipeline.xadd(keys.QUARANTINE, {"v": "1"})
+        pipeline.execute()
+
+
 def test_every_alert_is_brought_about_here() -> None:
     assert set(alert_names()) == CALLBACKS | OUTAGE | PROCESSES
 
 
 def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisProcess, tmp_path: Path) -> None:
-    with Watched(tmp_path, own_redis, QUARANTINE_MAX_RECORDS="40") as stack, own_redis.client() as client:
+    with Watched(tmp_path, own_redis) as stack, own_redis.client() as client:
         nexmo = stack.nexmo
+        fill_quarantine(client, but=40)
 
         def trouble() -> None:
             late = datetime.fromtimestamp(time.time() - 120, UTC).isoformat()
