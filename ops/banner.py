@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from ackfirst.ops.rq_dashboard.password import USERNAME, password_source
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.nexmo.callback import WEBHOOKS
+from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.settings import Address, Settings
 

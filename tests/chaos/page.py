@@ -54,8 +54,8 @@ The three that were hardest to find, each with the test that prevents its return
   brought every retry of the next hour at once, and made a running job look overdue.
   `tests/integration/test_worker_redis_clock.py`, `tests/integration/test_worker_rescue.py`.
 * `clock-1h-behind`: every token came from the future; the rate limit of the quarantine refused genuine callbacks with
-  429, and a recheck verified them by the wrong clock for ever. `tests/unit/ingest/test_quarantine.py`,
-  `tests/unit/ops/test_quarantine_recheck.py`.
+  429, and a recheck verified them by the wrong clock for ever. Such tokens are verified now.
+  `tests/unit/verification/test_genuine_tokens.py`, `tests/unit/ops/test_quarantine_recheck.py`.
 """
 
 
