@@ -137,7 +137,9 @@ def _show_lane_names(app: Flask, names: Mapping[str, str]) -> None:
     """Write the operator's name behind the name of a lane's queue, on the pages and in their data."""
 
     def label(queue_name: str) -> str:
-        name = names.get(queue_name.removeprefix(keys.LANE_PREFIX))
+        lane = queue_name.removeprefix(keys.LANE_PREFIX)
+        # An application without a name of its own is shown with that of its account: <api_key>.<application id>.
+        name = names.get(lane) or names.get(lane.partition(".")[0])
         return f"{queue_name} ({name})" if name else queue_name
 
     @app.after_request

@@ -126,16 +126,19 @@ def test_it_warns_only_where_other_machines_can_reach_it_without_tls(
 def test_names_of_the_configuration_are_shown(redis_url: str, env: dict[str, str], tmp_path: Path) -> None:
     """Also from a file without secrets, which is what the container of the dashboard gets."""
     application = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
-    (tmp_path / "ackfirst.toml").write_text(f'[accounts.abcd1234.applications.{application}]\nname = "Staging"\n')
+    (tmp_path / "ackfirst.toml").write_text(
+        f'[accounts.abcd1234]\nname = "Main"\n[accounts.abcd1234.applications.{application}]\nname = "Staging"\n'
+    )
+    lanes = {f"ackfirst-abcd1234.{application}": "Staging", "ackfirst-abcd1234": "Main", "ackfirst-abcd1234.x": "Main"}
     with redis.Redis.from_url(redis_url) as connection:
-        connection.sadd("rq:queues", f"rq:queue:ackfirst-{application}")
+        connection.sadd("rq:queues", *(f"rq:queue:{lane}" for lane in lanes))
     with Cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_DASHBOARD_PASSWORD": "harbour"}) as cli:
         cli.wait_for_output(STARTED)
         request = urllib.request.Request(line(cli)["url"] + "0/data/queues.json")
         request.add_header("Authorization", "Basic " + base64.b64encode(b"ackfirst:harbour").decode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             shown = [queue["name"] for queue in json.load(answer)["queues"]]
-    assert shown == [f"ackfirst-{application} (Staging)"]
+    assert sorted(shown) == sorted(f"{lane} ({name})" for lane, name in lanes.items())
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
