@@ -173,7 +173,7 @@ def worker_executions(name: str) -> str:
     return f"rq:worker:{name}:executions"
 
 
-def lane_workers(lane: str) -> str:
+def queue_workers(lane: str) -> str:
     """Name the set of keys of the workers that serve a lane (RQ's own key), no expiry."""
     return f"rq:workers:{LANE_PREFIX}{lane}"
 
@@ -184,6 +184,7 @@ INGEST_SPACES: Final = ("ackfirst:", RQ_QUEUES, "rq:queue:", "rq:job:")
 SPACES: Final = (
     *INGEST_SPACES,
     RQ_WORKERS,
+    "rq:workers:",
     "rq:scheduled:",
     "rq:wip:",
     "rq:finished:",

@@ -115,6 +115,18 @@ def test_the_long_description_has_no_link_to_a_file_that_the_index_does_not_have
     assert re.findall(r"\]\((?!https?://)[^)]*\)", text) == []
 
 
+def test_what_the_image_is_built_from_makes_the_same_wheel(packages: dict[str, Path], tmp_path: Path) -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    names = {name for sources, _ in copied for name in sources.split()}
+    for name in names:
+        source, target = ROOT / name, tmp_path / "context" / name
+        target.parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, target, **({"symlinks": True} if source.is_dir() else {}))
+    wheel = build("wheel", tmp_path / "context", tmp_path / "out")
+    assert members(wheel) == members(packages["wheel of the tree"])
+
+
 class Installed:
     """A virtual environment with ackfirst, and with the libraries of this one."""
 

@@ -15,6 +15,7 @@ from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, LANE, SECRET, inbound_message
 from tests.support.ingest import Ingest, running_ingest
+from tests.support.waiting import await_until
 
 BODY = json.dumps(inbound_message()).encode()
 
@@ -110,12 +111,13 @@ async def test_strangers_cannot_add_a_series_or_a_key(redis_url: str, redis_sync
         redis_url, limits=IngestLimits(quarantine_per_second=1000, quarantine_records=50)
     ) as ingest:
         await hostile(ingest, "warm-up")
-        names, keys_before = set(await samples(ingest)), redis_sync.dbsize()
+        await await_until(lambda: redis_sync.exists(keys.GENERATION))
+        names, keys_before = set(await samples(ingest)), set(redis_sync.keys())
         await asyncio.gather(*(hostile(ingest, f"stranger-{number}") for number in range(200)))
         found = set(await samples(ingest))
     assert "stranger" not in str(found)
     assert {name for name, _ in found - names} <= {"ackfirst_callbacks_total", "ackfirst_callbacks_created"}
-    assert redis_sync.dbsize() == keys_before
+    assert set(redis_sync.keys()) == keys_before
 
 
 async def hostile(ingest: Ingest, name: str) -> None:
