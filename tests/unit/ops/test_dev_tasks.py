@@ -1,4 +1,4 @@
-"""What ``ackfirst dev`` looks after beside its processes."""
+"""What ``ackfirst dev`` does periodically beside its processes."""
 
 import threading
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from ackfirst.ops.watch import Watch, announce, is_healthy
+from ackfirst.ops.dev import PeriodicTask, announce_when_healthy, is_healthy
 from ackfirst.shared.processes.free_port import free_port
 from tests.support.waiting import wait_until
 
@@ -31,7 +31,11 @@ def healthy() -> Iterator[tuple[str, int]]:
         thread.join()
 
 
-def test_a_look_is_repeated_until_it_has_seen_enough() -> None:
+def _is_running() -> bool:
+    return any(thread.name == "periodic-task" for thread in threading.enumerate())
+
+
+def test_a_task_is_repeated_until_it_returns_true() -> None:
     looks = count(1)
     seen: list[int] = []
 
@@ -39,25 +43,25 @@ def test_a_look_is_repeated_until_it_has_seen_enough() -> None:
         seen.append(next(looks))
         return seen[-1] == 3
 
-    with Watch(look, every=0.001) as watch:
-        wait_until(lambda: not watch._thread.is_alive())
+    with PeriodicTask(look, seconds=0.001):
+        wait_until(lambda: not _is_running())
 
     assert seen == [1, 2, 3]
 
 
-def test_no_look_happens_after_the_end() -> None:
+def test_a_task_is_not_called_after_the_end() -> None:
     seen: list[int] = []
-    with Watch(lambda: bool(seen.append(1)), every=0.001):
+    with PeriodicTask(lambda: bool(seen.append(1)), seconds=0.001):
         wait_until(lambda: seen)
     looks = len(seen)
 
-    assert not any(thread.name == "watch" for thread in threading.enumerate())
+    assert not _is_running()
     assert len(seen) == looks
 
 
 def test_it_is_announced_when_every_place_answers(healthy: tuple[str, int]) -> None:
     said: list[str] = []
-    look = announce([healthy, healthy], lambda: said.append("ready"))
+    look = announce_when_healthy([healthy, healthy], lambda: said.append("ready"))
 
     assert look()
     assert said == ["ready"]
@@ -65,7 +69,7 @@ def test_it_is_announced_when_every_place_answers(healthy: tuple[str, int]) -> N
 
 def test_it_is_not_announced_while_one_place_is_silent(healthy: tuple[str, int]) -> None:
     said: list[str] = []
-    look = announce([healthy, ("127.0.0.1", free_port())], lambda: said.append("ready"))
+    look = announce_when_healthy([healthy, ("127.0.0.1", free_port())], lambda: said.append("ready"))
 
     assert not look()
     assert said == []

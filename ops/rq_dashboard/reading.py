@@ -1,12 +1,13 @@
-"""RQ's job, queue and worker as the dashboard reads them: JSON only, without side effects, past any bad entry.
+"""Read RQ's jobs, queues and workers for the dashboard: JSON only, without side effects, past any bad entry.
 
 RQ's own classes unpickle by default, and tidy up while they read (``rq/queue.py``: fetch_job, ``rq/worker/base.py``:
-find_by_key, get_current_executions): a page that is looked at must not change what it shows.
+find_by_key, get_current_executions). A page that is looked at must not change what it shows.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from flask import current_app
@@ -16,30 +17,53 @@ from rq import Queue, Worker
 from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job
+from rq.registry import (
+    BaseRegistry,
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
 from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import as_text, get_call_string
 
-from ackfirst.ops.dashboard import personal
+from ackfirst.ops.rq_dashboard import personal
 from ackfirst.shared import masking
+
+#: Name in upstream's URLs of the list of waiting jobs; every other list is a registry.
+QUEUED: Final = "queued"
+
+REGISTRIES: Final[Mapping[str, type[BaseRegistry]]] = MappingProxyType(
+    {
+        "canceled": CanceledJobRegistry,
+        "deferred": DeferredJobRegistry,
+        "failed": FailedJobRegistry,
+        "finished": FinishedJobRegistry,
+        "scheduled": ScheduledJobRegistry,
+        "started": StartedJobRegistry,
+    }
+)
 
 #: Flask setting: show arguments, texts and phone numbers. Upstream's own name for its half of it.
 SHOW_PERSONAL: Final = "RQ_DASHBOARD_SHOW_FULL_ARGS"
 
-# What RQ raises, unwrapped, on a hash that is not what it wrote.
+# What RQ raises, unwrapped, on a hash that it did not write.
 _MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error)
 
-# The same, asked for what the job is to call.
+# The same, and what it raises for the name and the arguments of the function.
 _UNUSABLE: Final = (DeserializationError, *_MALFORMED)
 
 
 class UnreadableJobError(Exception):
-    """A job hash exists, but is not what RQ writes."""
+    """A job hash exists, but RQ did not write it."""
 
 
 @contextmanager
 def readable(job_id: str) -> Iterator[None]:
-    """Around a fetch of one job: whatever RQ raises on a malformed hash becomes ``UnreadableJobError``."""
+    """Turn whatever RQ raises on a malformed hash, while it fetches one job, into ``UnreadableJobError``."""
     try:
         yield
     except (RedisError, NoSuchJobError):
@@ -49,7 +73,7 @@ def readable(job_id: str) -> Iterator[None]:
 
 
 class ShownJob(Job):
-    """A job to look at. Never save it: what it returns may be masked."""
+    """A job that is shown. Never save it: what it returns may be masked."""
 
     @classmethod
     def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Self:  # noqa: A002, ARG003 - RQ's signature
@@ -65,7 +89,7 @@ class ShownJob(Job):
         return job
 
     def latest_result(self, timeout: int = 0) -> Result | None:
-        """The newest stored result, masked; None as well when it cannot be read."""
+        """Return the newest stored result, masked; None as well when it cannot be read."""
         try:
             result = super().latest_result(timeout)
         except _MALFORMED:
@@ -85,7 +109,7 @@ class ShownJob(Job):
         return masking.numbers(personal.without_texts(traceback, arguments), personal.numbers_in(arguments))
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - RQ's signature
-        """The job's metadata, masked; empty when it cannot be read."""
+        """Return the job's metadata, masked; empty when it cannot be read."""
         try:
             meta = super().get_meta(refresh)
         except _MALFORMED:
@@ -94,21 +118,21 @@ class ShownJob(Job):
 
     @property
     def dependency_ids(self) -> list[bytes]:  # type: ignore[override] # upstream decodes them (written for RQ 2)
-        """Ids of the jobs that this one waits for."""
+        """Return the ids of the jobs that this one waits for."""
         return [job_id.encode() for job_id in super().dependency_ids]
 
     def get_call_string(self) -> str:
-        """What the Workers page calls the job."""
+        """Return how the Workers page calls the job."""
         return describe(self)
 
 
 class ShownQueue(Queue):
-    """A queue to look at."""
+    """A queue that is shown."""
 
     job_class: type[Job] = ShownJob
 
     def fetch_job(self, job_id: str) -> Job | None:
-        """One of its jobs; None when it is gone, unreadable or of another queue. RQ's own would remove the id."""
+        """Read one of its jobs; None when it is gone, unreadable or of another queue. RQ's own would remove the id."""
         try:
             job = ShownJob.fetch(job_id, connection=self.connection)
         except (NoSuchJobError, UnreadableJobError):
@@ -117,14 +141,14 @@ class ShownQueue(Queue):
 
 
 class ShownWorker(Worker):
-    """A worker to look at."""
+    """A worker that is shown."""
 
     job_class = ShownJob
     queue_class = ShownQueue
 
     @classmethod
     def find_by_key(cls, worker_key: str, connection: Redis, *args: Any, **kwargs: Any) -> Any:
-        """The worker, or None when it is gone. RQ's own would strike it off the list."""
+        """Read a worker; None when it is gone. RQ's own would remove it from the list."""
         if not connection.exists(worker_key):
             return None
         return super().find_by_key(worker_key, connection, *args, **{**kwargs, "serializer": JSONSerializer})
@@ -134,13 +158,13 @@ class ShownWorker(Worker):
         return connection
 
     def get_current_executions(self, refresh: bool = False) -> list[Execution]:  # noqa: ARG002, FBT001, FBT002 - RQ's signature
-        """What it runs at this moment. RQ's own would remove what has expired."""
+        """Return what it runs at this moment. RQ's own would remove what has expired."""
         members = [as_text(member) for member in self.connection.smembers(self.executions_key)]
         executions = [Execution.from_composite_key(member, connection=self.connection) for member in sorted(members)]
         return [execution for execution in executions if self.connection.exists(execution.key)]
 
     def get_current_job(self) -> Job | None:
-        """The job that it runs; None as well when that just ended or cannot be read."""
+        """Read the job that it runs; None as well when that just ended or cannot be read."""
         try:
             return super().get_current_job()
         except (NoSuchJobError, UnreadableJobError):
@@ -148,7 +172,7 @@ class ShownWorker(Worker):
 
 
 def describe(job: Job) -> str:
-    """One line about a job: its description, without arguments unless the operator asked for personal data."""
+    """Describe a job in one line, without its arguments unless the operator asked for personal data."""
     if _shows_personal():
         return " · ".join(part for part in (job.description, _call(job)) if part)
     return personal.without_arguments(job.description or _call(job))
@@ -163,3 +187,28 @@ def _call(job: Job) -> str:
 
 def _shows_personal() -> bool:
     return bool(current_app.config[SHOW_PERSONAL])
+
+
+def registry(name: str, queue_name: str, connection: Redis) -> BaseRegistry:
+    """Return one registry of a queue."""
+    return REGISTRIES[name](queue_name, connection=connection, serializer=JSONSerializer)
+
+
+def count(name: str, queue: ShownQueue) -> int:
+    """Count the entries of a list, expired ones included."""
+    if name == QUEUED:
+        return queue.count
+    return registry(name, queue.name, queue.connection).get_job_count(cleanup=False)
+
+
+def page(name: str, queue: ShownQueue, *, offset: int, size: int, newest_first: bool) -> list[Job]:
+    """Read the jobs among ``size`` entries of a list, after the first ``offset`` ones in the order asked for."""
+    first, last = offset, offset + size - 1
+    if newest_first:
+        first, last = -last - 1, -first - 1
+    if name == QUEUED:
+        job_ids = [as_text(job_id) for job_id in queue.connection.lrange(queue.key, first, last)]
+    else:
+        job_ids = registry(name, queue.name, queue.connection).get_job_ids(first, last, cleanup=False)
+    fetched = [queue.fetch_job(job_id) for job_id in (reversed(job_ids) if newest_first else job_ids)]
+    return [job for job in fetched if job is not None]

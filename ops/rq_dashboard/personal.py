@@ -1,4 +1,4 @@
-"""What the dashboard may show of a job: no arguments, nothing that a person wrote, no phone numbers."""
+"""Mask what a job tells of a person: its arguments, texts that it quotes, phone numbers."""
 
 import json
 import re
@@ -19,18 +19,18 @@ _WRITTEN: Final = frozenset({"text", "caption", "title", "name", "keyword"})
 _NUMBERED: Final = frozenset({"from", "to", "msisdn", "number", "sender", "recipient", "id"})
 _LONGEST_NUMBER: Final = 40
 
-# Characters. "Y" and "1" are common answers: masked within quotation marks only, or no traceback could be read.
-_TOO_SHORT: Final = 3
+# "Y" and "1" are common answers: masked within quotation marks only, or no traceback could be read.
+_SHORT_CHARACTERS: Final = 3
 
 
 def without_arguments(description: str) -> str:
-    """The description of a job; the arguments are left out where it is a call, phone numbers are masked."""
+    """Drop the arguments from a description that is a call; mask phone numbers in any other."""
     call = _CALL.match(description)
     return f"{call[0]}(…)" if call else masking.numbers(description)
 
 
 def without_texts(text: str, arguments: Any) -> str:
-    """The same text, for example a traceback, with every quotation of the job's own arguments masked."""
+    """Mask every quotation of the job's own arguments in a text, for example a traceback."""
     for quoted in sorted(set(_texts(arguments)), key=len, reverse=True):
         # The longest first: a text that ends in a backslash is a part of its own quotation.
         for spelling in sorted({quoted, repr(quoted)[1:-1], json.dumps(quoted)[1:-1]}, key=len, reverse=True):
@@ -47,7 +47,7 @@ def numbers_in(arguments: Any) -> set[str]:
 
 def _quotation(spelling: str) -> str:
     literally = re.escape(spelling)
-    return literally if len(spelling) > _TOO_SHORT else rf"(?<=['\"]){literally}(?=['\"])"
+    return literally if len(spelling) > _SHORT_CHARACTERS else rf"(?<=['\"]){literally}(?=['\"])"
 
 
 def _texts(arguments: Any) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _leaves(arguments: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _inside(value: str) -> Any:
-    """What a text holds that is a JSON object, an envelope or a form; None when it is none of them."""
+    """Parse a text that is a JSON object, an envelope or a form; None when it is none of them."""
     if not value.lstrip().startswith("{"):
         return dict(parse_qsl(value)) or None
     head, newline, body = value.partition("\n")
@@ -92,7 +92,7 @@ def _json(text: str) -> Any:
 
 
 def masked(value: Any) -> Any:
-    """The same JSON value with every phone number masked, as text or as number, in keys too."""
+    """Mask every phone number in a JSON value, as text or as number, in keys too."""
     match value:
         case dict():
             return {masking.numbers(str(name)): masked(item) for name, item in value.items()}

@@ -12,7 +12,7 @@ ONE_ACCOUNT = Accounts([Account(api_key="k7m2p9qa", secrets=(b"orchid-Lantern-42
 
 
 def text(accounts: Accounts = ONE_ACCOUNT, **environ: str) -> str:
-    return banner(load_settings(environ), accounts, queue="unix:///x")
+    return banner(load_settings(environ), accounts, environ, queue="unix:///x")
 
 
 @pytest.mark.parametrize("name", ["inbound-message", "message-status", "inbound-sms", "delivery-receipt"])
@@ -25,7 +25,7 @@ def test_it_says_where_to_look_and_how_to_get_in() -> None:
 
     assert "http://[::1]:18081/readyz" in said
     assert "http://127.0.0.1:19181/" in said
-    assert "user ackfirst, password in the file d/dashboard-password" in said
+    assert "user ackfirst, password in d/dashboard-password" in said
     assert str(Path("d").resolve()) in said
 
 
@@ -35,6 +35,12 @@ def test_no_secret_is_shown() -> None:
     assert "tidal-Compass" not in said
     assert "password in ACKFIRST_DASHBOARD_PASSWORD" in said
     assert "orchid-Lantern-42" not in said
+
+
+def test_it_names_the_file_that_the_password_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("tidal-Compass")
+    assert f"password in {file}\n" in text(ACKFIRST_DASHBOARD_PASSWORD_FILE=str(file))
 
 
 def test_it_names_the_account_and_the_handlers() -> None:
@@ -53,7 +59,7 @@ def test_without_an_account_it_says_what_happens_to_callbacks(policy: str, answe
 
 
 def test_without_handlers_it_says_what_happens_to_events() -> None:
-    assert "set ACKFIRST_HANDLERS to your module" in text()
+    assert "Set ACKFIRST_HANDLERS to your module" in text()
 
 
 def test_it_fits_a_terminal() -> None:

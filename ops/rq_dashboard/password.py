@@ -1,39 +1,45 @@
-"""The dashboard's password when none is configured: made once, kept in the data folder, readable by its owner only."""
+"""Find the dashboard's password: the operator's own, or one that is made once and kept in the data folder."""
 
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.private_folder import make_private_folder
+from ackfirst.shared.settings import Settings
 
 #: The user name that the dashboard asks for, along with the password.
 USERNAME: Final = "ackfirst"
-FILE_NAME: Final = "dashboard-password"
-_BYTES: Final = 18
-_MODE: Final = 0o600
+
+PASSWORD_FILE: Final = "dashboard-password"  # noqa: S105 - the name of a file
+_PASSWORD_BYTES: Final = 18
+_PASSWORD_MODE: Final = 0o600
 
 
-def path_in(data_dir: Path) -> Path:
-    """Where the password of this data folder is kept."""
-    return data_dir / FILE_NAME
+def password_source(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Where to read the dashboard's password: a file, or the environment."""
+    if settings.dashboard_password is None:
+        return os.fspath(settings.data_dir / PASSWORD_FILE)
+    return environ.get("ACKFIRST_DASHBOARD_PASSWORD_FILE") or "ACKFIRST_DASHBOARD_PASSWORD"
 
 
-def kept_in(data_dir: Path) -> str:
-    """The password of this data folder; made and kept when there is none yet.
+def load_or_create_password(data_dir: Path) -> str:
+    """Read the password of this data folder; make one, readable by its owner only, when there is none.
 
     Two processes that start at the same moment get the same one.
 
     Raises:
         ConfigurationError: The file cannot be written or read, or is empty.
     """
-    file = path_in(data_dir)
+    file = data_dir / PASSWORD_FILE
     try:
         if not file.exists():
-            _make(file)
-        file.chmod(_MODE)
+            _create_password(file)
+        file.chmod(_PASSWORD_MODE)
         password = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
@@ -46,20 +52,14 @@ def kept_in(data_dir: Path) -> str:
     return password
 
 
-def _make(file: Path) -> None:
+def _create_password(file: Path) -> None:
     make_private_folder(file.parent)
     # mkstemp's mode is 0600; a link appears complete or not at all, and never replaces another process's password.
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{FILE_NAME}-")
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{PASSWORD_FILE}-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(secrets.token_urlsafe(_BYTES) + "\n")
-        _link(Path(temporary), file)
+            stream.write(secrets.token_urlsafe(_PASSWORD_BYTES) + "\n")
+        with suppress(FileExistsError):
+            file.hardlink_to(temporary)
     finally:
         Path(temporary).unlink()
-
-
-def _link(temporary: Path, file: Path) -> None:
-    try:
-        file.hardlink_to(temporary)
-    except FileExistsError:
-        return
