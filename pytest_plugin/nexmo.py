@@ -22,7 +22,7 @@ from ackfirst.shared.settings import load_settings
 from ackfirst.shared.verification import Verification, Verifier
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from ackfirst.simulator.crafting import craft
-from ackfirst.simulator.one import planned_of
+from ackfirst.simulator.planned import genuine
 from ackfirst.simulator.signing import Request, Signer
 from ackfirst.workers.processing.dispatch import Clock
 from ackfirst.workers.processing.parse import parse
@@ -89,7 +89,7 @@ class Nexmo:
     def request(self, family: str, *, signed: bool = True, application: str | None = None, **wishes: Any) -> Request:
         """The signed request alone, for an application that takes callbacks itself. Arguments as of ``send``."""
         content = craft(family, rng=self._rng, at=self._now, **wishes)
-        planned = planned_of(content, self._account, application or self._account.applications[0])
+        planned = genuine(content, self._account, application or self._account.applications[0])
         return self._signer.request(planned, signed=signed, now=self._now)
 
     def deliver(self, request: Request) -> Sent:

@@ -1,7 +1,7 @@
-"""The lines in which callbacks wait, and who is next. Both readings of the provider's documentation are one mechanism.
+"""A model of Nexmo's queues: decides which callback is attempted when. Pure; the time is an argument.
 
-A line is first in, first out, and only its head is ever attempted. ``per-message`` gives each callback a line of its
-own, ``per-account`` one line to each account: what cannot be delivered then holds up everything behind it.
+Callbacks wait in lines, first in, first out, of which only the head is attempted. ``per-message`` gives each callback a
+line of its own, ``per-account`` one line to each account, so that one that is not accepted holds up all behind it.
 """
 
 from collections import deque
@@ -11,57 +11,89 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Final, Generic, TypeVar
 
-from ackfirst.simulator.provider.life import Life, Stage
-from ackfirst.simulator.provider.rules import Meaning, Rules
+from ackfirst.simulator.rules import Meaning, ProviderPolicy, Rules
 
 T = TypeVar("T")
 
-_ENDS: Final = {Meaning.TAKEN: Stage.DELIVERED, Meaning.REFUSED: Stage.DROPPED}
+
+class Stage(StrEnum):
+    """State of a callback at Nexmo."""
+
+    WAITING = "waiting"
+    """For its first or its next attempt."""
+    SENDING = "sending"
+    """An attempt is in flight."""
+    DELIVERED = "delivered"
+    DROPPED = "dropped"
+    """Its answer is not retried."""
+    EXPIRED = "expired"
+    """Its horizon or its last retry has passed."""
 
 
-class ProviderPolicy(StrEnum):
-    """What waits behind what."""
+_FINAL_STAGES: Final = {Meaning.ACCEPTED: Stage.DELIVERED, Meaning.DROP: Stage.DROPPED}
 
-    PER_MESSAGE = "per-message"
-    """Each callback is retried on its own (Vonage help article 360028543292, newer text)."""
-    PER_ACCOUNT = "per-account"
-    """Callbacks of an account queue behind the one that nobody took (the older, strictest reading)."""
+
+@dataclass(slots=True, eq=False)
+class Life(Generic[T]):
+    """One callback at Nexmo, from its creation to its final stage. Seconds of Nexmo's time."""
+
+    item: T
+    """The caller's own value for this callback."""
+    rules: Rules
+    created: float
+    due: float
+    """When its next attempt may begin, if it is the head of its line by then."""
+    stage: Stage = Stage.WAITING
+    attempts: int = 0
+    """Attempts that have begun."""
+    settled: float | None = None
+    """When it was delivered, dropped or expired."""
+
+    @property
+    def deadline(self) -> float:
+        """No attempt begins at this time or later."""
+        return self.created + self.rules.horizon
+
+    @property
+    def is_settled(self) -> bool:
+        """True once it has reached a final stage."""
+        return self.settled is not None
 
 
 @dataclass(slots=True, eq=False)
 class Line(Generic[T]):
-    """Callbacks of which each waits for all before it."""
+    """A queue of callbacks, of which only the head is attempted."""
 
     account: str | None
-    """Whose line it is; None: of one callback alone."""
+    """The account whose callbacks wait here; None in the line of a single callback."""
     lives: deque[Life[T]] = field(default_factory=deque)
-    """The head first. Some of the others may have expired while they waited."""
+    """Head first. Others behind it may have expired already."""
     waiting: int = 0
-    """How many of them have not settled."""
+    """Callbacks in it that have not settled."""
     ticket: int = 0
-    """Number of the only entry in the schedule that still counts."""
+    """Number of its valid entry in the schedule; older entries are skipped."""
 
     @property
     def head(self) -> Life[T]:
-        """Who is next."""
+        """The callback that is attempted next."""
         return self.lives[0]
 
 
 class Provider(Generic[T]):
-    """Decides which callback is attempted when. Moments in seconds, which never go back."""
+    """All lines and the schedule of attempts. Times in seconds, never decreasing from call to call."""
 
     def __init__(self, policy: ProviderPolicy = ProviderPolicy.PER_MESSAGE) -> None:
         self.waiting = 0
-        """Callbacks that have not settled, those under way included."""
+        """Callbacks that have not settled, those in flight included."""
         self._policy = policy
         self._accounts: dict[str, Line[T]] = {}
         self._line_of: dict[Life[T], Line[T]] = {}
         self._schedule: list[tuple[float, int, Line[T]]] = []
         self._tickets = 0
-        self._by_horizon: dict[float, deque[Life[T]]] = {}  # in the order of creation, so in that of their deadlines
+        self._by_horizon: dict[float, deque[Life[T]]] = {}  # in order of creation, therefore in order of deadlines
 
     def create(self, item: T, *, rules: Rules, account: str | None, now: float) -> Life[T]:
-        """Take in a callback; ``account`` None: of nobody whose callbacks could wait for each other."""
+        """Add a callback. With ``account`` None it never waits for another one."""
         life = Life(item, rules, created=now, due=now)
         line = self._line(account)
         line.lives.append(life)
@@ -74,7 +106,7 @@ class Provider(Generic[T]):
         return life
 
     def begin(self, now: float) -> Life[T] | None:
-        """The next callback whose attempt is to begin now; None when there is none. ``answer`` must follow."""
+        """Return the next callback whose attempt is due, or None. The caller must report its ``answer``."""
         self.expire(now)
         while self._schedule and self._schedule[0][0] <= now:
             _, ticket, line = heappop(self._schedule)
@@ -86,10 +118,10 @@ class Provider(Generic[T]):
         return None
 
     def answer(self, life: Life[T], status: int | None, now: float) -> None:
-        """The attempt has ended with that status; None without an answer."""
+        """Record the answer of an attempt; None without one."""
         meaning = life.rules.meaning(status)
-        if meaning in _ENDS:
-            self._settle(life, _ENDS[meaning], now)
+        if meaning in _FINAL_STAGES:
+            self._settle(life, _FINAL_STAGES[meaning], now)
         elif now >= life.deadline or not life.rules.allows_another(life.attempts):
             self._settle(life, Stage.EXPIRED, now)
         else:
@@ -98,7 +130,7 @@ class Provider(Generic[T]):
             self._plan(self._line_of[life], life.due)
 
     def expire(self, now: float) -> None:
-        """Discard what waits beyond its horizon."""
+        """Expire callbacks that wait beyond their horizon."""
         for lives in self._by_horizon.values():
             while lives and (lives[0].is_settled or lives[0].deadline <= now):
                 life = lives.popleft()
@@ -106,23 +138,23 @@ class Provider(Generic[T]):
                     self._settle(life, Stage.EXPIRED, life.deadline)
 
     def next_moment(self) -> float | None:
-        """When something is to be done unless an answer comes first; None: never."""
+        """Return when ``begin`` must be called next, unless an answer comes first; None: not before one."""
         while self._schedule and self._schedule[0][1] != self._schedule[0][2].ticket:
             heappop(self._schedule)
-        moments = [life.deadline for life in self._fronts()]
+        moments = [life.deadline for life in self._oldest_by_horizon()]
         if self._schedule:
             moments.append(self._schedule[0][0])
         return min(moments, default=None)
 
     def oldest(self) -> Life[T] | None:
-        """The callback that has waited longest; None when nothing waits."""
-        return min(self._fronts(), key=lambda life: life.created, default=None)
+        """Return the unsettled callback that was created first; None if there is none."""
+        return min(self._oldest_by_horizon(), key=lambda life: life.created, default=None)
 
     def lines(self) -> list[Line[T]]:
-        """The accounts' lines in which anything waits."""
+        """Return the accounts' lines that are not empty."""
         return [line for line in self._accounts.values() if line.lives]
 
-    def _fronts(self) -> Iterator[Life[T]]:
+    def _oldest_by_horizon(self) -> Iterator[Life[T]]:
         for lives in self._by_horizon.values():
             while lives and lives[0].is_settled:
                 lives.popleft()
@@ -152,4 +184,4 @@ class Provider(Generic[T]):
             line.head.due = max(at, line.head.created)
             self._plan(line, line.head.due)
         else:
-            line.ticket = 0  # the callback may have expired with an attempt planned
+            line.ticket = 0  # a callback that expires while its attempt is planned must not be attempted

@@ -1,4 +1,4 @@
-"""What a message can hold besides plain text, one maker a message type (Messages API v1 spelling)."""
+"""The contents of a message besides plain text: one function for each message type (Messages API v1 spelling)."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from typing import Any, Final
 from ackfirst.simulator.content.scene import Scene
 
 Maker = Callable[[Scene, str], Any]
-"""Takes the scene and the channel: some channels add members."""
+"""Takes the scene and the channel, because some channels have more members than others."""
 
 
 def _media(suffix: str, *, captioned: bool) -> Maker:
@@ -86,4 +86,4 @@ MAKERS: Final[Mapping[str, Maker]] = MappingProxyType(
         "content": _attachments,
     }
 )
-"""Message type → maker of the member of that name. ``unsupported`` has no such member."""
+"""Message type → function that makes the member of that name. ``unsupported`` has no member."""

@@ -1,13 +1,13 @@
-"""Messages API v0.1, inbound messages: the nested shape that older applications still receive."""
+"""Messages API v0.1: the nested shape of inbound messages and statuses that older applications still receive."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 from ackfirst.shared.nexmo.callback import Family
-from ackfirst.simulator.content.model import Content
-from ackfirst.simulator.content.parts import MAKERS
-from ackfirst.simulator.content.scene import Scene
+from ackfirst.simulator.content.message_types import MAKERS
+from ackfirst.simulator.content.scene import Content, Recipe, Scene
+from ackfirst.simulator.content.statuses import FAILURES, error_codes, status_sequences
 
 _MEDIA: Final = ("image", "audio", "video", "file")
 
@@ -23,8 +23,8 @@ TYPES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """Channel → content types."""
 
 
-def parties(scene: Scene, channel: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Our side and the person's side of a message, as v0.1 nests them."""
+def _parties(scene: Scene, channel: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the account's side and the person's side of a message, as v0.1 nests them."""
     match channel:
         case "messenger":
             return {"type": channel, "id": scene.digits(15)}, {"type": channel, "id": scene.digits(16)}
@@ -53,15 +53,15 @@ def _part(scene: Scene, kind: str) -> Any:
 
 
 class Inbound:
-    """The recipe for one channel and content type."""
+    """Makes an inbound message of one channel and content type."""
 
     def __init__(self, channel: str, kind: str) -> None:
         self.channel = channel
         self.kind = kind
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
-        """Its callbacks."""
-        ours, theirs = parties(scene, self.channel)
+        """Make the callback."""
+        ours, theirs = _parties(scene, self.channel)
         content: dict[str, Any] = {"type": self.kind}
         if self.kind != "unsupported":
             content[self.kind] = _part(scene, self.kind)
@@ -80,4 +80,37 @@ class Inbound:
         return [Content(family=Family.INBOUND_MESSAGE, channel=self.channel, fields=fields, content_type=self.kind)]
 
 
-RECIPES: Final = tuple(Inbound(channel, kind) for channel, kinds in TYPES.items() for kind in kinds)
+STATUS_CHANNELS: Final = ("sms", "mms", "whatsapp", "messenger", "viber_service")
+
+
+class Statuses:
+    """Makes the statuses of one message on one channel, in their order."""
+
+    def __init__(self, channel: str, statuses: tuple[str, ...]) -> None:
+        self.channel = channel
+        self.statuses = statuses
+
+    def __call__(self, scene: Scene) -> Sequence[Content]:
+        """Make the callbacks."""
+        ours, theirs = _parties(scene, self.channel)
+        common: dict[str, Any] = {"message_uuid": scene.uuid(), "to": theirs, "from": ours}
+        if scene.chance(0.5):
+            common["client_ref"] = f"inv-{scene.digits(4)}"
+        return [self._one(scene, common, status) for status in self.statuses]
+
+    def _one(self, scene: Scene, common: dict[str, Any], status: str) -> Content:
+        fields = {**common, "timestamp": scene.iso(), "status": status}
+        if status in FAILURES:
+            code, reason = scene.rng.choice(error_codes(self.channel))
+            fields["error"] = {"code": int(code), "reason": reason}
+        else:
+            fields["usage"] = {"currency": "EUR", "price": scene.price()}
+        return Content(
+            family=Family.MESSAGE_STATUS, channel=self.channel, fields=fields, content_type=None, status=status
+        )
+
+
+RECIPES: Final[tuple[Recipe, ...]] = (
+    *(Inbound(channel, kind) for channel, kinds in TYPES.items() for kind in kinds),
+    *(Statuses(channel, statuses) for channel in STATUS_CHANNELS for statuses in status_sequences(channel)),
+)

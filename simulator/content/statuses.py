@@ -1,11 +1,11 @@
-"""What can become of a message: the statuses that follow each other, in their order."""
+"""Lists the sequences of statuses that an outbound message can have, and the error codes of its failures."""
 
 from typing import Final
 
 FAILURES: Final = frozenset({"rejected", "undeliverable"})
 
-#: Statuses of the Messages API where nobody reports that a message was read (sms, mms).
-UNREAD_LIVES: Final = (
+#: Statuses of the Messages API on channels that never report ``read`` (sms, mms).
+_WITHOUT_READ: Final = (
     ("submitted", "delivered"),
     ("submitted", "rejected"),
     ("submitted", "undeliverable"),
@@ -13,7 +13,7 @@ UNREAD_LIVES: Final = (
 )
 
 #: Statuses of the Messages API on the other channels; ``read`` may come without ``delivered``.
-READ_LIVES: Final = (
+_WITH_READ: Final = (
     ("submitted", "delivered", "read"),
     ("submitted", "read"),
     ("submitted", "rejected"),
@@ -21,7 +21,7 @@ READ_LIVES: Final = (
 )
 
 #: Receipts of the SMS API.
-RECEIPT_LIVES: Final = (
+RECEIPT_SEQUENCES: Final = (
     ("accepted", "delivered"),
     ("accepted", "buffered", "delivered"),
     ("buffered", "expired"),
@@ -30,8 +30,8 @@ RECEIPT_LIVES: Final = (
     ("unknown",),
 )
 
-#: Code → title of the errors that the provider reports on any channel (Messages API, "Errors"). A made-up choice of its
-#: real codes: those that a handler has to tell apart.
+#: Code and title of errors that can occur on any channel (Messages API, "Errors"): a selection of the real codes, those
+#: that a handler has to tell apart.
 _ANYWHERE: Final = (
     ("1000", "Throttled"),
     ("1020", "Invalid parameters"),
@@ -61,13 +61,13 @@ _CHAT: Final = (
 )
 
 
-def errors(channel: str) -> tuple[tuple[str, str], ...]:
-    """Code and title of what can go wrong on ``channel``."""
+def error_codes(channel: str) -> tuple[tuple[str, str], ...]:
+    """Return code and title of each error that can occur on ``channel``."""
     if channel == "sms":
         return (*_ANYWHERE, *_PHONE_NETWORK, ("1490", "Not every part was confirmed in time"))
     return (*_ANYWHERE, *_PHONE_NETWORK) if channel == "mms" else (*_ANYWHERE, *_CHAT)
 
 
-def lives(channel: str) -> tuple[tuple[str, ...], ...]:
-    """The courses that a message on ``channel`` can take."""
-    return UNREAD_LIVES if channel in ("sms", "mms") else READ_LIVES
+def status_sequences(channel: str) -> tuple[tuple[str, ...], ...]:
+    """Return the sequences of statuses that a message on ``channel`` can have."""
+    return _WITHOUT_READ if channel in ("sms", "mms") else _WITH_READ
