@@ -126,6 +126,8 @@ async def deliver(
         sender = Sender(transport, signer, pace, sent=sent, on_answer=on_answer)
         if on_snapshot is not None:
             watching = asyncio.create_task(watch(sender, len(callbacks), on_snapshot))
+        if not pace.rate and plan.moments is None:
+            sender.prepare(callbacks)
         await sender.send(callbacks, plan.moments)
     finally:
         if watching is not None:

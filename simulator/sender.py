@@ -71,6 +71,10 @@ class Sender:
         self._on_answer = on_answer
         self._wake = asyncio.Event()
 
+    def prepare(self, traffic: Sequence[Planned]) -> None:
+        """Sign first attempts before the clock starts, so that a run without a rate does not measure signing."""
+        self._signatures.prepare(traffic)
+
     async def send(self, traffic: Sequence[Planned], moments: Iterable[float] | None = None) -> None:
         """Send everything; return when nothing waits any more.
 
@@ -79,8 +83,6 @@ class Sender:
             moments: Real seconds from now at which each is created; by default those of the pace.
         """
         moments = self._pace.moments(len(traffic)) if moments is None else moments
-        if moments is None:
-            self._signatures.prepare(traffic)
         pending = _Pending(traffic, moments)
         self.clock = Clock(self._pace.speed, time.perf_counter())
         async with asyncio.TaskGroup() as attempts:

@@ -178,7 +178,7 @@ async def test_a_slow_request_arrives_in_pieces_with_its_length() -> None:
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening, client(listening.sockets[0].getsockname()[1]) as found:
         assert await found.send(REQUEST, slow=True) == Answer(200)
-    assert len(pieces) == 5
+    assert len(pieces) > 1
 
 
 async def test_a_redirect_is_not_followed_and_drops_a_message() -> None:

@@ -7,14 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.svg import Chart, Point, apart, draw, ticks
+from ackfirst.simulator.chart import Chart, Line, Panel, Point, Span, apart, draw, ticks
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def chart(*lines: list[float], names: tuple[str, ...] = ("1 process", "2 processes")) -> Chart:
-    points = {f"line <{n}>": [Point(value * 0.9, value, value * 1.2) for value in line] for n, line in enumerate(lines)}
-    return Chart("Growth & more", "events a second", names, points)
+    drawn = [
+        Line(f"line <{n}>", [Point(at + 0.5, value, (value * 0.9, value * 1.2)) for at, value in enumerate(line)])
+        for n, line in enumerate(lines)
+    ]
+    marks = [(at + 0.5, name) for at, name in enumerate(names)]
+    return Chart("Growth & more", [Panel("events a second", drawn)], width=len(names), marks=marks)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,7 @@ def test_the_axis_has_few_marks_and_holds_every_value(top: float) -> None:
 def test_names_of_lines_never_overlap_and_keep_their_order(places: list[float]) -> None:
     moved = apart(places, 18.0)
     pairs = sorted(zip(places, moved, strict=True))
-    assert all(after >= before for before, after in pairs)
+    assert all(after <= before for before, after in pairs)
     ordered = sorted(moved)
     assert all(b - a >= 18.0 - 1e-9 for a, b in itertools.pairwise(ordered))
 
@@ -64,3 +68,15 @@ def test_a_higher_value_stands_higher_and_its_bar_spans_from_least_to_most() -> 
 
 def test_one_point_is_a_chart_too() -> None:
     assert "<circle" in draw(chart([5.0], names=("only",)))
+
+
+def test_panels_stand_above_each_other_over_one_axis_and_spans_are_named_once() -> None:
+    course = [Line("waiting", [Point(0, 0), Point(50, 7)])]
+    panels = [Panel("waiting", course), Panel("age, seconds", course)]
+    picture = draw(Chart("A run", panels, 50.0, [(0, "0"), (50, "50")], "seconds", [Span("outage", 10, 90)]))
+    root = ET.fromstring(picture)
+    assert [node.text for node in root.iter(f"{_SVG}text")].count("outage") == 1
+    shaded = [node for node in root.iter(f"{_SVG}rect") if node.attrib.get("class") == "span"]
+    assert len({node.attrib["y"] for node in shaded}) == 2
+    right = max(float(node.attrib["x2"]) for node in root.iter(f"{_SVG}line"))
+    assert all(float(node.attrib["x"]) + float(node.attrib["width"]) <= right + 0.1 for node in shaded)
