@@ -247,7 +247,7 @@ def _answer_rows(report: Report, deliveries: Sequence[Delivery]) -> list[tuple[s
         attempt.status for delivery in deliveries for attempt in delivery.attempts if attempt.status != OK
     )
     rows = [
-        ("callbacks sent", report.sent, f"and {report.retries:,} retries"),
+        ("callbacks sent", report.sent, f"and {report.retries:,} retries; --seed {report.seed}"),
         ("acknowledged", report.acknowledged, "200: genuine, duplicates included"),
         ("quarantined", report.quarantined, "200, but kept from the handlers: suspect"),
     ]

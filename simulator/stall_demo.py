@@ -35,6 +35,11 @@ from ackfirst.simulator.stall_story import (
 )
 
 TITLE: Final = "One account's callbacks while its test application is broken"
+_EXPLANATION: Final = """
+Times are Nexmo's: a minute of them is a real second. On the left, production's callbacks waited behind a callback of
+the test application that was not accepted. On the right, ackfirst accepted all at once, and its worker retried.
+
+The chart is in {plot}. Another run with --seed {seed} sends the same messages."""
 NAMES: Final = {PLAIN: "plain application", ACKFIRST: "behind ackfirst"}
 
 
@@ -68,7 +73,7 @@ def command(minutes: float, seed: int | None, plot: TextIO, *, plain: bool) -> N
     if code != 1:
         plot.write(_chart(story, sides))
         console.print(_ledgers(story, sides))
-        console.print(f"\nThe chart is in {plot.name}.", soft_wrap=True)
+        console.print(_EXPLANATION.format(plot=plot.name, seed=story.seed), soft_wrap=True)
     sys.exit(code or int(not all(side.balances(story) for side in sides.values())))
 
 
