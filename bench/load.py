@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, cast
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.accounts import default_lane
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.account import SigningAccount
 from ackfirst.simulator.client import Answer
 from ackfirst.simulator.content import Content
@@ -30,8 +31,9 @@ SECRET: Final = "bench-" + "x" * 32
 ACCOUNT: Final = SigningAccount(api_key=API_KEY, secret=SECRET.encode())
 BODY_SIZE: Final = 700
 
-#: Application of the callbacks, and therefore the lane of their events.
-LANE: Final = "bench"
+#: Application of the callbacks, and the lane of their events.
+APPLICATION: Final = "bench"
+LANE: Final = default_lane(API_KEY, APPLICATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def callback_bodies(count: int, *, size: int = BODY_SIZE) -> Iterator[bytes]:
         yield json.dumps(message, separators=(",", ":")).encode()
 
 
-def callbacks(count: int, *, application: str = LANE, size: int = BODY_SIZE) -> list[Planned]:
+def callbacks(count: int, *, application: str = APPLICATION, size: int = BODY_SIZE) -> list[Planned]:
     """Return ``count`` callbacks of one application, to be signed when they are sent."""
     return [
         genuine(

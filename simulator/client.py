@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import aiohttp
 from yarl import URL
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.signing import PATHS, Request
 
 USER_AGENT: Final = "ackfirst-simulator"

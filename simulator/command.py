@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from yarl import URL
 
-from ackfirst.shared.nexmo.callback import WEBHOOKS, Family
+from ackfirst.shared.nexmo.family import WEBHOOKS, Family
 from ackfirst.shared.nexmo.sms_signature import SmsMethod
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.policy import Verdict
 from ackfirst.simulator.account import SigningAccount

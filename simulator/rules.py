@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.planned import Kind, Planned
 
 #: Vonage help article 226572227: time to connect, and from there to the answer.

@@ -21,7 +21,7 @@ from typing import Final
 import uvloop
 from yarl import URL
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from ackfirst.simulator.content import Selection

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content import conversations, messages_v0, messages_v1, other, sms
 from ackfirst.simulator.content.scene import Content, Recipe, Scene
 

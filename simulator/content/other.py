@@ -6,7 +6,7 @@ Their identity is the hash of their body. They carry no timestamp, so that the s
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content.scene import Content, Scene
 
 

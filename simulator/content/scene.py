@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 
 TEXTS: Final = (
     "Moor at berth 7?",
