@@ -120,14 +120,19 @@ async def test_an_answer_that_takes_too_long_is_none() -> None:
 
 
 async def test_an_answer_that_never_ends_is_none() -> None:
+    ended = asyncio.Event()
+
     async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not writer.is_closing():
             writer.write(b"H")
             await asyncio.sleep(0.02)
+        writer.close()
+        ended.set()
 
     listening = await asyncio.start_server(drip, "127.0.0.1", 0)
     async with listening, client(listening.sockets[0].getsockname()[1], connect=0.1, answer=0.1) as found:
         assert await found.send(REQUEST) == Answer(None, "no answer (the answer is not HTTP)")
+        await ended.wait()
 
 
 async def test_a_receiver_that_does_not_accept_connections_is_given_up() -> None:
@@ -162,6 +167,7 @@ async def test_connections_are_reused_and_replaced_when_the_receiver_has_closed_
         assert (await found.send(empty)).status == 200
         assert len(opened) == 2
         opened[1].close()
+        await opened[1].wait_closed()
 
 
 async def test_a_slow_request_arrives_in_pieces_with_its_length() -> None:
