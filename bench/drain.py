@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import redis
+import structlog
 
+from ackfirst.ingest.spool.segment_log import SegmentLog
 from ackfirst.shared.queue import keys
-from ackfirst.shared.spool.file import SpoolFile
 from ackfirst.shared.spool.folder import spool_folder, take_slot
 from ackfirst.shared.spool.frame import Frame
 from bench import servers
@@ -108,9 +109,9 @@ def _watch(url: str, count: int) -> float:
 def _fill(data_dir: Path, count: int) -> None:
     """Write a spool as a process leaves it that is killed in an outage of Redis."""
     slot = take_slot(spool_folder(data_dir))
-    file = SpoolFile(slot.path)
+    segments = SegmentLog(slot, max_bytes=1 << 30, log=structlog.get_logger())
     frames = [Frame(time.time(), envelope(body, lane=_LANE).encode().encode()) for body in callback_bodies(count)]
     for start in range(0, count, 1000):
-        file.append(frames[start : start + 1000])
-    file.close()
+        segments.append(frames[start : start + 1000])
+    segments.close()
     slot.release()

@@ -1,5 +1,6 @@
 """A file that one process at a time may hold. The kernel lets go of it when the holder ends, however it ends."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -18,7 +19,12 @@ class FileLock:
         Raises:
             OSError: the file cannot be opened.
         """
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            fd = os.open(self._path, os.O_RDONLY)  # what waits in the spool of a read-only disk must still be drained
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -24,6 +24,7 @@ from ackfirst.shared.embedded.binary import find_binary
 from ackfirst.shared.embedded.lock import FileLock
 from ackfirst.shared.embedded.output import Output
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.private_folder import make_private_folder
 
 #: Seconds between two looks at a server that starts or stops.
 POLL: Final = 0.02
@@ -106,7 +107,8 @@ class EmbeddedServer:
 
     def _claim_folder(self) -> None:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Redis never syncs the name of this folder of its own: a power loss after its first start could take it.
+            make_private_folder(self.folder / "appendonlydir")
             claimed = self._owner.take()
             if claimed:
                 self._owner.sign(os.getpid())
