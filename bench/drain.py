@@ -14,6 +14,7 @@ from ackfirst.ingest.spool.segment_log import SegmentLog
 from ackfirst.shared.queue import keys
 from ackfirst.shared.spool.folder import spool_folder, take_slot
 from ackfirst.shared.spool.frame import Frame
+from ackfirst.simulator.planned import Planned
 from bench import servers
 from bench.filling import envelope
 from bench.ingest import percentiles
@@ -76,14 +77,17 @@ def _alone(count: int) -> float:
 def _beside(count: int, rate: float) -> tuple[float, Run]:
     with tempfile.TemporaryDirectory(prefix="af-bench-") as folder, servers.redis() as url:
         _fill(Path(folder), count)
+        traffic = callbacks(int(_MEANWHILE_SECONDS * rate))  # made before ingest starts and with it the drain
         with servers.ingest(url, spool=Path(folder)) as port:
-            return asyncio.run(_both(url, count, port, rate))
+            return asyncio.run(_both(url, count, port, rate, traffic))
 
 
-async def _both(url: str, count: int, port: int, rate: float) -> tuple[float, Run]:
+async def _both(url: str, count: int, port: int, rate: float, traffic: list[Planned]) -> tuple[float, Run]:
     watching = asyncio.create_task(asyncio.to_thread(_watch, url, count))
-    await open_loop(port, callbacks(_WARM_UP), rate=rate, connections=64)
-    run = await open_loop(port, callbacks(int(_MEANWHILE_SECONDS * rate)), rate=rate, connections=64, until=watching)
+    await open_loop(port, traffic[:_WARM_UP], rate=rate, connections=64)
+    run = await open_loop(port, traffic[_WARM_UP:], rate=rate, connections=64, until=watching)
+    if not run.latencies:
+        raise SystemExit("the spool was empty before a callback was measured: give a larger --count")
     return await watching, run
 
 

@@ -118,7 +118,6 @@ async def open_loop(
     await transport.connect(connections)
     pace = Pace(rate=rate, concurrency=connections, retry_delays=())
     sender = Sender(transport, Signer(ACCOUNT, Random()), pace, sent=sent)
-    sender.prepare(traffic)
     started, cpu = time.perf_counter(), time.process_time()
     sending = asyncio.create_task(sender.send(traffic))
     await asyncio.wait([sending, *([until] if until else [])], return_when=asyncio.FIRST_COMPLETED)
