@@ -195,11 +195,11 @@ class Runner:
         """Make the attempt that is due, in a thread of the pool."""
         if not self._begin(run):
             return
-        run.resumed = time.monotonic()
+        resumed = run.resumed = time.monotonic()
         result = self._invoke(run.attempt)
         if isinstance(result, AttemptResult):
-            self._pace.ran(run.lane, result.seconds)
             self._go_on(run, result)
+            self._pace.ran(run.lane, time.monotonic() - resumed)  # with what the engine itself does: that too is a wait
         else:  # the handler has returned something to be awaited
             self._start_async(run, result)
 
