@@ -29,6 +29,10 @@ def _resident(pid: int) -> int:
 #: Bytes by which an engine may grow while its handlers leak a hundred times that.
 MOST_GROWTH: Final = 50_000_000
 
+#: Most events that had ended when a handler beside them ended the process, and were not settled: of the last 2 ms.
+_UNSETTLED: Final = 20
+
+
 FAULTS = (
     Fault(
         name="handler-raises",
@@ -76,6 +80,7 @@ FAULTS = (
         strike=_none,
         handlers="exits",
         recovery=60.0,
+        again=_UNSETTLED,
     ),
     Fault(
         name="handler-crashes",
@@ -83,5 +88,6 @@ FAULTS = (
         strike=_none,
         handlers="crashes",
         recovery=60.0,
+        again=_UNSETTLED,
     ),
 )
