@@ -1,6 +1,7 @@
 """What ``ackfirst dev`` says when everything is up: where to send callbacks, where to look, what is still missing."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ackfirst.shared.accounts import Accounts
@@ -11,9 +12,17 @@ from ackfirst.shared.settings import Address, Settings
 _LABEL = 11
 
 
-def banner(settings: Settings, accounts: Accounts, *, queue: str) -> str:
-    """The text, several lines. ``queue`` says in words where the events wait."""
+def banner(settings: Settings, accounts: Accounts, *, queue: str, public: Sequence[str] = ()) -> str:
+    """Return the text, several lines.
+
+    Args:
+        settings: Addresses, folders, handlers.
+        accounts: Whose callbacks are verified.
+        queue: Says in words where the events wait.
+        public: Lines on the tunnel, if there is one.
+    """
     rows = [
+        *([("public", list(public))] if public else []),
         ("webhooks", [url(settings.listen) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
         ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings)]),

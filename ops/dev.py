@@ -12,6 +12,7 @@ import structlog
 
 from ackfirst.ops.banner import banner
 from ackfirst.ops.ports import check_free
+from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.ops.watch import Watch, announce, revive
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
@@ -26,42 +27,67 @@ MARGIN = 5.0
 
 
 @click.command()
-def command() -> None:
+@click.option(
+    "--tunnel",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[auto|ngrok|cloudflared|URL]",
+    help="Make ingest reachable for Nexmo: with an agent of yours, or by the URL of a tunnel that you keep.",
+)
+@click.option(
+    "--set-webhooks",
+    "borrowed",
+    multiple=True,
+    metavar="APP",
+    help="Point this application at the tunnel, and put its own URLs back at the end. [repeatable]",
+)
+def command(*, tunnel: str | None, borrowed: tuple[str, ...]) -> None:
     """Run a private queue, ingest, worker and dashboard in this terminal.
 
     The queue is a server of its own with its data in the data folder, unless ACKFIRST_REDIS_URL names one. Ctrl-C
     stops everything in order; a second Ctrl-C does not wait for work that is still going on.
     """
+    if borrowed and not tunnel:
+        raise click.UsageError("--set-webhooks needs --tunnel")
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     # Until the supervisor takes over, and again while the queue stops: leave through every ``with`` block.
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _leave)
-    sys.exit(_on_given_redis(settings) if settings.redis_url_given else _on_own_redis(settings))
+    with public_side(settings, load_accounts(settings), tunnel=tunnel, borrowed=borrowed) as public:
+        sys.exit(_on_given_redis(settings, public) if settings.redis_url_given else _on_own_redis(settings, public))
 
 
-def _on_given_redis(settings: Settings) -> int:
+def _on_given_redis(settings: Settings, public: PublicSide) -> int:
     address = settings.redis_url.get_secret_value()
     reachable(address)
-    return _run(settings, queue=masking.url(address), env={}, server=None)
+    return _run(settings, public, queue=masking.url(address), env={}, server=None)
 
 
-def _on_own_redis(settings: Settings) -> int:
+def _on_own_redis(settings: Settings, public: PublicSide) -> int:
     with EmbeddedServer(settings.data_dir) as server:
         state = "found running" if server.adopted else "started for this run"
         queue = f"{server.url} (process {server.pid}, {state})"
-        return _run(settings, queue=queue, env={"ACKFIRST_REDIS_URL": server.url}, server=server)
+        return _run(settings, public, queue=queue, env={"ACKFIRST_REDIS_URL": server.url}, server=server)
 
 
-def _run(settings: Settings, *, queue: str, env: dict[str, str], server: EmbeddedServer | None) -> int:
+def _run(
+    settings: Settings, public: PublicSide, *, queue: str, env: dict[str, str], server: EmbeddedServer | None
+) -> int:
     logger = structlog.get_logger()
     check_free(settings)
-    text = banner(settings, load_accounts(settings), queue=queue)
+    text = banner(settings, load_accounts(settings), queue=queue, public=public.rows())
+
+    def ready() -> None:
+        click.echo(text)
+        public.borrow()
+
     # Both of them: a stranger on one port must not be taken for ingest, which is about to say that the port is in use.
     places = [(address.local().host, address.port) for address in (settings.listen, settings.admin_listen)]
     with contextlib.ExitStack() as watches:
-        watches.enter_context(Watch(announce(places, lambda: click.echo(text)), every=0.2))
+        watches.enter_context(Watch(announce(places, ready), every=0.2))
+        watches.enter_context(Watch(public.look, every=1.0))
         if server:
             watches.enter_context(Watch(revive(server, logger), every=1.0))
         return Supervisor(_children(env), grace=settings.stop_grace + MARGIN, log=logger).run()

@@ -36,6 +36,7 @@ class Changer:
         data_dir: Where backups go.
         now: Returns the time, for the names of backups.
         show: Is given the changes before anything is written.
+        on_saved: Is given each backup after it was saved and before anything is written.
         dry_run: Show the changes and write nothing.
     """
 
@@ -47,6 +48,7 @@ class Changer:
         data_dir: Path,
         now: Callable[[], datetime],
         show: Callable[[tuple[Change, ...]], None],
+        on_saved: Callable[[Path], None] = lambda _: None,
         dry_run: bool = False,
     ) -> None:
         self._api = api
@@ -54,6 +56,7 @@ class Changer:
         self._data_dir = data_dir
         self._now = now
         self._show = show
+        self._on_saved = on_saved
         self._dry_run = dry_run
 
     async def change_application(
@@ -125,6 +128,7 @@ class Changer:
         back = f"To go back: ackfirst webhooks restore {saved}"
         if await read() != before:
             raise WebhookError(f"{subject.name}: changed by someone else just now, nothing was written: try again")
+        self._on_saved(saved)
         lost = await _write_once(write, subject.name)
         try:
             found = tuple(changes(wanted, await read()))

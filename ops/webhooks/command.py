@@ -65,7 +65,8 @@ def command() -> None:
 def show(*, only: str | None, as_json: bool) -> None:
     """Show what is set, and what differs.
 
-    Every messages and SMS URL at Nexmo, compared with ACKFIRST_PUBLIC_URL.     Exit code 1 when a URL differs. A number's own URL takes the place of the account's for inbound SMS.
+    Every messages and SMS URL at Nexmo, compared with ACKFIRST_PUBLIC_URL. Exit code 1 when a URL differs. A number's
+    own URL takes the place of the account's for inbound SMS.
     """
     settings = load_settings(os.environ)
     rows = _run(_rows(settings, only))

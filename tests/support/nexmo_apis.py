@@ -69,6 +69,7 @@ class Operator:
 
     def __init__(self, url: str, account: NexmoAccount, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self.url = url
         self._env = clean_environment(
             ACKFIRST_API_KEY=account.api_key,
             ACKFIRST_API_SECRET=account.api_secret,
