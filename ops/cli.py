@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
         "rejects": Entry("ops.rejects:command", "Look at entries of lanes that no worker could run."),
         "prepare": Entry("ops.prepare.command:command", "Make passwords and hand on configuration (docker compose)."),
+        "doctor": Entry("ops.doctor.command:command", "Look over the whole installation, also at Nexmo."),
         "webhooks": Entry("ops.webhooks.command:command", "Show and set the URLs to which Nexmo sends callbacks."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }

@@ -8,8 +8,10 @@ Sources: Application API v2 2.4.1 and Account API 1.0.4 (OpenAPI documents of Vo
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -57,6 +59,10 @@ class Credentials:
     api_key: str
     api_secret: str
 
+    def header(self) -> str:
+        """Return the value of the ``Authorization`` header."""
+        return aiohttp.encode_basic_auth(self.api_key, self.api_secret)
+
     def __repr__(self) -> str:
         return f"Credentials({self.api_key})"
 
@@ -71,6 +77,22 @@ class SmsSettings:
     """``dr-callback-url``: delivery receipts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account can still spend, and the time at Nexmo."""
+
+    value: float
+    """EUR."""
+    reloads: bool
+    """True if the account tops itself up."""
+    clock_skew_seconds: float | None
+    """This machine's clock minus the ``Date`` of the answer, a whole second at best; None without that header."""
+
+    def is_low(self, limit: float) -> bool:
+        """Return True if less than ``limit`` is left and nothing is reloaded."""
+        return self.value < limit and not self.reloads
+
+
 class NexmoApi:
     """The management APIs of one account. Use it as an async context manager.
 
@@ -79,6 +101,7 @@ class NexmoApi:
         api_url: Base URL of the Application API, ``https://api.nexmo.com``.
         rest_url: Base URL of the Account and Numbers APIs, ``https://rest.nexmo.com``.
         sleep: Waits for so many seconds; tests pass their own.
+        clock: Unix seconds, to compare with Nexmo's clock.
     """
 
     def __init__(
@@ -88,16 +111,19 @@ class NexmoApi:
         api_url: str,
         rest_url: str,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
         self._applications_url = f"{api_url.rstrip('/')}/v2/applications"
         self._rest_url = rest_url.rstrip("/")
         self._sleep = sleep
+        self._clock = clock
         self._session: aiohttp.ClientSession | None = None
+        self._clock_skew: float | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(self._credentials.api_key, self._credentials.api_secret, encoding="utf-8"),
+            headers={"Authorization": self._credentials.header()},
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
             trust_env=True,
         )
@@ -187,6 +213,18 @@ class NexmoApi:
                 return
             page += 1
 
+    async def balance(self) -> Balance:
+        """Return the account's balance.
+
+        Raises:
+            NexmoApiError: The API could not be read.
+        """
+        found = await self._read(f"{self._rest_url}/account/get-balance")
+        value = found.get("value")
+        if not isinstance(value, int | float):
+            raise NexmoApiError(f"{_host(self._rest_url)} answered without a balance")
+        return Balance(float(value), found.get("autoReload") is True, self._clock_skew)
+
     def _application_url(self, application_id: str) -> str:
         return f"{self._applications_url}/{application_id}"
 
@@ -217,6 +255,7 @@ class NexmoApi:
         assert self._session is not None, "use the API as a context manager"  # noqa: S101 - a programmer's mistake
         try:
             async with self._session.request(method, url, allow_redirects=False, **content) as response:
+                self._clock_skew = _skew(response.headers.get("Date"), self._clock())
                 return response.status, response.headers, await response.read()
         except TimeoutError as error:
             raise NexmoApiError(f"{_host(url)} did not answer within {REQUEST_SECONDS:.0f} s") from error
@@ -256,6 +295,13 @@ def _refusal(url: str, status: int, found: Any) -> str:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         return max(0.0, float(headers.get("Retry-After", "")))
+    except ValueError:
+        return None
+
+
+def _skew(date: str | None, now: float) -> float | None:
+    try:
+        return now - parsedate_to_datetime(date or "").timestamp()
     except ValueError:
         return None
 

@@ -34,6 +34,8 @@ class NexmoAccount:
     """By id, as a GET returns them but for ``_links``."""
     settings: dict[str, str] = field(default_factory=lambda: {"mo-callback-url": "", "dr-callback-url": ""})
     numbers: list[dict[str, Any]] = field(default_factory=list)
+    balance: float = 10.0
+    """EUR."""
     check_url: Callable[[str], Awaitable[bool]] | None = None
     """Calls an SMS URL before it is saved; None: every URL is taken."""
 
@@ -74,6 +76,7 @@ class NexmoApis:
                 web.delete("/v2/applications/{id}", self._delete),
                 web.post("/account/settings", self._settings),
                 web.get("/account/numbers", self._numbers),
+                web.get("/account/get-balance", self._balance),
             ]
         )
         return app
@@ -164,6 +167,9 @@ class NexmoApis:
             return web.json_response({})
         shown = self.account.numbers[(page - 1) * size : page * size]
         return web.json_response({"count": len(self.account.numbers), "numbers": shown})
+
+    async def _balance(self, _: web.Request) -> web.Response:
+        return web.json_response({"value": self.account.balance, "autoReload": False})
 
 
 async def serve(apis: NexmoApis, host: str, port: int) -> tuple[web.AppRunner, int]:
