@@ -32,6 +32,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
         "rejects": Entry("ops.rejects:command", "List and requeue entries that no worker could run."),
         "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
+        "doctor": Entry("ops.doctor.command:command", "Look over the whole installation, also at Nexmo."),
+        "webhooks": Entry("ops.webhooks.command:command", "Show and set the URLs that Nexmo sends callbacks to."),
         "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )
