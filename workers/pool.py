@@ -22,6 +22,7 @@ from ackfirst.shared.settings import Settings
 from ackfirst.workers.engine.deadline_board import DeadlineBoard
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.loop import EngineOptions, EventWorker, WorkResult
+from ackfirst.workers.engine.pace import HANDLER_CONCURRENCY
 from ackfirst.workers.handlers.invoke import PlainInvoker, ThreadInvoker
 from ackfirst.workers.handlers.isolation import IsolatedInvoker
 from ackfirst.workers.handlers.registry import Registry
@@ -82,7 +83,7 @@ def _work(
     processor = build_processor(settings, registry, redis, retry=retry, wall=clock.now)
     engine = EngineOptions(
         threads=threads,
-        concurrency=settings.handler_concurrency,
+        concurrency=HANDLER_CONCURRENCY,
         stop_grace=settings.stop_grace,
         has_async=any(handler.is_async for handler in registry),
     )

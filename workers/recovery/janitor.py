@@ -130,7 +130,7 @@ class Janitor:
 
     def _deaths(self) -> list[Death]:
         # A full or read-only Redis refuses this write and ends the round: silence is not death then.
-        rounds = self._redis.incr(keys.ROUNDS)
-        self._try(partial(self._generation.look, int(rounds)))
+        self._redis.incr(keys.ROUNDS)
+        self._try(self._generation.look)
         entries = {text(engine): text(entry) for engine, entry in self._redis.hgetall(keys.ENGINES).items()}
         return self._liveness.observe(entries, time.monotonic())
