@@ -1,6 +1,7 @@
 """Asks Redis how full it is, for ``/metrics`` and ``/readyz``: seldom, briefly, and never on the path of a callback."""
 
 import asyncio
+import heapq
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 
 from ackfirst.shared.metrics import HandlerTime, LaneDepth, QueueSnapshot
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
 
 #: Seconds that an answer is used again: a scraper and a probe that come together ask once.
@@ -18,7 +20,16 @@ MAX_AGE: Final = 2.0
 #: Seconds to wait for Redis. Prometheus gives a scrape 10.
 TIMEOUT: Final = 1.0
 
-_LANE_QUESTIONS: Final = 4
+#: Lanes that are shown by name: of ten thousand, no page and no series of metrics could show all.
+SHOWN_LANES: Final = 100
+#: Name under which the sums of all other lanes are shown. No lane can be called so.
+OTHER_LANES: Final = "(other)"
+#: Lanes that one call asks: less than a millisecond of the server's time.
+LANES_A_CALL: Final = 250
+#: How many times longer than it took a snapshot is used: very many lanes take at most 10 % of the server's time.
+REST: Final = 10
+
+_NONE: Final = LaneDepth(waiting=0, retries=0, dead_letters=0, oldest_seconds=0.0)
 
 
 class Snapshots:
@@ -42,7 +53,7 @@ class Snapshots:
     async def refresh(self) -> QueueSnapshot | None:
         """The newest snapshot, at most ``MAX_AGE`` seconds old; None when Redis does not answer in time."""
         async with self._lock:
-            if abs(self._clock() - self._asked_at) > MAX_AGE:
+            if abs(self._clock() - self._asked_at) > max(MAX_AGE, REST * (self.latency or 0.0)):
                 await self._ask()
         return self.latest
 
@@ -57,26 +68,25 @@ class Snapshots:
 
 
 async def take_snapshot(redis: Redis, *, now: float) -> QueueSnapshot:
-    """Ask everything in four round trips, however many lanes there are.
+    """Ask everything; two round trips, and one for each few hundred lanes.
 
     Raises:
         Exception: One of ``FAILURES``: Redis does not answer, or does not like a question.
     """
     async with redis.pipeline(transaction=False) as pipeline:
-        pipeline.smembers(keys.LANES)
         pipeline.smembers(keys.RQ_WORKERS)
         pipeline.xlen(keys.QUARANTINE)
         pipeline.get(keys.QUARANTINE_BYTES)
         pipeline.xlen(keys.REJECTS)
         pipeline.hgetall(keys.OUTCOMES)
         pipeline.hgetall(keys.HANDLER_TIMES)
-        lanes, workers, records, held, rejects, outcomes, times = await pipeline.execute()
+        workers, records, held, rejects, outcomes, times = await pipeline.execute()
     return QueueSnapshot(
         workers=await _living(redis, workers),
         quarantine_records=records,
         quarantine_bytes=int(held or 0),
         set_aside=rejects,
-        lanes=await _lane_depths(redis, sorted(name.decode(errors="replace") for name in lanes), now),
+        lanes=await _lane_depths(redis, now),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},
         handlers=handler_times(times),
     )
@@ -87,47 +97,47 @@ async def _living(redis: Redis, workers: set[bytes]) -> int:
     return await redis.exists(*workers) if workers else 0
 
 
-async def _lane_depths(redis: Redis, lanes: list[str], now: float) -> dict[str, LaneDepth]:
-    async with redis.pipeline(transaction=False) as pipeline:
-        for lane in lanes:
-            pipeline.llen(keys.queue(lane))
-            pipeline.zcard(keys.scheduled(lane))
-            pipeline.zcard(keys.failed(lane))
-            pipeline.lindex(keys.queue(lane), 0)
-        answers = [_of_our_type(answer) for answer in await pipeline.execute(raise_on_error=False)]
-    rows = [answers[start : start + _LANE_QUESTIONS] for start in range(0, len(answers), _LANE_QUESTIONS)]
-    ages = await _ages(redis, [row[-1] for row in rows], now)
-    return {
-        lane: LaneDepth(waiting=waiting, retries=retries, dead_letters=dead, oldest_seconds=age)
-        for lane, (waiting, retries, dead, _), age in zip(lanes, rows, ages, strict=True)
-    }
+async def _lane_depths(redis: Redis, now: float) -> dict[str, LaneDepth]:
+    """Ask all lanes, some at a time; the deepest and the oldest by name, the sums of the others as one."""
+    script = redis.register_script(source("ackfirst.shared.queue", "lane_depths.lua"))
+    prefixes = (keys.queue(""), keys.scheduled(""), keys.failed(""), keys.job(""))
+    shown: dict[str, LaneDepth] = {}
+    rest = _NONE
+    cursor: Any = 0
+    while True:
+        cursor, *cells = await script(keys=[keys.LANES], args=[cursor, LANES_A_CALL, *prefixes])
+        for name, waiting, retries, dead, queued_at in zip(*(iter(cells),) * 5, strict=True):
+            depth = LaneDepth(waiting=waiting, retries=retries, dead_letters=dead, oldest_seconds=_age(queued_at, now))
+            shown[name.decode(errors="replace")] = depth
+        shown, left_over = _most_interesting(shown)
+        for depth in left_over:
+            rest = LaneDepth(
+                waiting=rest.waiting + depth.waiting,
+                retries=rest.retries + depth.retries,
+                dead_letters=rest.dead_letters + depth.dead_letters,
+                oldest_seconds=max(rest.oldest_seconds, depth.oldest_seconds),
+            )
+        if not int(cursor):
+            break
+    found = dict(sorted(shown.items()))
+    return found if rest is _NONE else {**found, OTHER_LANES: rest}
 
 
-def _of_our_type(answer: Any) -> Any:
-    """What was answered; nothing where a stranger's key is in the place of ours: one lane must not hide all others.
-
-    Raises:
-        RedisError: Any other refusal.
-    """
-    if not isinstance(answer, Exception):
-        return answer
-    if not str(answer).startswith("WRONGTYPE"):
-        raise answer
-    return 0
+def _most_interesting(lanes: dict[str, LaneDepth]) -> tuple[dict[str, LaneDepth], list[LaneDepth]]:
+    """Split the lanes into those to show, half of them the deepest and half the oldest, and the rest."""
+    if len(lanes) <= SHOWN_LANES:
+        return lanes, []
+    half = SHOWN_LANES // 2
+    names = set(heapq.nlargest(half, lanes, key=lambda name: lanes[name].waiting))
+    others = [name for name in lanes if name not in names]
+    names.update(heapq.nlargest(half, others, key=lambda name: (lanes[name].oldest_seconds, lanes[name].waiting)))
+    return {name: lanes[name] for name in names}, [lanes[name] for name in lanes if name not in names]
 
 
-async def _ages(redis: Redis, heads: list[bytes | None], now: float) -> list[float]:
-    """Seconds since each of the jobs was queued; 0 where there is none."""
-    async with redis.pipeline(transaction=False) as pipeline:
-        for job_id in heads:
-            pipeline.hget(keys.job((job_id or b"").decode(errors="replace")), "enqueued_at")
-        moments = await pipeline.execute(raise_on_error=False)
-    return [_age(_of_our_type(queued_at), now) for queued_at in moments]
-
-
-def _age(queued_at: bytes | None, now: float) -> float:
+def _age(queued_at: bytes, now: float) -> float:
+    """Seconds since a job was queued; 0 where there is none, or its time cannot be read."""
     try:
-        moment = datetime.fromisoformat((queued_at or b"").decode())
+        moment = datetime.fromisoformat(queued_at.decode())
     except ValueError:
         return 0.0
     return max(0.0, now - (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any, Final
 
 import click
@@ -20,9 +19,10 @@ from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, prin
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LIMIT, Reject
+from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis import client as redis_client
 
-_SCRIPT: Final = files("ackfirst.shared.queue").joinpath("requeue_reject.lua").read_text()
+_SCRIPT: Final = source("ackfirst.shared.queue", "requeue_reject.lua")
 
 #: Fields of a job hash that hold no personal data.
 _HARMLESS: Final = frozenset((
@@ -133,6 +133,7 @@ def _requeue(redis: Redis, record: Reject) -> str:
     if record.job_id is None:
         return "no-hash"
     names = [keys.REJECTS, keys.job(record.job_id), keys.queue(record.lane), keys.LANES, keys.BELL]
+    names += [keys.RQ_QUEUES, keys.READY]
     now = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     arguments = (record.id, record.job_id, record.lane, now, keys.BELL_LIMIT)
     return _text(redis.eval(_SCRIPT, len(names), *names, *arguments))

@@ -18,7 +18,7 @@ from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.loader import load
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher
-from ackfirst.workers.processing.report import Outcome
+from ackfirst.workers.processing.outcome import EventEnding
 from ackfirst.workers.processing.retry import Schedule
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class Running:
         )
         marks |= {name: mark for name, mark in report.marks.items() if mark is not None}
         self._due.pop(event.id, None)
-        if report.outcome is Outcome.RETRIED:
+        if report.ending is EventEnding.RETRIED:
             self._due[event.id] = (report.next_attempt, event)
-        return report.outcome.value
+        return report.ending.value
 
     def next_retry(self) -> float | None:
         """Return the Unix seconds of the earliest retry; None without one."""

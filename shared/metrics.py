@@ -32,8 +32,8 @@ LAG_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 21_
 #: Seconds. 300 is the tolerated skew.
 SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 
-#: What may become of an event in one pass (``ackfirst.workers.processing.report``), as Redis counts it.
-OUTCOMES: Final = ("processed", "discarded", "retried", "dead")
+#: How a pass of an event may end (``ackfirst.workers.processing.outcome``), as Redis counts it.
+OUTCOMES: Final = ("processed", "unhandled", "discarded", "retried", "dead", "rescued", "rejected")
 
 #: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
 NO_FAMILY: Final = "none"

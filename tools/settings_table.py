@@ -11,6 +11,7 @@ from ackfirst.shared.settings.environment import variable
 _UNITS = {
     "s": ("_age", "_deadline", "_grace", "_schedule", "_seconds", "_timeout", "_ttl"),
     "bytes": ("_bytes",),
+    "threads": ("threads",),
 }
 _LONGER = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 

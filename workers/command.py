@@ -2,7 +2,10 @@
 
 import logging
 import os
-from typing import Final
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 import structlog
@@ -18,8 +21,15 @@ from ackfirst.shared.settings.files import protect_files
 
 logger = structlog.get_logger(__name__)
 
-#: Environment variable by which a supervisor tells its engines their pool. Not a setting, hence without its prefix.
+if TYPE_CHECKING:
+    from ackfirst.workers.pool import WorkOptions
+
+#: Environment variables by which a supervisor tells its engines their pool, and the folder in which it looks for their
+#: deadlines. No settings, hence without the prefix of one.
 POOL: Final = "_ACKFIRST_POOL"
+BOARDS: Final = "_ACKFIRST_BOARDS"
+#: Exit code of an engine that a handler has wedged; its supervisor starts another one.
+WEDGED_EXIT: Final = 70
 
 
 def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tuple[str, ...]) -> tuple[str, ...]:
@@ -36,19 +46,34 @@ def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tup
     "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes, one a core."
 )
 @click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Plain handlers that run at once in each process; ACKFIRST_THREADS when not given.",
+)
+@click.option(
     "--lane", "lanes", multiple=True, callback=_checked_lanes, help="Serve this lane only; may be given several times."
 )
 @click.option("--burst", is_flag=True, help="End when nothing waits; later retries are left to others.")
 @click.option(
     "--isolate", is_flag=True, help="Run each attempt of a handler in a process of its own: it may crash, leak or hang."
 )
+@click.option("--record-only", is_flag=True, help="Start although there are no handlers: events end as unhandled.")
 @click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
-def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: bool, isolate: bool) -> None:
+def command(
+    processes: int,
+    threads: int | None,
+    lanes: tuple[str, ...],
+    role: str | None,
+    *,
+    burst: bool,
+    isolate: bool,
+    record_only: bool,
+) -> None:
     """Run the handlers of ACKFIRST_HANDLERS on the queued events, with retries, until SIGTERM."""
     if burst and processes > 1:
         raise click.UsageError("--burst works in one process: leave --processes out.")
     supervised = die_with_parent()
-    pool = os.environ.pop(POOL, "") if supervised else ""
+    pool, boards = (os.environ.pop(name, "") if supervised else "" for name in (POOL, BOARDS))
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
@@ -60,45 +85,58 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     if role == "janitor":
         _tidy(settings)
     elif role == "engine" or burst:
-        _work(settings, lanes, burst=burst, pool=pool, isolate=isolate)
+        from ackfirst.workers.pool import WorkOptions  # noqa: PLC0415 - only an engine needs RQ
+
+        board = Path(boards, str(os.getpid())) if boards else None
+        _work(
+            settings,
+            WorkOptions(pinned=lanes, burst=burst, isolate=isolate, threads=threads, pool=pool, board=board),
+            record_only=record_only,
+        )
     else:
-        raise SystemExit(_supervise(settings, processes, lanes, isolate=isolate))
+        options = [part for lane in lanes for part in ("--lane", lane)]
+        options += ["--isolate"] if isolate else []
+        options += ["--threads", str(threads)] if threads else []
+        options += ["--record-only"] if record_only else []
+        raise SystemExit(_supervise(settings, processes, options))
 
 
-def _supervise(settings: Settings, processes: int, lanes: tuple[str, ...], *, isolate: bool) -> int:
-    # Only here: an engine that has a supervisor needs no vigil of its own.
-    from ackfirst.workers.recovery.heartbeat import vigil  # noqa: PLC0415 - see above
+def _supervise(settings: Settings, processes: int, options: list[str]) -> int:
+    # Only here: an engine that has a supervisor needs none of it.
+    from ackfirst.workers.engine.deadline_board import WedgedEngines  # noqa: PLC0415 - see above
+    from ackfirst.workers.recovery.heartbeat import Heartbeat  # noqa: PLC0415 - see above
 
-    pinned = [part for lane in lanes for part in ("--lane", lane)]
-    options = [*pinned, *(["--isolate"] if isolate else [])]
-    engine = reexec("worker", "--role", "engine", *options)
-    with vigil(settings) as watcher:
-        env = {POOL: watcher.pool}
+    log = structlog.get_logger("worker")
+    with (
+        tempfile.TemporaryDirectory(prefix="ackfirst-") as boards,
+        Heartbeat.from_settings(settings) as heartbeats,
+        WedgedEngines(heartbeats, Path(boards), log=log) as watcher,
+    ):
+        env = {POOL: heartbeats.pool, BOARDS: boards}
+        engine = reexec("worker", "--role", "engine", *options)
         children = [Child(name=f"engine-{number}", argv=engine, env=env) for number in range(1, processes + 1)]
         children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))
-        log = structlog.get_logger("worker")
         return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
 
 
-def _work(settings: Settings, lanes: tuple[str, ...], *, burst: bool, pool: str, isolate: bool) -> None:
+def _work(settings: Settings, options: "WorkOptions", *, record_only: bool) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
     from ackfirst.workers.pool import work  # noqa: PLC0415 - see above
     from ackfirst.workers.runtime import load_handlers  # noqa: PLC0415 - see above
 
-    registry = load_handlers(settings)
+    registry = load_handlers(settings, record_only=record_only)
     events = structlog.get_logger("workers")
     if not registry:
-        events.warning("worker.no-handlers", hint=_no_handlers(settings.handlers))
-    events.info(
-        "worker.started", pid=os.getpid(), handlers=[handler.name for handler in registry], lanes=lanes or "all"
-    )
-    jobs = work(settings, registry, pinned=lanes, burst=burst, pool=pool, isolate=isolate)
-    events.info("worker.stopped", pid=os.getpid(), jobs=jobs)
-
-
-def _no_handlers(modules: tuple[str, ...]) -> str:
-    advice = f"decorate functions in {', '.join(modules)} with @on()" if modules else "set ACKFIRST_HANDLERS"
-    return f"{advice}: until then events finish without any effect"
+        events.warning("worker.record-only", hint="there are no handlers: every event ends as unhandled")
+    names = [handler.name for handler in registry]
+    events.info("worker.started", pid=os.getpid(), handlers=names, lanes=options.pinned or "all")
+    result = work(settings, registry, options)
+    events.info("worker.stopped", pid=os.getpid(), jobs=result.jobs)
+    if result.wedged or result.has_left_threads:
+        # The interpreter's own end would wait for, or trip over, the handlers that still run.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(WEDGED_EXIT if result.wedged else 0)
 
 
 def _tidy(settings: Settings) -> None:

@@ -1,6 +1,7 @@
-"""The function that every job names, for a stock RQ worker: ``rq worker --serializer json ackfirst-<lane>``.
+"""Run jobs under a stock RQ worker: ``rq worker --serializer json ackfirst-<lane>``.
 
-Our own worker brings its own processor and never calls this module; the jobs are the same.
+Every job names the function ``process`` of this module. Our own worker has a processor and does not call it; the jobs
+are the same.
 """
 
 import functools
@@ -11,10 +12,9 @@ from rq import get_current_job
 from ackfirst.shared import log
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import load_settings
-from ackfirst.workers.handlers.invoke import Invoker
-from ackfirst.workers.patience import at_once
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.runtime import build_processor, load_handlers
+from ackfirst.workers.unavailable import try_once
 
 
 def process(envelope_text: str) -> str:
@@ -31,9 +31,9 @@ def process(envelope_text: str) -> str:
 
 @functools.cache
 def _processor() -> Processor:
-    """One per process, from the environment: a stock worker has no other way to hand it over."""
+    """Make the processor of this process from the environment: a stock worker cannot pass arguments."""
     settings = load_settings(os.environ)
     # Unasked, structlog would print a handler's local variables: a person's number and text.
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal, libraries=False)
     redis = sync_redis(settings.redis_url.get_secret_value())
-    return build_processor(settings, load_handlers(settings), redis, invoke=Invoker(), steadily=at_once)
+    return build_processor(settings, load_handlers(settings), redis, retry=try_once)

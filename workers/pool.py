@@ -1,13 +1,15 @@
 """What the processes of a worker pool do, from the settings to the end."""
 
-import gc
 import os
 import random
 import secrets
 import signal
 import socket
-import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from redis import Redis
@@ -17,89 +19,102 @@ from redis.retry import Retry
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
-from ackfirst.workers.engine.event_worker import EventWorker
-from ackfirst.workers.engine.journal import Journal, journals
+from ackfirst.workers.engine.deadline_board import DeadlineBoard
 from ackfirst.workers.engine.lanes import Lanes
-from ackfirst.workers.engine.pace import HANDLER_CONCURRENCY, MOST, Pace
-from ackfirst.workers.handlers.invoke import Invoker
+from ackfirst.workers.engine.loop import EngineOptions, EventWorker, WorkResult
+from ackfirst.workers.engine.pace import HANDLER_CONCURRENCY
+from ackfirst.workers.handlers.invoke import PlainInvoker, ThreadInvoker
 from ackfirst.workers.handlers.isolation import IsolatedInvoker
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.patience import Patience
-from ackfirst.workers.processing.dispatch import Invoke
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
-from ackfirst.workers.recovery.heartbeat import engine_name, vigil
-from ackfirst.workers.recovery.janitor import LEASE, Janitor
-from ackfirst.workers.recovery.lease import Lease
-from ackfirst.workers.recovery.orphans import Orphans
-from ackfirst.workers.recovery.promoter import Promoter
-from ackfirst.workers.recovery.redis_clock import Corrector, Reference
-from ackfirst.workers.recovery.rejects import Rejects, RejectsAlarm
+from ackfirst.workers.recovery.heartbeat import Heartbeat, engine_name
+from ackfirst.workers.recovery.janitor import Janitor, Lease, PeriodicTask
+from ackfirst.workers.recovery.redis_clock import RedisClock
+from ackfirst.workers.recovery.rejects import Rejects, RejectsReporter
 from ackfirst.workers.recovery.rescuer import Rescuer
-from ackfirst.workers.recovery.sweeper import Sweeper
-from ackfirst.workers.runtime import build_processor
+from ackfirst.workers.recovery.survey import SWEEP_SECONDS, LaneSurvey, forget_dead_workers
+from ackfirst.workers.runtime import build_processor, outcome_sink
+from ackfirst.workers.unavailable import retry_while_unavailable
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 
-def work(
-    settings: Settings,
-    registry: Registry,
-    *,
-    pinned: tuple[str, ...],
-    burst: bool,
-    pool: str = "",
-    isolate: bool = False,
-) -> int:
-    """Be an engine: run jobs until a stop signal, or with ``burst`` until the lanes are empty; how many were run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """What the command line says about an engine."""
 
-    ``pool`` is the supervisor's that beats for this process; an engine without one beats for itself. With ``isolate``
-    each attempt of a handler runs in a forked child.
-    """
-    if not pool:
-        with vigil(settings) as own:
+    pinned: tuple[str, ...] = ()
+    """The lanes to serve; none for all."""
+    burst: bool = False
+    """End when nothing waits."""
+    isolate: bool = False
+    """Run each attempt of a handler in a child process."""
+    threads: int | None = None
+    """Handlers that run at once; None for what the settings say."""
+    pool: str = ""
+    """The pool whose supervisor gives this engine's heartbeats; empty for an engine that does so itself."""
+    board: Path | None = None
+    """File in which the supervisor sees the deadlines of handlers."""
+
+
+def work(settings: Settings, registry: Registry, options: WorkOptions) -> WorkResult:
+    """Be an engine: run jobs until a stop signal, or until nothing waits."""
+    threads = options.threads or settings.threads
+    with _invoker(registry, threads, options) as invoke:  # first of all: it may fork
+        if options.pool:
+            return _work(settings, registry, invoke, threads, options)
+        with Heartbeat.from_settings(settings) as own:
             own.started(os.getpid())
-            return _work(settings, registry, pinned=pinned, burst=burst, pool=own.pool, isolate=isolate)
-    return _work(settings, registry, pinned=pinned, burst=burst, pool=pool, isolate=isolate)
+            return _work(settings, registry, invoke, threads, replace(options, pool=own.pool))
 
 
 def _work(
-    settings: Settings, registry: Registry, *, pinned: tuple[str, ...], burst: bool, pool: str, isolate: bool
-) -> int:
+    settings: Settings, registry: Registry, invoke: PlainInvoker, threads: int, options: WorkOptions
+) -> WorkResult:
     redis = _connect(settings)
     log = structlog.get_logger("workers")
-    patience = Patience(log=log)
-    reference = Reference(redis)
-    patience(reference.calibrate)
-    if burst:
-        patience(lambda: Promoter(redis).promote(reference.now()))
-    engine = engine_name(pool, os.getpid())
-    folder = journals(settings.data_dir, settings.redis_url.get_secret_value())
-    with _invoker(isolate=isolate) as invoke, Journal(folder / engine, log=log) as journal:
-        processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
-        rejects = Rejects(redis, keep=settings.failure_ttl)
-        lanes = Lanes(redis, engine=engine, seed=secrets.token_hex(12), pinned=pinned)
-        pace = Pace(concurrency=HANDLER_CONCURRENCY)
-        # RQ's constructor asks the server for our address.
-        worker = patience(
-            lambda: EventWorker(
+    retry = retry_while_unavailable(log)
+    clock = RedisClock(redis)
+    retry(clock.calibrate)
+    if options.burst:  # there may be no janitor
+        survey = _survey(settings, redis, log)
+        retry(lambda: survey.walk(clock.now()))
+    processor = build_processor(settings, registry, redis, retry=retry, wall=clock.now)
+    engine = EngineOptions(
+        threads=threads,
+        concurrency=HANDLER_CONCURRENCY,
+        stop_grace=settings.stop_grace,
+        has_async=any(handler.is_async for handler in registry),
+    )
+    # RQ's constructor asks the server for our address.
+    worker = retry(
+        lambda: EventWorker(
+            redis,
+            processor,
+            invoke,
+            lanes=Lanes(
                 redis,
-                processor,
-                invoke,
-                lanes=lanes,
-                pace=pace,
-                journal=journal,
-                rejects=rejects,
-                reference=reference,
-                patience=patience,
-                most=1 if isolate else MOST,
-            )
+                engine=engine_name(options.pool, os.getpid()),
+                seed=secrets.token_hex(12),
+                pinned=options.pinned,
+            ),
+            rejects=Rejects(redis, keep=settings.failure_ttl),
+            redis_clock=clock,
+            retry=retry,
+            options=engine,
         )
-        return worker.run(burst=burst)
+    )
+    return worker.run(burst=options.burst)
 
 
-def _invoker(*, isolate: bool) -> AbstractContextManager[Invoke]:
-    if not isolate:
-        return Invoker()
-    gc.freeze()  # so that a child's collector does not copy the pages of everything that is imported
-    return nullcontext(IsolatedInvoker())
+@contextmanager
+def _invoker(registry: Registry, threads: int, options: WorkOptions) -> Iterator[PlainInvoker]:
+    if options.isolate:
+        with IsolatedInvoker(registry) as isolated:
+            yield isolated
+    else:
+        yield ThreadInvoker(threads, publish=DeadlineBoard(options.board, threads).publish)
 
 
 def tidy(settings: Settings) -> None:
@@ -107,32 +122,35 @@ def tidy(settings: Settings) -> None:
     redis = _connect(settings)
     log = structlog.get_logger("ackfirst.workers.recovery.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
-    rejects = Rejects(redis, keep=settings.failure_ttl)
-    rescuer = Rescuer(redis, rejects, keep=settings.failure_ttl, log=log)
-    news = RejectsAlarm(redis, log=log)
-    promoter = Promoter(redis)
-    reference = Reference(redis)
+    reporter = RejectsReporter(redis, sink=outcome_sink(redis), log=log)
     janitor = Janitor(
         redis,
-        Lease(redis, keys.JANITOR_LEASE, token=token, seconds=LEASE),
-        rescuer,
+        Lease(redis, keys.JANITOR_LEASE, token=token),
+        _rescuer(settings, redis, log),
         (
-            lambda _now: promoter.promote(reference.now()),
-            Sweeper(redis, rescuer, rejects).sweep,
-            Orphans(redis, log=log).look,
-            lambda _now: news.tell(),
+            PeriodicTask(_survey(settings, redis, log).round),
+            PeriodicTask(lambda _now: forget_dead_workers(redis), seconds=SWEEP_SECONDS),
+            PeriodicTask(lambda _now: reporter.report()),
         ),
         generation=GenerationWatch(redis, marker=lambda: secrets.token_hex(8), log=log),
-        corrector=Corrector(redis, log=log),
-        reference=reference,
-        patience=Patience(log=log),
-        wall=time.time,
+        clock=RedisClock(redis),
+        retry=retry_while_unavailable(log),
     )
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: janitor.stop())
     janitor.run()
 
 
+def _rescuer(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> Rescuer:
+    rejects = Rejects(redis, keep=settings.failure_ttl)
+    return Rescuer(redis, rejects, keep=settings.failure_ttl, sink=outcome_sink(redis), log=log)
+
+
+def _survey(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> LaneSurvey:
+    rejects = Rejects(redis, keep=settings.failure_ttl)
+    return LaneSurvey(redis, _rescuer(settings, redis, log), rejects, log=log)
+
+
 def _connect(settings: Settings) -> Redis:
-    # One reconnection for a connection that the server has closed; all else is Patience's.
+    # One reconnection for a connection that the server has closed; longer outages are for retry_while_unavailable.
     return sync_redis(settings.redis_url.get_secret_value(), retry=Retry(NoBackoff(), 1))

@@ -1,4 +1,4 @@
-"""Text out of Redis, which may hold any bytes, and into it, which may hold no lone surrogates."""
+"""Convert text from Redis, which may hold any bytes, and for Redis, where lone surrogates are not allowed."""
 
 import re
 from typing import Final
@@ -7,15 +7,15 @@ _JOB_ID: Final = re.compile(rb"[\w\-.]{1,512}", re.ASCII)
 
 
 def is_job_id(entry: bytes) -> bool:
-    """Whether a job or an execution could be called that (``rq/job.py`` and ``take.lua`` want no more of an id)."""
+    """Whether this can be the id of a job or an execution (``rq/job.py`` and ``take.lua`` apply the same rule)."""
     return _JOB_ID.fullmatch(entry) is not None
 
 
 def text(reply: bytes | str) -> str:
-    """The reply as text; bytes that are not UTF-8 are replaced."""
+    """Decode a reply; bytes that are not UTF-8 are replaced."""
     return reply if isinstance(reply, str) else reply.decode(errors="replace")
 
 
 def printable(words: str) -> str:
-    """The words with escapes in place of what UTF-8 cannot hold."""
+    """Write characters that UTF-8 cannot hold as escapes."""
     return words.encode(errors="backslashreplace").decode()

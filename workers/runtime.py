@@ -1,4 +1,4 @@
-"""Puts a processor together from the settings: the composition root of everything that runs handlers."""
+"""Build what runs handlers from the settings."""
 
 import random
 import time
@@ -9,29 +9,45 @@ from pathlib import Path
 import structlog
 from redis import Redis
 
+from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.log import wide_lines
 from ackfirst.shared.settings import Settings
+from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.loader import load
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.patience import Steadily
-from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Invoke
+from ackfirst.workers.processing.dispatch import Clock, Dispatcher
+from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, OutcomeSink, OutcomeSinks
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
+from ackfirst.workers.unavailable import Retry
 
 
-def load_handlers(settings: Settings) -> Registry:
-    """The handlers of ``ACKFIRST_HANDLERS``.
+def outcome_sink(redis: Redis) -> OutcomeSink:
+    """Build the sink of this process: counters in Redis, and the log."""
+    return OutcomeSinks((OutcomeCounters(redis), OutcomeLog(wide_lines())))
+
+
+def load_handlers(settings: Settings, *, record_only: bool = False) -> Registry:
+    """Load the handlers of ``ACKFIRST_HANDLERS``; with ``record_only`` there may be none.
 
     Raises:
-        ConfigurationError: A module cannot be imported, or a handler in it cannot work.
+        ConfigurationError: There is no handler, a module cannot be imported, or a handler in it cannot work.
     """
-    return load(
+    registry = load(
         settings.handlers,
         timeout=settings.handler_timeout,
         job_timeout=settings.job_timeout,
         retries=len(settings.retry_schedule),
         folder=Path.cwd(),
     )
+    if not registry and not record_only:
+        modules = ", ".join(settings.handlers)
+        advice = f"decorate functions in {modules} with @on()" if modules else "set ACKFIRST_HANDLERS to your modules"
+        raise ConfigurationError(
+            f"there are no handlers, so every event would end without effect: {advice}; if that is meant, "
+            "start the worker with --record-only"
+        )
+    return registry
 
 
 def build_processor(
@@ -39,22 +55,24 @@ def build_processor(
     registry: Registry,
     redis: Redis,
     *,
-    invoke: Invoke,
-    steadily: Steadily,
+    retry: Retry,
     wall: Callable[[], float] = time.time,
 ) -> Processor:
-    """A processor for ``registry``; ``wall`` gives the Unix seconds by which retries are scheduled."""
+    """Build the processor of ``registry``; an engine makes the attempts itself, in threads.
+
+    ``wall`` gives the Unix seconds by which retries are scheduled.
+    """
     clock = Clock(wall=wall, steady=time.monotonic)
     schedule = Schedule(settings.retry_schedule, random=random.random)
     return Processor(
         registry=registry,
         dispatcher=Dispatcher(
-            invoke, schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
+            Invoker(), schedule, clock=clock, log=partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
         ),
         redis=redis,
         keep=settings.failure_ttl,
         job_timeout=settings.job_timeout,
         clock=clock,
-        steadily=steadily,
-        log=wide_lines(),
+        retry=retry,
+        sink=outcome_sink(redis),
     )

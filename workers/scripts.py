@@ -1,11 +1,11 @@
-"""The Lua scripts of this package, each in a file of its own that says what it does."""
-
-from pathlib import Path
+"""Load the Lua scripts of this package; each file says what its script does."""
 
 from redis import Redis
 from redis.commands.core import Script
 
+from ackfirst.shared.queue.scripts import source
+
 
 def script(redis: Redis, name: str) -> Script:
-    """The script in ``<name>.lua``; it loads itself again when the server has forgotten it."""
-    return redis.register_script(Path(__file__).with_name("lua").joinpath(f"{name}.lua").read_text())
+    """Register ``lua/<name>.lua``; redis-py loads it again when the server has forgotten it."""
+    return redis.register_script(source("ackfirst.workers", f"lua/{name}.lua"))

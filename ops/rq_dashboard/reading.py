@@ -4,6 +4,7 @@ RQ's own classes unpickle by default, and tidy up while they read (``rq/queue.py
 find_by_key, get_current_executions). A page that is looked at must not change what it shows.
 """
 
+import heapq
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from rq.utils import as_text, get_call_string
 
 from ackfirst.ops.rq_dashboard import personal
 from ackfirst.shared import masking
+from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.scripts import source
 
 #: Name in upstream's URLs of the list of waiting jobs; every other list is a registry.
 QUEUED: Final = "queued"
@@ -49,6 +52,9 @@ REGISTRIES: Final[Mapping[str, type[BaseRegistry]]] = MappingProxyType(
 
 #: Flask setting: show arguments, texts and phone numbers. Upstream's own name for its half of it.
 SHOW_PERSONAL: Final = "RQ_DASHBOARD_SHOW_FULL_ARGS"
+
+#: Most queues of a page: it reads a dozen keys of each, and upstream's page of ten thousand never loads.
+LISTED_QUEUES: Final = 200
 
 # What RQ raises, unwrapped, on a hash that it did not write.
 _MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error)
@@ -126,10 +132,31 @@ class ShownJob(Job):
         return describe(self)
 
 
+def _fullest_lanes(connection: Redis) -> list[str]:
+    script = connection.register_script(source("ackfirst.shared.queue", "lane_depths.lua"))
+    prefixes = (keys.queue(""), keys.scheduled(""), keys.failed(""), keys.job(""))
+    held: list[tuple[int, str]] = []
+    cursor: Any = 0
+    while True:
+        cursor, *cells = script(keys=[keys.LANES], args=[cursor, 250, *prefixes])
+        rows = zip(*(iter(cells),) * 5, strict=True)
+        held += [(waiting + retries + dead, as_text(lane)) for lane, waiting, retries, dead, _ in rows]
+        held = heapq.nlargest(LISTED_QUEUES, held)
+        if not int(cursor):
+            return [lane for _, lane in held]
+
+
 class ShownQueue(Queue):
     """A queue that is shown."""
 
     job_class: type[Job] = ShownJob
+
+    @classmethod
+    def all(cls, connection: Redis, *args: Any, **kwargs: Any) -> Any:
+        """Return the queues to list: all, or of very many the lanes with the most waiting jobs and dead letters."""
+        if connection.scard(keys.RQ_QUEUES) <= LISTED_QUEUES:
+            return super().all(connection, *args, **kwargs)
+        return [cls(keys.queue_name(lane), connection=connection) for lane in _fullest_lanes(connection)]
 
     def fetch_job(self, job_id: str) -> Job | None:
         """Read one of its jobs; None when it is gone, unreadable or of another queue. RQ's own would remove the id."""

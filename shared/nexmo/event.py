@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from ackfirst.shared.nexmo.status import status_rank
 from ackfirst.shared.nexmo.values import encodable
 from ackfirst.shared.record import field_names, named_record, record
 
@@ -82,6 +83,18 @@ class Event:
     ``sig`` covers."""
     raw: bytes
     """The request's body, byte for byte. For a GET, its query string without parameters of the webhook's own URL."""
+
+    @property
+    def status_rank(self) -> int:
+        """Place of the status in a message's life: 10 submitted, 20 delivered, 30 read, 40 failed; 0 without a status.
+
+        Store it beside the status, and update only where the stored rank is lower: callbacks arrive in any order.
+        """
+        return status_rank(self.status)
+
+    def supersedes(self, previous_status: str | None) -> bool:
+        """Whether this status replaces the one that is stored; None: none is stored. A stored failure stays."""
+        return self.status_rank > status_rank(previous_status)
 
     def as_dict(self) -> dict[str, Any]:
         """Copy the event into JSON-ready values: times as ISO 8601 text, ``raw`` as text with U+FFFD where needed."""

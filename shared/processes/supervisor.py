@@ -4,12 +4,14 @@ Every process of ``ackfirst dev`` and of ``--processes N`` has such a supervisor
 """
 
 import contextlib
+import ctypes
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -20,6 +22,10 @@ from ackfirst.shared.processes.signals import SignalInbox
 #: went well: then Redis may be away for a minute, and the next start may succeed.
 CONFIGURATION_EXIT: Final = 2
 
+#: ``linux/prctl.h``
+PR_GET_CHILD_SUBREAPER: Final = 37
+#: Time that children have after a second stop signal, or when those of an earlier stage have used the grace up.
+LAST_SECONDS: Final = 3.0
 #: Longest wait for a killed process. It is gone at once unless the kernel waits for a device on its behalf.
 KILL_SECONDS: Final = 5.0
 
@@ -75,7 +81,7 @@ class Watcher(Protocol):
 class Supervisor:
     """Runs ``children`` until a stop signal, or until one of them ends with the exit code of a wrong configuration.
 
-    ``grace`` is the time in seconds that each stage has to end after SIGTERM; what still runs then is killed.
+    ``grace`` is the time in seconds that all of them together have to end after SIGTERM; what is left then is killed.
     """
 
     def __init__(
@@ -95,7 +101,7 @@ class Supervisor:
     def run(self) -> int:
         """Block until all children have ended; return 0 after a stop signal, 2 if a child ended with 2.
 
-        A second stop signal kills what still runs. Call this in the main thread.
+        A second stop signal is passed on; what still runs a moment later is killed. Call it in the main thread.
         """
         with SignalInbox() as inbox:
             try:
@@ -111,6 +117,7 @@ class Supervisor:
             for child_run in self._runs:
                 if self._check(child_run, now) == CONFIGURATION_EXIT and not child_run.was_steady:
                     return CONFIGURATION_EXIT
+            reap_orphans({child_run.pid for child_run in self._runs})
             inbox.wait(_soonest(self._runs, now))
         return 0
 
@@ -143,12 +150,17 @@ class Supervisor:
             )
 
     def _stop(self, inbox: SignalInbox) -> None:
+        """Tell the children to stop, stage after stage, within one grace for all of them."""
         heard = inbox.stop_requests
+        deadline, last = time.monotonic() + self._grace, min(LAST_SECONDS, self._grace)
         for stage in sorted({child_run.child.stage for child_run in self._runs}):
             runs = [child_run for child_run in self._runs if child_run.child.stage == stage]
             for child_run in runs:
                 child_run.signal(signal.SIGTERM)
-            self._wait_for(runs, inbox, patience=heard)
+            # A stage that has used the grace up leaves the next ones a moment to end in order.
+            self._wait_for(runs, inbox, until=max(deadline, time.monotonic() + last), patience=heard)
+            if inbox.stop_requests > heard:
+                self._force(inbox)
             for child_run in runs:
                 code = child_run.ended(time.monotonic())
                 if code is not None:
@@ -156,10 +168,16 @@ class Supervisor:
                     self._log.info("child.stopped", child=child_run.name, **_cause(code))
             self._kill(self._runs if inbox.stop_requests > heard else runs)
 
-    def _wait_for(self, runs: Sequence["_ChildRun"], inbox: SignalInbox, *, patience: int) -> None:
-        deadline = time.monotonic() + self._grace
+    def _force(self, inbox: SignalInbox) -> None:
+        """Pass a second stop signal on: a child may have work in hand that it can give back in a moment."""
+        for child_run in self._runs:
+            child_run.signal(signal.SIGTERM)
+        until = time.monotonic() + min(LAST_SECONDS, self._grace)
+        self._wait_for(self._runs, inbox, until=until, patience=inbox.stop_requests)
+
+    def _wait_for(self, runs: Sequence["_ChildRun"], inbox: SignalInbox, *, until: float, patience: int) -> None:
         while any(child_run.is_running() for child_run in runs) and inbox.stop_requests <= patience:
-            left = deadline - time.monotonic()
+            left = until - time.monotonic()
             if left <= 0:
                 return
             inbox.wait(left)
@@ -237,6 +255,29 @@ class _ChildRun:
             with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait(KILL_SECONDS)
+
+
+def reap_orphans(own: Container[int]) -> None:
+    """Reap the dead processes that were left to this one, and were not started by it.
+
+    In a container without an init the supervisor is process 1: whatever a handler has started and left behind becomes
+    its child, and would stay a zombie. ``own`` are the ids of its own children, whose exit codes are read elsewhere.
+    """
+    if os.getpid() != 1 and not _is_subreaper():
+        return
+    with contextlib.suppress(ChildProcessError):
+        while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and dead.si_pid not in own:
+            os.waitpid(dead.si_pid, os.WNOHANG)
+
+
+@functools.cache
+def _is_subreaper() -> bool:
+    """Whether this process was made the parent of its descendants' orphans (``prctl(2)``)."""
+    if sys.platform != "linux":
+        return False
+    answer = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(answer.value)
 
 
 def reexec(*args: str) -> tuple[str, ...]:

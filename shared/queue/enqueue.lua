@@ -5,6 +5,7 @@
 -- KEYS[2] ackfirst:lanes   set of lanes that workers discover
 -- KEYS[3] ackfirst:bell    list of tokens that wake idle workers
 -- KEYS[4] ackfirst:acknowledged   counter of acknowledged events
+-- KEYS[5] ackfirst:ready   sorted set lane -> turn: the lanes that have work
 -- ARGV[1] prefix of the sets of ids that were seen before   ARGV[2] seconds of a period   ARGV[3] most tokens in the bell
 -- ARGV[4] prefix of job keys   ARGV[5] prefix of the keys of lanes' lists   ARGV[6] prefix of lane names in RQ
 -- ARGV[7] now as RQ writes times   ARGV[8] number of fields that all jobs share, then as many fields and values
@@ -37,6 +38,7 @@ local function write(at)
   if not known[lane] then
     call('SADD', KEYS[1], queue)
     call('SADD', KEYS[2], lane)
+    make_ready(KEYS[5], lane)
     known[lane] = true
   end
   call('HSET', job, 'status', 'queued', 'origin', ARGV[6] .. lane, 'data', ARGV[at + 4], 'description', ARGV[at + 5],

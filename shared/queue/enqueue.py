@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from hashlib import sha1
-from importlib.resources import files
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
@@ -14,11 +13,12 @@ from ackfirst.shared.queue.dedupe import period, place
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.generation import Position
 from ackfirst.shared.queue.job import JobOptions, job_data, rq_time, shared_fields
+from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
 
-_SCRIPT: Final = files("ackfirst.shared.queue").joinpath("enqueue.lua").read_text()
+_SCRIPT: Final = source("ackfirst.shared.queue", "enqueue.lua")
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis's name of a script
-_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.ACKNOWLEDGED)
+_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.ACKNOWLEDGED, keys.READY)
 
 Written = bool | QueueUnavailableError
 """Result of one event: True if queued, False if seen before, or the reason why it could not be written."""

@@ -16,8 +16,13 @@ RQ_QUEUES: Final = "rq:queues"
 #: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker's heartbeats stop.
 RQ_WORKERS: Final = "rq:workers"
 
-#: set of lane names (without prefix), no expiry. Workers find their lanes here; one member a lane.
+#: set of lane names (without prefix), no expiry. One member a lane that holds anything: the janitor retires lanes whose
+#: keys are all gone (``workers/lua/retire.lua``), and their next event brings them back.
 LANES: Final = "ackfirst:lanes"
+
+#: sorted set lane -> turn, no expiry. One member a lane with waiting jobs: what a take looks at, lowest turn first. Can
+#: be rebuilt from the lanes' lists at any time.
+READY: Final = "ackfirst:ready"
 
 #: list of at most ``BELL_LIMIT`` one-byte tokens, no expiry. Idle workers block on it: a push wakes one of them.
 BELL: Final = "ackfirst:bell"
@@ -31,6 +36,9 @@ QUARANTINE_BYTES: Final = "ackfirst:quarantine:bytes"
 
 #: stream of entries that no worker can run, the newest 5,000, no expiry. At most 1 KB each.
 REJECTS: Final = "ackfirst:rejects"
+
+#: string, id of the newest entry of that stream that a janitor has logged and counted, no expiry.
+REJECTS_REPORTED: Final = "ackfirst:rejects:reported"
 
 #: hash of counters by outcome, no expiry. At most one field an outcome.
 OUTCOMES: Final = "ackfirst:outcomes"
@@ -57,12 +65,8 @@ GENERATION: Final = "ackfirst:generation"
 #: before: Redis has lost its newest writes (``shared/queue/generation.py``).
 ACKNOWLEDGED: Final = "ackfirst:acknowledged"
 
-#: number, seconds by which schedules differ from Redis's own clock since that was set
-#: (``workers/recovery/redis_clock.py``), no expiry. Goes back to 0 by itself; absent where the clock was never set.
-CLOCK: Final = "ackfirst:clock"
-
-#: hash engine -> its beat, a number that grows every second while the engine lives, or the cause of its death; no
-#: expiry. One field for every engine that has not ended in order and was not yet buried.
+#: hash engine -> its heartbeat, a number that grows every second while the engine lives, or the cause of its death; no
+#: expiry. One field for every engine that has not ended in order and is not forgotten yet.
 ENGINES: Final = "ackfirst:engines"
 
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
@@ -82,6 +86,11 @@ def seen(period: int, number: int, bucket: str) -> str:
     return f"{seen_prefix(period)}{number}:{bucket}"
 
 
+def counted(batch: str) -> str:
+    """String ``1``, expires after a minute: a batch of outcomes was counted, and is not counted again."""
+    return f"ackfirst:counted:{batch}"
+
+
 def marks(event_id: str) -> str:
     """Name the hash handler → state of its work on one event; expires with the job. Absent if nothing must be kept."""
     return f"ackfirst:marks:{event_id}"
@@ -93,14 +102,6 @@ def hands(engine: str) -> str:
     At most as many fields as an engine takes at once; deleted with the last one.
     """
     return f"ackfirst:hands:{engine}"
-
-
-def done(engine: str) -> str:
-    """Name the hash job id → what its handlers have done for an engine (``workers/engine/journal.py``), no expiry.
-
-    At most as many fields as an engine takes at once, of about 150 bytes; gone when all of them are settled.
-    """
-    return f"ackfirst:done:{engine}"
 
 
 def queue_name(lane: str) -> str:

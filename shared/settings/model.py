@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         description="Longest run of a handler that names no `timeout` of its own. All handlers of one event together "
         "may take six times as long.",
     )
+    threads: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Plain handlers that run at once in one worker process; 1 for code that is not safe in threads.",
+    )
     retry_schedule: Annotated[Durations, Field(min_length=1, max_length=100)] = Field(
         (5, 30, 120, 600, 3600, 21_600),
         description="Waits before the retries of a failed handler, comma separated; after the last one the event "

@@ -1,10 +1,12 @@
 """``ackfirst worker`` as an operator runs it."""
 
+import json
 import os
 import re
 import signal
 from pathlib import Path
 
+import pytest
 import redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -137,21 +139,37 @@ def test_a_broken_handler_module_ends_the_worker_with_one_sentence(
     assert status(redis_sync, envelope.id) == "queued"
 
 
-def test_without_handlers_the_worker_says_so_and_events_finish(
+@pytest.mark.parametrize("args", [(), ("--burst",)])
+def test_without_handlers_the_worker_refuses_to_start_and_takes_nothing(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    envelope = make_envelope()
+    enqueue(redis_sync, envelope)
+    done = run_cli("worker", *args, cwd=tmp_path, env=_env(redis_url, handlers=""))
+    assert done.process.returncode == 2
+    assert "set ACKFIRST_HANDLERS" in done.output
+    assert "--record-only" in done.output
+    assert "Traceback" not in done.output
+    assert status(redis_sync, envelope.id) == "queued"
+
+
+def test_record_only_says_that_there_may_be_no_handlers(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     envelope = make_envelope()
     enqueue(redis_sync, envelope)
-    done = run_cli("worker", "--burst", cwd=tmp_path, env=_env(redis_url, handlers=""))
+    done = run_cli("worker", "--burst", "--record-only", cwd=tmp_path, env=_env(redis_url, handlers=""))
     assert done.process.returncode == 0
-    assert "worker.no-handlers" in done.output
+    assert "worker.record-only" in done.output
+    assert '"outcome":"unhandled"' in done.output
     assert status(redis_sync, envelope.id) == "finished"
+    assert redis_sync.hgetall(keys.OUTCOMES) == {b"unhandled": b"1"}
 
 
 def test_a_module_without_handlers_is_named(redis_url: str, tmp_path: Path) -> None:
     (tmp_path / "undecorated.py").write_text("def note(event): pass\n")
     done = run_cli("worker", "--burst", cwd=tmp_path, env=_env(redis_url, handlers="undecorated"))
-    assert done.process.returncode == 0
+    assert done.process.returncode == 2
     assert "decorate functions in undecorated with @on()" in done.output
 
 
@@ -165,3 +183,22 @@ def test_burst_with_several_processes_is_refused(tmp_path: Path) -> None:
     done = run_cli("worker", "--burst", "--processes", "2", cwd=tmp_path)
     assert done.process.returncode == 2
     assert "--burst works in one process" in done.output
+
+
+@pytest.mark.parametrize("args", [(), ("--isolate",)])
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_the_traceback_of_a_handler_begins_at_its_own_code(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, kind: str, args: tuple[str, ...]
+) -> None:
+    write_handlers(tmp_path, f"@on(retries=0)\n{kind} broken(event):\n    raise KeyError('gone')\n")
+    envelope = make_envelope()
+    enqueue(redis_sync, envelope)
+    done = run_cli("worker", "--burst", *args, cwd=tmp_path, env=_env(redis_url))
+    [line] = [json.loads(one) for one in done.output.splitlines() if '"handler.failed"' in one]
+    frames = re.findall(r'File "([^"]+)"', line["exception"])
+    assert frames
+    assert frames[0].endswith("my_handlers.py")
+    job = Job.fetch(envelope.id, connection=redis_sync, serializer=JSONSerializer)
+    result = job.latest_result()
+    assert result is not None
+    assert re.findall(r'File "([^"]+)"', str(result.exc_string))[0].endswith("my_handlers.py")

@@ -14,6 +14,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
+from ackfirst.ops.rq_dashboard.reading import LISTED_QUEUES
 from tests.support.dashboard import (
     ENVELOPE,
     LANE,
@@ -25,6 +26,8 @@ from tests.support.dashboard import (
     leaves_a_file,
     run_all,
 )
+from tests.support.factories import make_envelope
+from tests.support.jobs import enqueue
 from tests.support.processes import ROOT
 
 SHELL = ROOT / "ops" / "rq_dashboard" / "templates" / "rq_dashboard" / "base.html"
@@ -268,3 +271,11 @@ def test_a_configured_name_is_shown_beside_the_lane(redis_sync: Redis) -> None:
     assert browser.json("job/m-failed.json")["origin"] == shown
     assert f"Failed jobs of {LANE} (Staging &lt;1&gt;)" in browser.get(f"/0/view/jobs/{LANE}/failed/8/asc/1").text
     assert jobs(browser, "failed") == ["m-failed"]
+
+
+def test_of_ten_thousand_queues_the_fullest_are_listed(redis_sync: Redis) -> None:
+    enqueue(redis_sync, *(make_envelope(lane=f"lane-{number}") for number in range(10_000)))
+    enqueue(redis_sync, *(make_envelope(lane="deep") for _ in range(5)))
+    queues = Browser(redis_sync).json("queues.json")["queues"]
+    assert len(queues) == LISTED_QUEUES
+    assert [row["count"] for row in queues if row["name"] == "ackfirst-deep"] == [5]

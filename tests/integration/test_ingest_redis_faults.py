@@ -113,6 +113,7 @@ async def test_ingest_is_ready_without_redis_as_long_as_the_spool_has_room(
     ingest: Ingest, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ackfirst.ingest.snapshot.MAX_AGE", 0.0)
+    monkeypatch.setattr("ackfirst.ingest.snapshot.REST", 0)
     assert (await ingest.admin("/readyz")).status == 200
     own_redis.pause()
     try:

@@ -11,9 +11,7 @@ from rq.serializers import JSONSerializer
 
 from ackfirst import Context, Discard, Event, RetryLater, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.processing.marks import Mark, RedisMarks, State
-from ackfirst.workers.processing.report import Report
-from ackfirst.workers.processing.tally import LINGER, Tally
+from ackfirst.workers.processing.marks import LINGER_SECONDS, Mark, RedisMarks, State
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status
 
@@ -242,7 +240,7 @@ def test_outcomes_and_handler_times_are_counted(redis_sync: redis.Redis, redis_u
 def test_the_marks_of_a_finished_event_go_soon_also_where_another_worker_finishes_its_job(
     redis_sync: redis.Redis,
 ) -> None:
-    mark = Mark(State.DONE, 1)
-    RedisMarks(redis_sync, "m-1", keep=3600, now=time.time).write({"my.handler": mark})
-    Tally(redis_sync, keep=3600).record("m-1", Report(marks={"my.handler": mark}, errors={}, seconds={}))
-    assert 0 < redis_sync.ttl(keys.marks("m-1")) <= LINGER
+    marks = RedisMarks(redis_sync, "m-1", keep=3600, now=time.time)
+    marks.write({"my.handler": Mark(State.DONE, 1)})
+    marks.settle(dead=())
+    assert 0 < redis_sync.ttl(keys.marks("m-1")) <= LINGER_SECONDS

@@ -11,7 +11,6 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.engine.journal import journals
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, lane_is_empty, rescue_all, status, statuses
@@ -56,7 +55,7 @@ def test_a_stop_lets_the_running_handler_finish(
     write_handlers(tmp_path, "@on()\ndef slow(event):\n    note('in')\n    time.sleep(1.5)\n    note('out')\n")
     first, second = make_envelope(), make_envelope()
     enqueue(redis_sync, first, second)
-    with engine(tmp_path, redis_url) as one:
+    with engine(tmp_path, redis_url, threads="1") as one:
         wait_until(lambda: calls(redis_sync) == ["in"])
         for signum in signals:
             one.process.send_signal(signum)
@@ -107,7 +106,7 @@ def test_after_a_kill_only_the_unfinished_handler_runs_again(
     with engine(tmp_path, redis_url) as one:
         assert one.wait() == -signal.SIGKILL
     assert calls(redis_sync) == ["first", "second"]
-    rescue_all(redis_sync, journals(tmp_path / ".ackfirst", redis_url))
+    rescue_all(redis_sync)
     with engine(tmp_path, redis_url, burst=True) as two:
         assert two.wait() == 0
     assert calls(redis_sync) == ["first", "second", "second"]

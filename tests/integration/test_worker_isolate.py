@@ -242,3 +242,52 @@ def test_a_pool_isolates_every_engine_and_the_others_jobs_go_on(
         wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=60)
         assert "child.ended" not in pool.output, "no engine died of it"
     assert not redis_sync.keys(keys.hands("*"))
+
+
+def test_as_many_attempts_run_at_once_as_there_are_threads_and_none_suffers_from_another(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(
+        tmp_path,
+        """
+        @on()
+        def mixed(event):
+            note(event.id, "in", time.monotonic())
+            time.sleep(0.3)
+            if event.application_id == "crash":
+                os.abort()
+            note(event.id, "out", time.monotonic())
+        """,
+    )
+    crash, good = make_envelope(application_id="crash"), [make_envelope() for _ in range(11)]
+    enqueue(redis_sync, crash, *good)
+    run_burst(tmp_path, redis_url, retry_schedule="0s", threads="4")
+    assert status(redis_sync, crash.id) == "failed"
+    assert statuses(redis_sync, good) == {"finished"}
+    times = [(float(when), 1 if word == "in" else -1) for _, word, when in map(str.split, calls(redis_sync))]
+    together = most = 0
+    for _, step in sorted(one for one in times):
+        together += step
+        most = max(most, together)
+    assert 2 <= most <= 4 + 2, "the crashed attempts say in, and never out"
+
+
+def test_a_handler_that_kills_the_fork_server_costs_its_engine_and_loses_nothing(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(
+        tmp_path,
+        """
+        @on()
+        def patricide(event):
+            if notes.incr("n") == 1:
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(60)
+            note(event.id)
+        """,
+    )
+    envelopes = [make_envelope() for _ in range(20)]
+    enqueue(redis_sync, *envelopes)
+    with Cli("worker", "--isolate", cwd=tmp_path, env=env_of(redis_url)):
+        wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=40)
+    assert {one.id for one in envelopes} == set(calls(redis_sync))

@@ -5,8 +5,8 @@ import time
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.recovery.lease import Lease
-from ackfirst.workers.recovery.promoter import CHUNK, Promoter
+from ackfirst.workers.recovery.janitor import Lease
+from ackfirst.workers.recovery.survey import RETRIES_A_CALL, promote
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, set_aside, status
 from tests.support.waiting import wait_until
@@ -26,15 +26,11 @@ def _schedule(client: redis.Redis, count: int, *, due: float, job_status: str = 
     return [envelope.id for envelope in envelopes]
 
 
-def _promoter(client: redis.Redis) -> Promoter:
-    return Promoter(client)
-
-
 def test_what_is_due_goes_to_its_lane_and_rings_the_bell(redis_sync: redis.Redis) -> None:
     now = time.time()
     [due] = _schedule(redis_sync, 1, due=now - 1)
     [later] = _schedule(redis_sync, 1, due=now + 60)
-    assert _promoter(redis_sync).promote(now) == 1
+    assert promote(redis_sync, LANE, now) == 1
     assert redis_sync.lrange(keys.queue(LANE), 0, -1) == [due.encode()]
     assert redis_sync.llen(keys.BELL) == 1
     assert (status(redis_sync, due), status(redis_sync, later)) == ("queued", "scheduled")
@@ -42,9 +38,9 @@ def test_what_is_due_goes_to_its_lane_and_rings_the_bell(redis_sync: redis.Redis
 
 
 def test_a_great_many_are_promoted_in_pieces_and_the_bell_stays_small(redis_sync: redis.Redis) -> None:
-    _schedule(redis_sync, CHUNK + 20, due=1)
-    assert _promoter(redis_sync).promote(time.time()) == CHUNK + 20
-    assert redis_sync.llen(keys.queue(LANE)) == CHUNK + 20
+    _schedule(redis_sync, RETRIES_A_CALL + 20, due=1)
+    assert promote(redis_sync, LANE, time.time()) == RETRIES_A_CALL + 20
+    assert redis_sync.llen(keys.queue(LANE)) == RETRIES_A_CALL + 20
     assert redis_sync.llen(keys.BELL) == keys.BELL_LIMIT
 
 
@@ -52,7 +48,7 @@ def test_left_overs_are_dropped_and_what_has_no_hash_is_set_aside(redis_sync: re
     _schedule(redis_sync, 1, due=1, job_status="finished")
     redis_sync.set(keys.job("a-string"), "1")
     redis_sync.zadd(keys.scheduled(LANE), {"vanished": 1, b"\xff": 2, "a-string": 3})
-    assert _promoter(redis_sync).promote(time.time()) == 0
+    assert promote(redis_sync, LANE, time.time()) == 0
     assert [(one.entry, one.place, one.reason) for one in set_aside(redis_sync)] == [
         (b"vanished", "scheduled", "no job hash"),
         (b"\xff", "scheduled", "no job hash"),

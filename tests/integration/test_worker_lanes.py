@@ -3,7 +3,6 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -13,16 +12,15 @@ from rq.serializers import JSONSerializer
 
 from ackfirst import Event, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.engine.event_worker import EventWorker
-from ackfirst.workers.engine.journal import Journal
 from ackfirst.workers.engine.lanes import Lanes
-from ackfirst.workers.engine.pace import MOST, Pace
-from ackfirst.workers.handlers.invoke import Invoker
+from ackfirst.workers.engine.loop import EngineOptions, EventWorker
+from ackfirst.workers.engine.pace import MOST_JOBS, Pace
+from ackfirst.workers.handlers.invoke import ThreadInvoker
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.patience import Patience, at_once
-from ackfirst.workers.recovery.redis_clock import Reference
+from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.runtime import build_processor
+from ackfirst.workers.unavailable import retry_while_unavailable, try_once
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, settings_for, status
 from tests.support.waiting import wait_until
@@ -37,7 +35,7 @@ def test_a_full_lane_delays_another_lane_by_one_job(redis_sync: redis.Redis, red
 
     enqueue(redis_sync, *[make_envelope(lane="full", application_id="full") for _ in range(30)])
     enqueue(redis_sync, *[make_envelope(lane=f"small-{n}", application_id=f"small-{n}") for n in range(3)])
-    assert burst(redis_url, note) == 33
+    assert burst(redis_url, note, threads="1") == 33
     assert {"small-0", "small-1", "small-2"} <= set(order[:4])
 
 
@@ -58,7 +56,7 @@ def test_jobs_of_one_lane_run_in_order(redis_sync: redis.Redis, redis_url: str) 
 
     envelopes = [make_envelope() for _ in range(10)]
     enqueue(redis_sync, *envelopes)
-    burst(redis_url, note)
+    burst(redis_url, note, threads="1")
     assert order == [envelope.id for envelope in envelopes]
 
 
@@ -78,25 +76,22 @@ IDLE = 30
 
 
 @pytest.fixture
-def start(redis_sync: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts an engine in a thread, with a handler that does nothing; it is stopped at the end of the test."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # only the main thread may
     started: list[tuple[EventWorker, threading.Thread]] = []
 
     def start() -> EventWorker:
         settings = settings_for(redis_url)
-        invoke = Invoker()
         worker = EventWorker(
             redis_sync,
-            build_processor(settings, Registry(), redis_sync, invoke=invoke, steadily=at_once),
-            invoke,
+            build_processor(settings, Registry(), redis_sync, retry=try_once),
+            ThreadInvoker(2),
             lanes=Lanes(redis_sync, engine="e", seed="s"),
-            pace=Pace(concurrency=100),
-            journal=Journal(tmp_path / "journal", log=structlog.get_logger()),
             rejects=Rejects(redis_sync, keep=60),
-            reference=Reference(redis_sync),
-            patience=Patience(log=structlog.get_logger()),
-            idle=IDLE,
+            redis_clock=RedisClock(redis_sync),
+            retry=retry_while_unavailable(structlog.get_logger()),
+            options=EngineOptions(threads=2, concurrency=100, stop_grace=30, idle_seconds=IDLE),
         )
         thread = threading.Thread(target=worker.run)
         thread.start()
@@ -131,9 +126,14 @@ def test_a_lane_that_appears_is_served_at_once_and_shown(redis_sync: redis.Redis
     envelope = make_envelope(lane="new")
     enqueue(redis_sync, envelope)
     wait_until(lambda: status(redis_sync, envelope.id) == "finished", timeout=IDLE / 2)
-    [seen] = Worker.all(connection=redis_sync, serializer=JSONSerializer)
-    assert seen.name == worker.name
-    assert seen.queue_names() == ["ackfirst-new"]
+
+    def shown() -> list[str]:
+        redis_sync.rpush(keys.BELL, "1")
+        [seen] = Worker.all(connection=redis_sync, serializer=JSONSerializer)
+        assert seen.name == worker.name
+        return list(seen.queue_names())
+
+    wait_until(lambda: shown() == ["ackfirst-new"], timeout=IDLE / 2)
     assert redis_sync.smembers("rq:workers:ackfirst-new") == {worker.key.encode()}
 
 
@@ -181,5 +181,5 @@ def test_a_lane_that_appears_while_another_is_full_is_served_within_a_batch(
         order.append(event.application_id)
 
     enqueue(redis_sync, *[make_envelope(lane="full", application_id="full") for _ in range(1500)])
-    assert burst(redis_url, note) == 1501
-    assert order.index("new") < 3 * MOST
+    assert burst(redis_url, note, threads="1") == 1501
+    assert order.index("new") < 3 * MOST_JOBS

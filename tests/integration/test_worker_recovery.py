@@ -12,7 +12,7 @@ from rq.results import Result
 
 from ackfirst.shared.queue import keys
 from ackfirst.workers.engine.event_job import EventJob
-from ackfirst.workers.recovery.liveness import SILENCE
+from ackfirst.workers.recovery.liveness import SILENCE_SECONDS
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, lane_is_empty, status, statuses
@@ -161,7 +161,7 @@ def test_a_handler_that_holds_the_interpreter_lock_does_not_look_dead(
         @on()
         def deaf(event):
             note("in")
-            ctypes.PyDLL(None).sleep({int(SILENCE) + 5})  # in C, with the lock held
+            ctypes.PyDLL(None).sleep({int(SILENCE_SECONDS) + 5})  # in C, with the lock held
             note("out")
         """,
     )
@@ -173,7 +173,7 @@ def test_a_handler_that_holds_the_interpreter_lock_does_not_look_dead(
 
 
 def test_a_stock_worker_on_a_lane_is_left_alone(redis_sync: redis.Redis, redis_url: str, tmp_path: Path) -> None:
-    seconds = int(SILENCE) + 5
+    seconds = int(SILENCE_SECONDS) + 5
     write_handlers(tmp_path, f"@on()\ndef slow(event):\n    note('in')\n    time.sleep({seconds})\n    note('out')\n")
     envelope = make_envelope(lane="one")
     enqueue(redis_sync, envelope)

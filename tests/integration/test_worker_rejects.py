@@ -13,11 +13,11 @@ from ackfirst import on
 from ackfirst.ops import cli
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LONGEST_ENTRY
-from ackfirst.workers.recovery.rejects import TOLD, Rejects, RejectsAlarm
-from ackfirst.workers.recovery.rescuer import Rescuer
-from ackfirst.workers.recovery.sweeper import STRANDED, Sweeper
+from ackfirst.workers.recovery.rejects import LINES_A_ROUND, Rejects, RejectsReporter
+from ackfirst.workers.recovery.survey import STRANDED_SECONDS
+from ackfirst.workers.runtime import outcome_sink
 from tests.support.factories import make_envelope
-from tests.support.jobs import burst, enqueue, lane_is_empty, set_aside, status, statuses
+from tests.support.jobs import burst, enqueue, lane_is_empty, set_aside, status, statuses, survey_for
 
 LANE = "l"
 NOW = 1_800_000_000.0
@@ -140,12 +140,10 @@ def test_garbage_among_running_and_taken_jobs_goes_aside_and_the_rest_is_rescued
     running = {_garbage(dice) for _ in range(50)} | {b"gone:1", b"s:1"}
     redis_sync.zadd(keys.running(LANE), dict.fromkeys(running, 1))
     now = [100.0]
-    aside = Rejects(redis_sync, keep=60)
-    rescuer = Rescuer(redis_sync, aside, keep=60, log=structlog.get_logger())
-    sweeper = Sweeper(redis_sync, rescuer, aside, clock=lambda: now[0])
-    sweeper.sweep(NOW)
-    now[0] += STRANDED
-    sweeper.sweep(NOW)
+    survey = survey_for(redis_sync, clock=lambda: now[0])
+    survey.walk(NOW)
+    now[0] += STRANDED_SECONDS
+    survey.walk(NOW)
     assert redis_sync.lrange(keys.queue(LANE), 0, -1) == [taken.id.encode()]
     assert not redis_sync.exists(keys.intermediate(LANE), keys.running(LANE))
     found = {(one.place, one.entry) for one in set_aside(redis_sync)}
@@ -154,27 +152,26 @@ def test_garbage_among_running_and_taken_jobs_goes_aside_and_the_rest_is_rescued
     }
 
 
-def test_the_janitor_tells_of_a_few_one_by_one_and_counts_the_rest(redis_sync: redis.Redis) -> None:
+def test_each_reject_is_logged_and_counted_once_whichever_process_made_it(redis_sync: redis.Redis) -> None:
     rejects = Rejects(redis_sync, keep=60)
-    news = RejectsAlarm(redis_sync, log=structlog.get_logger())
 
     def put(count: int) -> None:
         redis_sync.rpush(keys.queue(LANE), *(f"n{number}" for number in range(count)))
         for number in range(count):
             assert rejects.put(LANE, "waiting", f"n{number}", "as ordered")
 
-    def told() -> list[str]:
-        with structlog.testing.capture_logs() as lines:
-            news.tell()
+    def logged() -> list[str]:
+        with structlog.testing.capture_logs() as lines:  # each time a janitor that has just started
+            RejectsReporter(redis_sync, sink=outcome_sink(redis_sync), log=structlog.get_logger()).report()
         return [line["event"] for line in lines]
 
-    put(1)
-    assert told() == [], "what is older is somebody else's"
+    assert logged() == []
     put(2)
-    assert told() == ["job.rejected"] * 2
-    put(3 * TOLD)
-    assert told() == ["job.rejected"] * TOLD + ["jobs.rejected"]
-    assert told() == []
+    assert logged() == ["job.rejected"] * 2
+    put(3 * LINES_A_ROUND)
+    assert logged() == ["job.rejected"] * LINES_A_ROUND + ["jobs.rejected"]
+    assert logged() == []
+    assert redis_sync.hget(keys.OUTCOMES, "rejected") == str(2 + 3 * LINES_A_ROUND).encode()
 
 
 @pytest.fixture

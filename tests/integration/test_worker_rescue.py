@@ -4,24 +4,17 @@ import time
 
 import pytest
 import redis
-import structlog
 
 from ackfirst.shared.queue import keys
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.recovery.liveness import Death
-from ackfirst.workers.recovery.rejects import Rejects
-from ackfirst.workers.recovery.rescuer import Rescuer
-from ackfirst.workers.recovery.sweeper import STRANDED, Sweeper
+from ackfirst.workers.recovery.survey import STRANDED_SECONDS, forget_dead_workers
 from tests.support.factories import make_envelope
-from tests.support.jobs import enqueue, status
+from tests.support.jobs import enqueue, rescuer_for, status, survey_for
 
 LANE = "l"
 NOW = time.time()
-
-
-def _rescuer(client: redis.Redis) -> Rescuer:
-    return Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
 
 
 def _started(client: redis.Redis, engine: str = "e") -> str:
@@ -53,7 +46,7 @@ def test_a_dead_engines_job_goes_to_the_front_of_its_lane(redis_sync: redis.Redi
     job_id = _started(redis_sync)
     enqueue(redis_sync, make_envelope(lane=LANE))
     for _ in range(2):  # the second time nothing is left to do
-        _rescuer(redis_sync).see_to(DEATH, NOW)
+        rescuer_for(redis_sync).recover(DEATH, NOW)
         assert redis_sync.lpos(keys.queue(LANE), job_id) == 0
         assert redis_sync.llen(keys.queue(LANE)) == 2
         assert status(redis_sync, job_id) == "queued"
@@ -65,7 +58,7 @@ def test_a_dead_engines_job_goes_to_the_front_of_its_lane(redis_sync: redis.Redi
 def test_an_engine_that_beats_after_all_keeps_its_job(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
     redis_sync.hincrby(keys.ENGINES, "e", 1)
-    _rescuer(redis_sync).see_to(DEATH, NOW)
+    rescuer_for(redis_sync).recover(DEATH, NOW)
     assert status(redis_sync, job_id) == "started"
     assert redis_sync.hget(keys.ENGINES, "e") == b"6"
     assert redis_sync.hexists(keys.hands("e"), job_id)
@@ -75,7 +68,7 @@ def test_an_engine_that_beats_after_all_keeps_its_job(redis_sync: redis.Redis) -
 def test_a_job_that_came_to_an_end_meanwhile_is_not_run_again(redis_sync: redis.Redis, end: str) -> None:
     job_id = _started(redis_sync)
     redis_sync.hset(keys.job(job_id), "status", end)
-    _rescuer(redis_sync).see_to(DEATH, NOW)
+    rescuer_for(redis_sync).recover(DEATH, NOW)
     assert status(redis_sync, job_id) == end
     assert not redis_sync.exists(keys.queue(LANE), keys.ENGINES)
 
@@ -83,14 +76,14 @@ def test_a_job_that_came_to_an_end_meanwhile_is_not_run_again(redis_sync: redis.
 def test_a_job_that_another_engine_has_by_now_stays_there(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
     redis_sync.hset(keys.job(job_id), "worker_name", "another")
-    _rescuer(redis_sync).see_to(DEATH, NOW)
+    rescuer_for(redis_sync).recover(DEATH, NOW)
     assert status(redis_sync, job_id) == "started"
     assert not redis_sync.exists(keys.queue(LANE), keys.hands("e"))
 
 
 def test_a_job_without_a_hash_ends_its_engines_burial_not(redis_sync: redis.Redis) -> None:
     redis_sync.delete(keys.job(_started(redis_sync)))
-    _rescuer(redis_sync).see_to(DEATH, NOW)
+    rescuer_for(redis_sync).recover(DEATH, NOW)
     assert not redis_sync.exists(keys.queue(LANE), keys.hands("e"), keys.ENGINES)
 
 
@@ -111,10 +104,10 @@ def test_the_next_take_of_an_engine_that_has_jobs_brings_others(redis_sync: redi
 def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
     redis_sync.delete(keys.hands("e"), keys.ENGINES)  # a stock worker has neither
-    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60), clock=lambda: 100.0)
-    sweeper.sweep(NOW)
+    survey = survey_for(redis_sync, clock=lambda: 100.0)
+    survey.walk(NOW)
     assert status(redis_sync, job_id) == "started"
-    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW + 241)
+    survey_for(redis_sync).walk(NOW + 241)
     assert status(redis_sync, job_id) == "queued"
     assert redis_sync.hget(keys.job(job_id), "retries_left") == b"2"
     assert not redis_sync.exists(keys.running(LANE))
@@ -122,7 +115,7 @@ def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Re
 
 def test_a_job_of_an_engine_that_lives_is_never_overdue_however_the_clock_is_set(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
-    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW + 7200)
+    survey_for(redis_sync).walk(NOW + 7200)
     assert status(redis_sync, job_id) == "started"
     assert not redis_sync.exists(keys.queue(LANE))
 
@@ -132,18 +125,18 @@ def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis)
     redis_sync.delete(keys.hands("e"), keys.ENGINES)
     redis_sync.zadd(keys.running(LANE), {b"\xff:\xff": 1, "no colon": 1})
     redis_sync.rpush(keys.intermediate(LANE), b"\xff", "a.b:c")
-    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW + 241)
+    survey_for(redis_sync).walk(NOW + 241)
     assert status(redis_sync, job_id) == "queued"
 
 
 def test_a_job_that_a_stranger_took_and_never_started_runs_again(redis_sync: redis.Redis) -> None:
     job_id = _stranded(redis_sync)
     now = [100.0]
-    sweeper = Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60), clock=lambda: now[0])
-    sweeper.sweep(NOW)
+    survey = survey_for(redis_sync, clock=lambda: now[0])
+    survey.walk(NOW)
     assert not redis_sync.exists(keys.queue(LANE))
-    now[0] += STRANDED
-    sweeper.sweep(NOW)
+    now[0] += STRANDED_SECONDS
+    survey.walk(NOW)
     assert redis_sync.lrange(keys.queue(LANE), 0, -1) == [job_id.encode()]
     assert not redis_sync.exists(keys.intermediate(LANE))
 
@@ -152,8 +145,10 @@ def test_what_has_expired_goes_and_stock_workers_do_not_sweep(redis_sync: redis.
     redis_sync.sadd(keys.LANES, LANE)
     for registry in (keys.finished(LANE), keys.failed(LANE)):
         redis_sync.zadd(registry, {"old": NOW - 1, "new": NOW + 60})
+    redis_sync.zadd(keys.running(LANE), {"j:e": NOW + 60})  # a sweep of RQ could charge a retry only to a running job
     redis_sync.sadd(keys.RQ_WORKERS, "rq:worker:gone")
-    Sweeper(redis_sync, _rescuer(redis_sync), Rejects(redis_sync, keep=60)).sweep(NOW)
+    survey_for(redis_sync).walk(NOW)
+    forget_dead_workers(redis_sync)
     assert redis_sync.zrange(keys.finished(LANE), 0, -1) == redis_sync.zrange(keys.failed(LANE), 0, -1) == [b"new"]
     assert redis_sync.ttl(f"rq:clean_registries:{keys.queue_name(LANE)}") > 60
     assert not redis_sync.exists(keys.RQ_WORKERS)

@@ -14,10 +14,10 @@ from rq.serializers import JSONSerializer
 from ackfirst import Context, RetryLater, on
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue import keys
-from ackfirst.workers.engine.steady_worker import LONGEST_TRACEBACK
+from ackfirst.workers.engine.rq_worker import LONGEST_TRACEBACK
 from tests.support.factories import make_envelope
-from tests.support.handlers import calls, write_handlers
-from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
+from tests.support.handlers import write_handlers
+from tests.support.jobs import burst, enqueue, lane_is_empty, status
 from tests.support.processes import Cli
 from tests.support.waiting import wait_until
 
@@ -103,28 +103,6 @@ def test_whatever_can_be_awaited_is(redis_sync: redis.Redis, redis_url: str) -> 
     enqueue(redis_sync, make_envelope())
     burst(redis_url, returns_it)
     assert ended == ["awaited"]
-
-
-def test_a_handler_that_ignores_signals_does_not_make_its_worker_deaf(
-    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
-) -> None:
-    write_handlers(
-        tmp_path,
-        """
-        @on()
-        def deafening(event):
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            note("done")
-        """,
-    )
-    envelopes = [make_envelope(), make_envelope()]
-    enqueue(redis_sync, *envelopes)
-    env = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_HANDLERS": "my_handlers"}
-    with Cli("worker", "--role", "engine", cwd=tmp_path, env=env) as engine:
-        wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"})
-        wait_until(lambda: _is_idle(redis_sync))
-        assert engine.terminate(timeout=10) == 0
-    assert calls(redis_sync) == ["done", "done"]
 
 
 def test_a_command_that_is_none_does_not_make_a_worker_deaf_to_the_next(

@@ -22,13 +22,14 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.job import JobOptions
 from ackfirst.shared.queue.rejects import Reject
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.workers.engine.legacy import Legacies
 from ackfirst.workers.handlers.handler import handler_of
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.pool import work
+from ackfirst.workers.pool import WorkOptions, work
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.recovery.rescuer import Rescuer
+from ackfirst.workers.recovery.survey import LaneSurvey
+from ackfirst.workers.runtime import outcome_sink
 
 OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_intervals=(1, 1))
 
@@ -68,13 +69,21 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
-def rescue_all(client: redis.Redis, notes: Path | None = None) -> None:
-    """See to all engines as supervisor and janitor do that have found them dead. ``notes``: folder of journals."""
-    if notes:
-        Legacies(client, notes).hand_over(living=())
-    rescuer = Rescuer(client, Rejects(client, keep=60), keep=60, log=structlog.get_logger())
-    for engine, beat in client.hgetall(keys.ENGINES).items():
-        rescuer.see_to(Death(engine.decode(), beat.decode(), "signal SIGKILL"), time.time())
+def rescuer_for(client: redis.Redis) -> Rescuer:
+    """What recovers jobs, with the sink of production."""
+    return Rescuer(client, Rejects(client, keep=60), keep=60, sink=outcome_sink(client), log=structlog.get_logger())
+
+
+def survey_for(client: redis.Redis, *, clock: Callable[[], float] = time.monotonic) -> LaneSurvey:
+    """The janitor's walk over the lanes."""
+    return LaneSurvey(client, rescuer_for(client), Rejects(client, keep=60), log=structlog.get_logger(), clock=clock)
+
+
+def rescue_all(client: redis.Redis) -> None:
+    """Recover the jobs of all engines, as if they had been found dead."""
+    rescuer = rescuer_for(client)
+    for engine, entry in client.hgetall(keys.ENGINES).items():
+        rescuer.recover(Death(engine.decode(), entry.decode(), "signal SIGKILL"), time.time())
 
 
 def settings_for(url: str, **overrides: str) -> Settings:
@@ -99,10 +108,10 @@ def burst(
     """Run decorated functions on everything that waits; how many jobs were run. ``logged`` receives the log's lines."""
     settings = settings_for(url, **overrides)
     with signal_handlers_put_back(), capture_logs() as lines:
-        done = work(settings, registry_of(settings, *functions), pinned=lanes, burst=True)
+        done = work(settings, registry_of(settings, *functions), WorkOptions(pinned=lanes, burst=True))
     if logged is not None:
         logged.extend(lines)
-    return done
+    return done.jobs
 
 
 @contextmanager

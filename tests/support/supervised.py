@@ -1,5 +1,6 @@
 """A process that runs a ``Supervisor`` over small Python programs; a test reads its log and signals it."""
 
+import ctypes
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ from typing import Any, Self
 from ackfirst.shared.processes.supervisor import Backoff, Child, Supervisor
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import wait_until
+
+#: ``linux/prctl.h``: inherit the orphans of one's descendants, as process 1 does.
+PR_SET_CHILD_SUBREAPER = 36
 
 #: Notes a word in the file that all children share.
 _NOTE = """
@@ -49,7 +53,13 @@ class Supervised:
     """The process; the ``with`` block ends it and whatever child a failed test has left."""
 
     def __init__(
-        self, folder: Path, *children: Child, grace: float = 10.0, backoff: Backoff | None = None, nohup: bool = False
+        self,
+        folder: Path,
+        *children: Child,
+        grace: float = 10.0,
+        backoff: Backoff | None = None,
+        nohup: bool = False,
+        subreaper: bool = False,
     ) -> None:
         self._notes = folder / "notes"
         self._notes.touch()
@@ -59,6 +69,7 @@ class Supervised:
             "grace": grace,
             "backoff": asdict(backoff or Backoff(first=0.05, limit=0.2, steady=5.0)),
             "nohup": nohup,
+            "subreaper": subreaper,
         }
         self.process: subprocess.Popen[bytes]
 
@@ -126,6 +137,8 @@ def main(arguments: Sequence[str]) -> int:
     plan = json.loads(arguments[0])
     if plan["nohup"]:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if plan["subreaper"]:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     children = [Child(**{**child, "argv": tuple(child["argv"])}) for child in plan["children"]]
     backoff = Backoff(**plan["backoff"])
     return Supervisor(children, grace=plan["grace"], log=_JsonLines(), backoff=backoff).run()

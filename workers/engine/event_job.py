@@ -11,7 +11,8 @@ from rq.queue import Queue
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import FUNCTION
-from ackfirst.workers.processing import steering
+from ackfirst.workers.processing.retry import fail_permanently
+from ackfirst.workers.scripts import script
 
 
 class ForeignJob(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
@@ -34,7 +35,7 @@ class EventJob(Job):
             ForeignJob: The job names another one, or calls it in another way; it will not be retried.
         """
         if self.func_name != FUNCTION or self.instance or self.kwargs or not self._has_one_text():
-            steering.never_again(self)
+            fail_permanently(self)
             raise ForeignJob(f"the job names {self.func_name!r}: workers run {FUNCTION}(text) and nothing else")
         if self.process is None:
             raise RuntimeError("no worker has taken this job")
@@ -68,6 +69,9 @@ class EventJob(Job):
         """
         seconds = self.get_retry_interval()
         if not seconds:
+            script(self.connection, "make_ready")(
+                keys=[keys.READY], args=[queue.name.removeprefix(keys.LANE_PREFIX)], client=pipeline
+            )
             super().retry(queue, pipeline)
             return
         self.retries_left = (self.retries_left or 1) - 1

@@ -1,10 +1,9 @@
-"""The lanes that a worker serves, and whose turn it is."""
+"""Take jobs from the lanes that have work, in turns."""
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
 
 from redis import Redis
 from rq.defaults import DEFAULT_WORKER_TTL
@@ -12,39 +11,41 @@ from rq.defaults import DEFAULT_WORKER_TTL
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.shared.queue.rejects import LIMIT, LONGEST_ENTRY
-from ackfirst.workers.engine.ahead import Call
-from ackfirst.workers.engine.pace import BATCH, Pace
-from ackfirst.workers.engine.taken import Taken
+from ackfirst.workers.engine.fetched_job import FetchedJob, FetchResult
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
 
-#: What an answer of ``take.lua`` has ahead of its jobs.
-_HEAD: Final = 2
-_NONE: Final[Mapping[str, int]] = {}
+#: Answers of ``take.lua`` have one value ahead of their jobs.
+_HEAD: Final = 1
+#: Lanes that an engine shows as its queues in RQ's own registry: ten thousand would cost every engine as many writes a
+#: second, and no page could show them.
+SHOWN_LANES: Final = 100
 
 JOB_PREFIX: Final = keys.job("")
 MARKS_PREFIX: Final = keys.marks("")
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
-    """What one take brought."""
+class LanePace(Protocol):
+    """How many jobs of each lane an engine has room for, and how long one is expected to take."""
 
-    jobs: Sequence[Taken] = ()
-    is_lonely: bool = False
-    """A job waits until the engine has nothing else in its hands."""
-    is_full: bool = False
-    """More may wait: they are as many as were wanted."""
-    lanes_have_changed: bool = False
-    """There are lanes that the engine does not know, or some are gone."""
+    @property
+    def budget(self) -> float:
+        """Seconds of work that one take may bring."""
+
+    def usual(self) -> tuple[int, float]:
+        """Room and seconds for a job of a lane that ``known`` does not list."""
+
+    def known(self) -> Iterable[tuple[str, int, float]]:
+        """Lane, room and seconds of every lane that differs; a few hundred at most: they are sent with each take."""
 
 
 class Lanes:
-    """Takes jobs from many lanes in turns, one from each, until they are work for the time of a batch.
+    """Takes one job from each lane in turn, until they are work for the time of a batch.
 
-    A lane with a million waiting jobs thus delays a lane with one by a single job. ``pinned`` lanes are served alone;
-    without them, all that ever had a job are. What is taken is noted as being in the hands of ``engine``. ``life`` is
-    the time in seconds after which RQ forgets an engine that gives no sign of life; ``seed`` is nobody else's.
+    Whose turn it is stands in Redis, in the ready set, and all engines share it: a lane with a million waiting jobs
+    delays a lane with one by a single job. ``pinned`` lanes are served alone; without them, all lanes are. What is
+    taken is noted as being in the hands of ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
+    without heartbeats; ``seed`` must be unique.
     """
 
     def __init__(
@@ -60,79 +61,73 @@ class Lanes:
     ) -> None:
         self._redis = redis
         self.engine = engine
-        self._seed = seed
-        self._life = life
         self._wall = wall
         self._clock = clock
         self._take = script(redis, "take")
-        self._numbers = itertools.count()
+        self._keys = [
+            keys.hands(engine),
+            keys.worker(engine),
+            keys.worker_executions(engine),
+            keys.REJECTS,
+            keys.READY,
+        ]
+        self._constants: list[str | int | float] = [
+            DEFAULT_WORKER_TTL,
+            keys.KILLS,
+            JOB_PREFIX,
+            MARKS_PREFIX,
+            LIMIT,
+            LONGEST_ENTRY,
+            life,
+        ]
+        self._constants += [keys.queue(""), keys.running("")]
+        self._names_of_takes = map(f"{seed}{{:08x}}".format, itertools.count())
         self._unanswered: str | None = None
-        self._turn = self._start = 0
-        self._order: tuple[str, ...] = ()
         self._asked_at = 0.0
-        self.is_pinned = bool(pinned)
+        self._pinned = pinned
         self.names = pinned
+        """The lanes to show as this engine's queues, at most ``SHOWN_LANES`` of all that it serves."""
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether this engine serves some lanes only."""
+        return bool(self._pinned)
 
     def discover(self) -> bool:
-        """Look for lanes; whether they have changed."""
-        if self.is_pinned:
+        """Look for lanes to show; whether they have changed."""
+        if self._pinned:
             return False
-        found = self._redis.smembers(keys.LANES)
-        names = tuple(sorted(text(name) for name in found))
+        found: Any = self._redis.sscan_iter(keys.LANES, count=SHOWN_LANES)
+        names = tuple(sorted(text(name) for name in itertools.islice(found, SHOWN_LANES)))
         changed = names != self.names
         self.names = names
         return changed
 
-    def take(self, pace: Pace, *, have: int, most: int) -> Taking:
-        """The next jobs, at most ``most``, for an engine that has ``have`` in its hands already. One round trip.
+    def take(self, pace: LanePace, *, have: int, most: int) -> FetchResult:
+        """Take the next jobs, at most ``most``, for an engine that has ``have`` in its hands already. One round trip.
 
         May be repeated when Redis did not answer: what the lost answer brought comes with the next one.
         """
-        if not self.names:
-            return Taking()
         while True:
-            take, keys_, arguments = self.ask(pace, have=have, most=most)
-            reply = take(keys=keys_, args=arguments)
+            reply = self._ask(pace, have=have, most=most)
             if len(reply) > _HEAD or reply[0] != b"more":
-                return self.answer(reply)
-
-    def ask(self, pace: Pace, *, have: int, most: int, in_line: Mapping[str, int] = _NONE) -> Call:
-        """The call that takes; ``in_line``: lane → jobs that ``pace`` has not been told of yet. There must be lanes."""
-        self._start = self._turn % len(self.names)
-        self._order = self.names[self._start :] + self.names[: self._start]
-        self._unanswered = self._unanswered or f"{self._seed}{next(self._numbers):08x}"
-        keys_ = [
-            *map(keys.queue, self._order),
-            *map(keys.running, self._order),
-            keys.hands(self.engine),
-            f"rq:worker:{self.engine}",
-            f"rq:worker:{self.engine}:executions",
-            keys.REJECTS,
-            keys.LANES,
-        ]
-        now = self._wall()
-        arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, BATCH, now, rq_time(now)]
-        arguments += [DEFAULT_WORKER_TTL, keys.KILLS, JOB_PREFIX, MARKS_PREFIX, LIMIT, LONGEST_ENTRY, self._life]
-        for lane in self._order:
-            arguments += (lane, max(0, pace.room(lane) - in_line.get(lane, 0)), pace.seconds(lane))
-        self._asked_at = self._clock()
-        return self._take, keys_, arguments
-
-    def answer(self, reply: list[Any]) -> Taking:
-        """What the answer to the latest ``ask`` brought."""
-        stopped_by, number, *rows = reply
+                break
+        stopped_by, *rows = reply
         self._unanswered = None
-        jobs = [Taken.of(self._order[position - 1], row, at=self._asked_at) for position, *row in rows]
-        if isinstance(stopped_by, int):
-            self._turn = self._start + stopped_by - 1  # that lane comes first when the hands are empty
-        elif rows:
-            self._turn = self._start + rows[-1][0]
-        return Taking(
-            jobs,
-            is_lonely=isinstance(stopped_by, int),
-            is_full=stopped_by == b"full",
-            lanes_have_changed=not self.is_pinned and number != len(self.names),
-        )
+        jobs = [FetchedJob.of(text(lane), row, at=self._asked_at) for lane, *row in rows]
+        return FetchResult(jobs, is_lonely=stopped_by == b"lonely", is_full=stopped_by == b"full")
+
+    def _ask(self, pace: LanePace, *, have: int, most: int) -> list[Any]:
+        self._unanswered = self._unanswered or next(self._names_of_takes)
+        now = self._wall()
+        room, seconds = pace.usual()
+        arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, pace.budget, now, rq_time(now)]
+        arguments += [*self._constants, room, seconds, len(self._pinned), *self._pinned]
+        for known in pace.known():
+            arguments += known
+        self._asked_at = self._clock()
+        reply: list[Any] = self._take(keys=self._keys, args=arguments)
+        return reply
 
     def wait(self, seconds: int) -> bool:
         """Return when a job may have come, at the latest after ``seconds``; whether the bell rang."""

@@ -1,4 +1,4 @@
-"""What a handler is told besides the event."""
+"""Define the context: what a handler receives besides the event."""
 
 from typing import TYPE_CHECKING
 
@@ -22,3 +22,5 @@ class Context:
     """``<event id>:<handler>``, the same in every attempt: give it to services that take such a key."""
     log: "FilteringBoundLogger"
     """A structlog logger that already knows the event, the handler and the attempt."""
+    replay: bool = False
+    """Whether an operator has asked to run the handlers again for an event that had ended."""

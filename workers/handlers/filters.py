@@ -1,4 +1,4 @@
-"""Which events a handler wants: the conditions that ``@on`` was given."""
+"""Match events against the conditions of ``@on``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Filter:
 
 
 def build(wanted: dict[str, Wanted]) -> Filter:
-    """A filter of the conditions that are not None.
+    """Make a filter of the conditions that are not None.
 
     Raises:
         TypeError: A condition is neither text nor several texts, or an empty collection, which would never match.

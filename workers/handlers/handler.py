@@ -1,7 +1,7 @@
-"""The ``@on`` decorator and what it makes of a function: a handler.
+"""Make functions handlers with the ``@on`` decorator.
 
 The decorator only leaves a note on the function; the loader looks for such notes in the configured modules. So there is
-no registry at module level, and a module that nobody configured registers nothing.
+no registry at module level, and a module that is imported for another reason registers nothing.
 """
 
 import inspect
@@ -24,6 +24,7 @@ class _Note:
     filters: tuple[Filter, ...]
     timeout: float | None
     retries: int | None
+    serial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,21 @@ class Handler:
     takes_context: bool
     is_async: bool = False
     """Whether a call only makes a coroutine."""
+    serial: bool = False
+    """Whether it must not run twice at once in one process."""
 
     def wants(self, event: Event) -> bool:
         """Whether any filter matches."""
         return any(one.matches(event) for one in self.filters)
+
+    def trim_traceback(self, error: BaseException) -> None:
+        """Let the error's traceback begin at the handler's own code: the frames before it say nothing to its author."""
+        code = getattr(self.function, "__code__", None)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code is not code:
+            trace = trace.tb_next
+        if trace is not None:  # else the error was raised before the handler's first line
+            error.__traceback__ = trace
 
 
 def on(
@@ -59,6 +71,7 @@ def on(
     content_type: Wanted = None,
     timeout: float | None = None,
     retries: int | None = None,
+    serial: bool = False,
 ) -> Callable[[Function], Function]:
     """Make a function (plain or ``async``) a handler of the events that fulfil all conditions; none: of every event.
 
@@ -74,6 +87,7 @@ def on(
         content_type: Such as ``text`` or ``image``.
         timeout: Seconds that one attempt may take; ``ACKFIRST_HANDLER_TIMEOUT`` when not given.
         retries: Attempts after the first; one for each wait in ``ACKFIRST_RETRY_SCHEDULE`` when not given.
+        serial: Never run it twice at once in one worker process, for code that is not safe in threads.
 
     Raises:
         TypeError, ValueError: A condition, limit or function that cannot work; at import, not at the first event.
@@ -82,7 +96,7 @@ def on(
         raise TypeError("write @on() with parentheses")
     wanted = {"family": family, "channel": channel, "status": status, "application": application}
     made = filters.build({**wanted, "account": account, "content_type": content_type})
-    note = _Note((made,), _checked_timeout(timeout), _checked_retries(retries))
+    note = _Note((made,), _checked_timeout(timeout), _checked_retries(retries), serial)
 
     def decorate(function: Function) -> Function:
         _refuse_method(function)
@@ -109,6 +123,7 @@ def handler_of(function: Callable[..., Any], *, timeout: float, retries: int) ->
         retries=retries if note.retries is None else note.retries,
         takes_context=_positional_count(function) > 1,
         is_async=inspect.iscoroutinefunction(function),
+        serial=note.serial,
     )
 
 
@@ -117,7 +132,7 @@ def _joined(outer: _Note, inner: _Note | None) -> _Note:
         return outer
     timeout = inner.timeout if outer.timeout is None else outer.timeout
     retries = inner.retries if outer.retries is None else outer.retries
-    return _Note((*inner.filters, *outer.filters), timeout, retries)
+    return _Note((*inner.filters, *outer.filters), timeout, retries, inner.serial or outer.serial)
 
 
 def _checked_timeout(timeout: float | None) -> float | None:
@@ -133,7 +148,7 @@ def _checked_retries(retries: int | None) -> int | None:
 
 
 def _refuse_method(function: Callable[..., Any]) -> None:
-    """Nobody would ever find it: handlers are looked for among a module's own names."""
+    """Refuse a method: handlers are looked for among a module's own names, so it would never run."""
     around = getattr(function, "__qualname__", "").rpartition(".")[0]
     if around and not around.endswith("<locals>"):
         raise TypeError(f"{function.__qualname__} is a method of {around}: @on decorates functions of a module")
@@ -144,7 +159,7 @@ def _positional_count(function: Callable[..., Any]) -> int:
     if not inspect.isroutine(function):
         raise TypeError(f"@on decorates functions, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} has a yield in it: nobody would run it to its end")
+        raise TypeError(f"{function.__qualname__} has a yield in it, so a call would only make a generator")
     parameters = inspect.signature(function).parameters.values()
     plain = [one for one in parameters if one.kind in _POSITIONAL]
     required = [one for one in plain if one.default is one.empty]

@@ -1,4 +1,4 @@
-"""How a handler's end gets from a forked child to its parent: as JSON, for nothing of a child's is to be trusted."""
+"""Carry a handler's end from a child process to the engine: as JSON, for nothing of a child's is to be trusted."""
 
 import traceback
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from ackfirst.workers.handlers.verdicts import Discard, HandlerTimeout, RetryLater
+from ackfirst.workers.processing.outcome import returned_text
 from ackfirst.workers.replies import printable
 
 #: Characters of a message and of a traceback.
@@ -32,11 +33,11 @@ class _ChildTraceback(Exception):  # noqa: N818 - shown above the error as its c
         return f"\n{self.args[0]}"
 
 
-def pack(error: BaseException | None) -> bytes:
-    """One JSON object; never empty, never an exception."""
+def pack(error: BaseException | None, returned: object = None) -> bytes:
+    """Write the end as one JSON object; never empty, never an exception."""
     match error:
         case None:
-            fields: dict[str, Any] = {"end": "done"}
+            fields: dict[str, Any] = {"end": "done", "returned": returned_text(returned)}
         case Discard():
             fields = {"end": "discard", "reason": _words(error.reason)}
         case RetryLater():
@@ -54,13 +55,13 @@ def pack(error: BaseException | None) -> bytes:
     return orjson.dumps(fields)
 
 
-def unpack(answer: bytes) -> BaseException | None:
-    """What the parent is to raise; None for success. An answer that is none is a death."""
+def unpack(answer: bytes) -> tuple[BaseException | None, object]:
+    """Read the error, None for success, and what the handler returned. An answer that is none is a death."""
     try:
         fields = orjson.loads(answer)
-        return _error(fields)
-    except (ValueError, KeyError, TypeError):
-        return HandlerDied("in the middle of its answer")
+        return _error(fields), fields.get("returned")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return HandlerDied("in the middle of its answer"), None
 
 
 def _error(fields: dict[str, Any]) -> BaseException | None:

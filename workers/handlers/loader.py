@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 
 
 def load(modules: Iterable[str], *, timeout: float, job_timeout: float, retries: int, folder: Path) -> Registry:
-    """The handlers of ``modules``; every function counts once, however many modules show it.
+    """Load the handlers of ``modules``; a function counts once, also when several modules import it.
 
     Args:
         modules: Dotted names.
@@ -57,7 +57,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _place(error: BaseException) -> str:
-    """Where in the user's files it happened, as far as there is such a place."""
+    """Say where in the user's files an import failed; empty where it failed before the first line."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)

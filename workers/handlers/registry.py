@@ -23,7 +23,7 @@ class Registry:
             raise ConfigurationError(f"two handlers are called {twice[0]}: give the functions different names")
 
     def matching(self, event: Event) -> tuple[Handler, ...]:
-        """The handlers that want ``event``."""
+        """Return the handlers that match ``event``."""
         return tuple(handler for handler in self._handlers if handler.wants(event))
 
     def __iter__(self) -> Iterator[Handler]:

@@ -1,13 +1,13 @@
-"""What a handler may raise to say how its attempt ended."""
+"""Define the exceptions by which a handler's attempt ends early."""
 
 from typing import Final
 
-#: Seconds, ten years: RQ's and Redis's times overflow far beyond.
-LONGEST: Final = 315_360_000
+#: Longest wait, ten years: times of RQ and Redis overflow far beyond.
+LONGEST_SECONDS: Final = 315_360_000
 
 
 class Discard(Exception):  # noqa: N818 - what a handler decides is no mistake
-    """This handler has nothing to do with the event, now or later: it is finished, without retry."""
+    """Finish this handler for the event without success and without retry."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -15,11 +15,11 @@ class Discard(Exception):  # noqa: N818 - what a handler decides is no mistake
 
 
 class RetryLater(Exception):  # noqa: N818 - as above
-    """Not now: call this handler again in ``seconds``. Counts as one of its attempts."""
+    """Call this handler again in ``seconds``. Counts as one of its attempts."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
-        if not 0 <= seconds <= LONGEST:
-            raise ValueError(f"RetryLater wants a number of seconds from 0 to {LONGEST}, not {seconds!r}")
+        if not 0 <= seconds <= LONGEST_SECONDS:
+            raise ValueError(f"RetryLater wants a number of seconds from 0 to {LONGEST_SECONDS}, not {seconds!r}")
         super().__init__(f"again in {seconds:g} s" + (f": {reason}" if reason else ""))
         self.seconds = float(seconds)
         self.reason = reason
@@ -34,7 +34,3 @@ class HandlerTimeout(BaseException):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"ran longer than its timeout of {seconds:g} s")
         self.seconds = seconds
-
-
-class ForcedStop(SystemExit):
-    """The operator asked a second time: what runs is broken off, its job goes back to the lane uncharged."""

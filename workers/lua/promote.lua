@@ -3,7 +3,8 @@
 -- KEYS[1] rq:scheduled:<name>  sorted set job id -> unix second
 -- KEYS[2] rq:queue:<name>      list of waiting jobs
 -- KEYS[3] ackfirst:bell        list of tokens that wake idle workers
--- KEYS[4] ackfirst:rejects       stream of entries that no worker can run
+-- KEYS[4] ackfirst:rejects     stream of entries that no worker can run
+-- KEYS[5] ackfirst:ready       sorted set lane -> turn: the lanes that have work
 -- ARGV[1] now, unix seconds   ARGV[2] most jobs in one call   ARGV[3] most tokens in the bell
 -- ARGV[4] prefix of job keys   ARGV[5] now as RQ writes times
 -- ARGV[6] the lane   ARGV[7] most entries in the stream   ARGV[8] characters of an entry that are kept in it
@@ -24,6 +25,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT
   end
   redis.call('ZREM', KEYS[1], id)
   seen = seen + 1
+end
+if promoted > 0 then
+  make_ready(KEYS[5], ARGV[6])
 end
 local room = tonumber(ARGV[3]) - redis.call('LLEN', KEYS[3])
 for _ = 1, math.min(promoted, room) do

@@ -7,7 +7,7 @@
 -- ARGV[3] lane   ARGV[4] place   ARGV[5] reason   ARGV[6] most entries in the stream
 -- ARGV[7] characters of an entry that are kept in it   ARGV[8] seconds for which the job key stays
 --
--- Returns 1 when it was there, else 0: somebody else has seen to it. The job hash stays for a while as it is.
+-- Returns 1 when it was there, else 0: another call has moved it. The job hash stays for a while as it is.
 local kind = redis.call('TYPE', KEYS[2]).ok
 local removed = 0
 if kind == 'list' then

@@ -3,6 +3,7 @@
 -- KEYS[1] ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2] rq:worker:<engine>:executions   set of <job id>:<execution id>
 -- KEYS[3] ackfirst:bell                   list of tokens that wake idle workers
+-- KEYS[4] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
 -- ARGV[1] the engine   ARGV[2] most tokens in the bell   ARGV[3] prefix of lane names in RQ   ARGV[4] prefix of job keys
 -- ARGV[5..] job ids, in the order in which they are to run
 --
@@ -17,6 +18,7 @@ for at = #ARGV, 5, -1 do
     local status, owner = unpack(redis.call('HMGET', job, 'status', 'worker_name'))
     if status == 'started' and owner == ARGV[1] then
       redis.call('HSET', job, 'status', 'queued', 'worker_name', '')
+      make_ready(KEYS[4], lane)
       redis.call('LPUSH', 'rq:queue:' .. ARGV[3] .. lane, id)
       given = given + 1
     end

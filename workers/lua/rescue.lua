@@ -1,41 +1,38 @@
--- Let a job whose worker has died run again, or make a dead letter of it.
+-- Put a job whose worker has died back into its lane, or make it a dead letter.
 --
 -- KEYS[1] rq:job:<id>                    the job hash
 -- KEYS[2] rq:queue:<name>                list of waiting jobs
 -- KEYS[3] rq:queue:<name>:intermediate   list of jobs that are taken but not started
 -- KEYS[4] rq:wip:<name>                  sorted set <job id>:<execution id> -> unix second
 -- KEYS[5] rq:executions:<id>             sorted set of the job's execution ids
--- KEYS[6] ackfirst:engines               hash engine -> beat, or cause of death
+-- KEYS[6] ackfirst:engines               hash engine -> heartbeat counter, or cause of death
 -- KEYS[7] ackfirst:bell                  list of tokens that wake idle workers
 -- KEYS[8] rq:failed:<name>               sorted set of dead letters
 -- KEYS[9] rq:results:<id>                stream of the job's results
--- KEYS[10] ackfirst:outcomes             hash of counters
--- KEYS[11] ackfirst:hands:<engine>       hash job id -> <take> <execution id> <lane> ('held')
--- KEYS[12] ackfirst:done:<engine>        hash job id -> what its handlers have done, a note of workers/engine/journal.py ('held')
--- KEYS[13] ackfirst:marks:<id>           hash handler -> mark
+-- KEYS[10] ackfirst:hands:<engine>       hash job id -> <take> <execution id> <lane> ('held')
+-- KEYS[11] ackfirst:ready                sorted set lane -> turn: the lanes that have work
 -- ARGV[1] job id   ARGV[2] why it is looked at: 'held', 'overdue', 'stranded'
--- ARGV[3] the engine that died ('held'), the member of KEYS[4] ('overdue')   ARGV[4] the engine's beat when it was last looked at
--- ARGV[5] field of the kills   ARGV[6] its value when it was last looked at, '' for none   ARGV[7] its new value
+-- ARGV[3] the engine that died ('held'), the member of KEYS[4] ('overdue')
+-- ARGV[4] the engine's entry in KEYS[6] when it was found dead
+-- ARGV[5] field of the kills   ARGV[6] its value when it was read, '' for none   ARGV[7] its new value
 -- ARGV[8] now, unix seconds   ARGV[9] now as RQ writes times   ARGV[10] most tokens in the bell
 -- ARGV[11] prefix of execution keys, with the job id   ARGV[12] seconds for which a dead letter is kept; 0: run it again
--- ARGV[13..] fields and values of the dead letter's result
+-- ARGV[13] lane   ARGV[14..] fields and values of the dead letter's result
 --
--- Returns 'queued', 'spared' (queued, and no kill is charged: its handlers had ended), 'dead', 'vanished' (there is no job
--- hash), 'ended' (nothing is to be done), 'alive' (an engine of ours that lives runs it: it is late, or a clock was set) or 'changed' (look again).
+-- Returns 'queued', 'dead', 'vanished' (there is no job hash), 'ended' (nothing is to be done), 'alive' (an engine of ours
+-- that lives runs it: it is late, or a clock was set) or 'changed' (look again).
 --
--- The job is touched only if nobody else has it: its hash names the worker that took it, and an engine that has given a
--- sign of life in the meantime keeps it. The job goes to the front of its lane: it has had its turn.
+-- The job is touched only if no other worker has it: its hash names the worker that took it, and an engine that has sent
+-- a heartbeat in the meantime keeps it. The job goes to the front of its lane, because it has had its turn.
 local id, why, owner = ARGV[1], ARGV[2], ARGV[3]
 local status, worker = unpack(redis.call('HMGET', KEYS[1], 'status', 'worker_name'))
 local taken = redis.call('LPOS', KEYS[3], id)
-local held
 
 if why == 'held' then
   if redis.call('HGET', KEYS[6], owner) ~= ARGV[4] then
     return 'changed'
   end
-  held = redis.call('HGET', KEYS[11], id)
-  if not held then
+  if redis.call('HEXISTS', KEYS[10], id) == 0 then
     return 'ended'
   end
 elseif why == 'overdue' then
@@ -44,8 +41,8 @@ elseif why == 'overdue' then
     return 'ended'
   end
   local execution = string.sub(owner, #id + 2)
-  local beat = redis.call('HGET', KEYS[6], redis.call('HGET', ARGV[11] .. execution, 'worker_name') or worker or '')
-  if beat and tonumber(beat) then
+  local heartbeat = redis.call('HGET', KEYS[6], redis.call('HGET', ARGV[11] .. execution, 'worker_name') or worker or '')
+  if heartbeat and tonumber(heartbeat) then
     return 'alive'
   end
 elseif not taken or (worker and worker ~= '' and redis.call('HEXISTS', KEYS[6], worker) == 1) then
@@ -54,7 +51,7 @@ end
 
 if not status then
   if why == 'held' then
-    redis.call('HDEL', KEYS[11], id)
+    redis.call('HDEL', KEYS[10], id)
   end
   return 'vanished'
 end
@@ -63,7 +60,7 @@ if (redis.call('HGET', KEYS[1], ARGV[5]) or '') ~= ARGV[6] then
 end
 
 if why == 'held' then
-  redis.call('HDEL', KEYS[11], id)
+  redis.call('HDEL', KEYS[10], id)
 end
 
 local function forget(execution)
@@ -98,46 +95,19 @@ if not lost then
   return 'ended'
 end
 
--- Whether all handlers of the pass had ended; what they have done becomes marks.
-local function keep_note()
-  local note = held and redis.call('HGET', KEYS[12], id)
-  if not note then
-    return false
-  end
-  redis.call('HDEL', KEYS[12], id)
-  local lines = {}
-  for line in string.gmatch(note, '[^\n]+') do
-    lines[#lines + 1] = line
-  end
-  local execution, is_over, seconds = string.match(lines[1], '^(%S+) (%d) (%d+)$')
-  if not execution or not string.find(held, ' ' .. execution .. ' ', 1, true) then
-    return false
-  end
-  local written = redis.pcall('HSET', KEYS[13], unpack(lines, 2))
-  if type(written) == 'table' and written.err then
-    return false -- a stranger's key of another type: the handlers run again
-  end
-  redis.call('EXPIRE', KEYS[13], seconds)
-  return is_over == '1'
-end
-
-local is_over = keep_note()
-if tonumber(ARGV[12]) ~= 0 and not is_over then
+if tonumber(ARGV[12]) ~= 0 then
   redis.call('HDEL', KEYS[1], ARGV[5])
   redis.call('HSET', KEYS[1], 'status', 'failed', 'ended_at', ARGV[9])
   redis.call('ZADD', KEYS[8], tonumber(ARGV[8]) + tonumber(ARGV[12]), id)
-  redis.call('XADD', KEYS[9], 'MAXLEN', '10', '*', unpack(ARGV, 13))
+  redis.call('XADD', KEYS[9], 'MAXLEN', '10', '*', unpack(ARGV, 14))
   redis.call('EXPIRE', KEYS[1], ARGV[12])
   redis.call('EXPIRE', KEYS[9], ARGV[12])
-  redis.call('HINCRBY', KEYS[10], 'dead', 1)
   return 'dead'
 end
-redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[9], 'worker_name', '')
-if not is_over then
-  redis.call('HSET', KEYS[1], ARGV[5], ARGV[7])
-end
+redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[9], 'worker_name', '', ARGV[5], ARGV[7])
+make_ready(KEYS[11], ARGV[13])
 redis.call('LPUSH', KEYS[2], id)
 if redis.call('LLEN', KEYS[7]) < tonumber(ARGV[10]) then
   redis.call('RPUSH', KEYS[7], '1')
 end
-return is_over and 'spared' or 'queued'
+return 'queued'

@@ -1,18 +1,15 @@
--- Write the end of jobs that succeeded, as RQ does it, and count what came of them.
+-- Write the end of jobs that succeeded, as RQ does it.
 --
 -- KEYS[1] ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2] rq:worker:<engine>              hash
 -- KEYS[3] rq:worker:<engine>:executions   set of <job id>:<execution id>
--- KEYS[4] ackfirst:outcomes               hash of counters
--- KEYS[5] ackfirst:handler-times          hash <handler>:seconds / <handler>:runs
 -- ARGV[1] the engine   ARGV[2] now, unix seconds   ARGV[3] prefix of lane names in RQ   ARGV[4] field of the kills
--- ARGV[5] prefix of job keys   ARGV[6] prefix of the keys of marks   ARGV[7] number of handlers
--- then for each handler: its name, runs, seconds
--- then for each job: id, execution id, lane, outcome, result as RQ encodes it, seconds for which the job stays,
+-- ARGV[5] prefix of job keys   ARGV[6] prefix of the keys of marks
+-- then for each job: id, execution id, lane, result as RQ encodes it, seconds for which the job stays,
 -- began and ended in unix seconds, ended as RQ writes times, '1' if it has killed workers
 --
--- Returns the ids that RQ itself must end, because other jobs wait for them. A job that is not in the engine's hands is
--- not touched and not counted: an earlier call has ended it, or the engine was taken for dead and another has it.
+-- Returns two lists: the ids that RQ itself must end, because other jobs wait for them; and those that are lost: the
+-- engine was taken for dead, and another has them. A job that is not in the engine's hands is not touched.
 -- What a stranger left under one of a job's keys, of another type, is left there. A call of a command costs more than
 -- most commands: what can be done for many jobs at once is.
 local call = redis.call
@@ -24,9 +21,9 @@ local function write(...)
   end
 end
 
-local first = 8 + 3 * tonumber(ARGV[7])
+local first = 7
 local ids, jobs, dependents = {}, {}, {}
-for at = first, #ARGV, 10 do
+for at = first, #ARGV, 9 do
   ids[#ids + 1] = ARGV[at]
   jobs[#jobs + 1] = ARGV[5] .. ARGV[at]
   dependents[#dependents + 1] = ARGV[5] .. ARGV[at] .. ':dependents'
@@ -35,19 +32,19 @@ local held = call('HMGET', KEYS[1], unpack(ids))
 local all_exist = call('EXISTS', unpack(jobs)) == #jobs
 local some_depend = call('EXISTS', unpack(dependents)) > 0
 
-local left, gone, ended, trash = {}, {}, {}, {}
+local left, lost, gone, ended, trash = {}, {}, {}, {}, {}
 local working = 0.0
-local outcomes, lanes = {}, {}
+local lanes = {}
 
 local function settle(at, job)
-  local id, lane, keep, seconds = ARGV[at], ARGV[at + 2], ARGV[at + 5], ARGV[at + 7] - ARGV[at + 6]
+  local id, lane, keep, seconds = ARGV[at], ARGV[at + 2], ARGV[at + 4], ARGV[at + 6] - ARGV[at + 5]
   local results, composite = 'rq:results:' .. id, id .. ':' .. ARGV[at + 1]
-  write('XADD', results, 'MAXLEN', '10', '*', 'type', '1', 'worker_name', ARGV[1], 'return_value', ARGV[at + 4],
-    'execution_id', ARGV[at + 1], 'execution_started_at', ARGV[at + 6], 'execution_ended_at', ARGV[at + 7])
+  write('XADD', results, 'MAXLEN', '10', '*', 'type', '1', 'worker_name', ARGV[1], 'return_value', ARGV[at + 3],
+    'execution_id', ARGV[at + 1], 'execution_started_at', ARGV[at + 5], 'execution_ended_at', ARGV[at + 6])
   call('EXPIRE', results, keep)
   if all_exist or call('EXISTS', job) == 1 then
-    call('HSET', job, 'status', 'finished', 'ended_at', ARGV[at + 8], 'last_heartbeat', ARGV[at + 8])
-    if ARGV[at + 9] == '1' then
+    call('HSET', job, 'status', 'finished', 'ended_at', ARGV[at + 7], 'last_heartbeat', ARGV[at + 7])
+    if ARGV[at + 8] == '1' then
       call('HDEL', job, ARGV[4])
     end
     call('EXPIRE', job, keep)
@@ -63,16 +60,20 @@ local function settle(at, job)
   ended[#ended + 1] = id
   gone[#gone + 1] = composite
   working = working + seconds
-  outcomes[ARGV[at + 3]] = (outcomes[ARGV[at + 3]] or 0) + 1
 end
 
 for index, id in ipairs(ids) do
-  local at = first + 10 * (index - 1)
+  local at = first + 9 * (index - 1)
   if held[index] and string.find(held[index], ' ' .. ARGV[at + 1] .. ' ', 1, true) then
     if some_depend and call('EXISTS', dependents[index]) == 1 then
       left[#left + 1] = id
     else
       settle(at, jobs[index])
+    end
+  else
+    local status, worker = unpack(redis.pcall('HMGET', jobs[index], 'status', 'worker_name'))
+    if status ~= 'finished' or worker ~= ARGV[1] then -- else an earlier call has ended it, whose answer was lost
+      lost[#lost + 1] = id
     end
   end
 end
@@ -86,12 +87,5 @@ if #ended > 0 then
   call('SREM', KEYS[3], unpack(gone))
   call('HINCRBY', KEYS[2], 'successful_job_count', #ended)
   call('HINCRBYFLOAT', KEYS[2], 'total_working_time', string.format('%.6f', working))
-  for outcome, number in pairs(outcomes) do
-    call('HINCRBY', KEYS[4], outcome, number)
-  end
-  for at = 8, first - 1, 3 do
-    call('HINCRBY', KEYS[5], ARGV[at] .. ':runs', ARGV[at + 1])
-    call('HINCRBYFLOAT', KEYS[5], ARGV[at] .. ':seconds', ARGV[at + 2])
-  end
 end
-return left
+return {left, lost}

@@ -1,94 +1,137 @@
 -- Take jobs from lanes in turns, one from each lane that has one, and write in RQ's own keys that they are running.
 --
--- KEYS[1..n]    rq:queue:<name>   lists of waiting jobs, in the order of this turn
--- KEYS[n+1..2n] rq:wip:<name>     sorted sets <job id>:<execution id> -> unix second, in the same order
--- KEYS[2n+1]    ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
--- KEYS[2n+2]    rq:worker:<engine>              hash
--- KEYS[2n+3]    rq:worker:<engine>:executions   set of <job id>:<execution id>
--- KEYS[2n+4]    ackfirst:rejects                  stream of entries that no worker can run
--- KEYS[2n+5]    ackfirst:lanes                  set of all lanes
+-- KEYS[1] ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
+-- KEYS[2] rq:worker:<engine>              hash
+-- KEYS[3] rq:worker:<engine>:executions   set of <job id>:<execution id>
+-- KEYS[4] ackfirst:rejects                stream of entries that no worker can run
+-- KEYS[5] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
 -- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in its hands   ARGV[3] name of this take, the same when it
 -- is repeated   ARGV[4] most jobs   ARGV[5] seconds of work that they may be together   ARGV[6] now, unix seconds
 -- ARGV[7] now as RQ writes times   ARGV[8] seconds for a job without a timeout   ARGV[9] field of the kills
 -- ARGV[10] prefix of job keys   ARGV[11] prefix of the keys of marks   ARGV[12] most entries in the stream
--- ARGV[13] characters of an entry that are kept in it   ARGV[14] seconds without a sign of life after which RQ forgets
--- the engine   ARGV[15..] lane, most jobs of it, seconds of work of one of them
+-- ARGV[13] characters of an entry that are kept in it   ARGV[14] seconds without a heartbeat after which RQ forgets
+-- the engine   ARGV[15] prefix of the lists of waiting jobs   ARGV[16] prefix of the sorted sets of running jobs
+-- ARGV[17] most jobs, and ARGV[18] seconds of work of one job, of a lane that is not listed below
+-- ARGV[19] number of pinned lanes, which follow; 0 to serve all lanes
+-- then for each lane that the engine knows: lane, most jobs of it, seconds of work of one of them
 --
--- Returns {what stopped it, number of all lanes, job, job, …}. What stopped it is the position of a lane whose next job
--- must wait until the engine's hands are empty, or 'more' when so much had to be set aside that others should have their
--- turn at Redis, or 'full' when they are as many as were wanted, else ''. A job is {position of its lane from 1, id, execution id, data, timeout, result_ttl, field of the
--- kills, marks as a flat list}.
+-- Returns {what stopped it, job, job, …}. What stopped it is 'lonely' when the next job of a lane must wait until the
+-- engine's hands are empty (that lane then comes first), 'more' when the call should be repeated, because so much was
+-- set aside, or lanes turned out to be empty, that others should have their turn at Redis, 'full' when the jobs are as many as were wanted, else ''. A job is {lane, id, execution id,
+-- data, timeout, result_ttl, field of the kills, marks as a flat list}.
+--
+-- Only lanes of the ready set are looked at, in the order of their turns, and no more of them than can give a job: ten
+-- thousand lanes cost a take as much as one. A lane that gave a job goes behind all others; a lane without jobs leaves
+-- the set. Enqueuing adds it again in the same script as the job, so that no crash comes between.
 --
 -- Ids leave their lists last: a script that is refused in the middle (memory, a command) has lost nothing. A job that
--- has killed a worker is taken alone, so that only the guilty one collects kills. When hands hold more than the engine
--- knows, the reply to this very take was lost: it gets those jobs. What stands in a lane and is no job goes aside at
+-- has killed a worker is taken alone, so that only the guilty one collects kills. When this very take was
+-- carried out before, its reply was lost: the engine gets those jobs. What stands in a lane and is no job goes aside at
 -- once. A lane whose keys are of another type has nothing to take. A call of a command costs more than most commands:
 -- what can be done for many jobs at once is.
 local MOST_ASIDE = 100
+local MOST_LOOKED_AT = 1000
 local GRACE = 60
 local call = redis.call
-local lanes = (#KEYS - 5) / 2
-local hands, worker, executions, stream = KEYS[#KEYS - 4], KEYS[#KEYS - 3], KEYS[#KEYS - 2], KEYS[#KEYS - 1]
+local hands, worker, executions, stream, ready = unpack(KEYS)
 local engine, have, take = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, budget, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local reply = {'', call('SCARD', KEYS[#KEYS])}
-
-local function lane_at(position)
-  local first = 12 + 3 * position
-  return ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2])
-end
+local first_known = 20 + tonumber(ARGV[19])
+local reply = {''}
 
 local function look_at(id)
   return redis.pcall('HMGET', ARGV[10] .. id, 'status', 'data', 'timeout', 'result_ttl', ARGV[9], 'started_at',
     'ended_at', 'ttl')
 end
 
-local function give(position, id, execution, fields)
+local function give(lane, id, execution, fields)
   local marks = fields[6] and redis.pcall('HGETALL', ARGV[11] .. id) or {} -- none before the first start
   local data, timeout, result_ttl, kills = fields[2] or false, fields[3] or false, fields[4] or false, fields[5] or false
-  reply[#reply + 1] = {position, id, execution, data, timeout, result_ttl, kills, marks.err and {} or marks}
+  reply[#reply + 1] = {lane, id, execution, data, timeout, result_ttl, kills, marks.err and {} or marks}
 end
 
 local held = call('HLEN', hands)
-if held > have then
-  local position_of = {}
-  for position = 1, lanes do
-    position_of[lane_at(position)] = position
-  end
+if redis.pcall('HGET', worker, 'ackfirst_take') == take then
   local notes = call('HGETALL', hands)
   for index = 1, #notes, 2 do
     local taken_by, execution, lane = string.match(notes[index + 1], '^(%S+) (%S+) (.*)$')
-    if taken_by == take and position_of[lane] then
-      give(position_of[lane], notes[index], execution, look_at(notes[index]))
+    if taken_by == take then
+      give(lane, notes[index], execution, look_at(notes[index]))
     end
   end
-  if #reply > 2 then
+  if #reply > 1 then
     return reply
   end
 end
 
+local known = {}
+for at = first_known, #ARGV, 3 do
+  known[ARGV[at]] = at
+end
+
 local open = {}
-for position = 1, lanes do
-  local kind = call('TYPE', KEYS[lanes + position]).ok
-  local name, room, seconds = lane_at(position)
-  if (kind == 'zset' or kind == 'none') and room > 0 then
-    open[#open + 1] = {position = position, name = name, room = room, seconds = seconds, ids = {}, at = 1, gone = 0}
+local function open_lanes(names)
+  for _, name in ipairs(names) do
+    local at = known[name]
+    local room, seconds = tonumber(ARGV[at and at + 1 or 17]), tonumber(ARGV[at and at + 2 or 18])
+    if room > 0 then
+      open[#open + 1] = {name = name, list = ARGV[15] .. name, running_key = ARGV[16] .. name, room = room,
+        seconds = seconds, ids = {}, at = 1, gone = 0, turn = 0}
+    end
+  end
+end
+
+-- Pinned lanes are looked at whether they are in the ready set or not: they are few.
+local function pinned_in_turn()
+  local names = {unpack(ARGV, 20, first_known - 1)}
+  local scores = redis.pcall('ZMSCORE', ready, unpack(names))
+  local turns = {}
+  for index, name in ipairs(names) do
+    turns[name] = tonumber(scores[index] or nil) or math.huge
+  end
+  table.sort(names, function(one, other) return turns[one] < turns[other] end)
+  return names
+end
+
+if first_known > 20 then
+  open_lanes(pinned_in_turn())
+else
+  -- Some lanes may have no room: look further, in growing steps, but not through all of them.
+  local wanted = math.min(most, math.max(1, math.ceil(budget / tonumber(ARGV[18]))))
+  local from, step = 0, wanted
+  while #open < wanted and from < MOST_LOOKED_AT do
+    local names = redis.pcall('ZRANGE', ready, from, from + step - 1)
+    if names.err or #names == 0 then
+      break
+    end
+    open_lanes(names)
+    from, step = from + #names, 2 * step
   end
 end
 local served = open
+
+-- All at once: with one job a lane, to ask for each of them would be a command a job.
+local in_hands = {}
+for _, id in ipairs(held > 0 and call('HKEYS', hands) or {}) do
+  in_hands[id] = true
+end
 
 -- The id at the head of a lane, behind those that are done with; read in pieces.
 local function head_of(lane)
   if lane.at > #lane.ids then
     local piece = math.max(1, math.ceil(math.min(most, budget / lane.seconds) / #open))
-    local ids = redis.pcall('LRANGE', KEYS[lane.position], lane.gone, lane.gone + piece - 1)
+    local ids = redis.pcall('LRANGE', lane.list, lane.gone, lane.gone + piece) -- one more, to see the end of the list
     if ids.err or #ids == 0 then
+      lane.is_spent = true
       return nil
     end
+    lane.has_more = #ids > piece
+    if lane.has_more then
+      ids[#ids] = nil
+    end
     lane.ids, lane.at = ids, 1
-    lane.held = held > 0 and call('HMGET', hands, unpack(ids)) or {}
   end
-  return lane.ids[lane.at], lane.held[lane.at]
+  return lane.ids[lane.at], in_hands[lane.ids[lane.at]]
 end
 
 local function pass(lane)
@@ -160,6 +203,13 @@ local function take_one(lane)
     if not id then
       return 'empty'
     end
+    if not lane.kind then -- only now: most lanes of a take are never looked at
+      lane.kind = call('TYPE', lane.running_key).ok
+    end
+    if lane.kind ~= 'zset' and lane.kind ~= 'none' then
+      lane.turn = 1 -- behind the others, so that many such lanes cannot hide one that works
+      return 'empty'
+    end
     local fields = #id > 512 and {} or look_at(id)
     local reason = fault_of(id, fields)
     if reason then
@@ -167,14 +217,15 @@ local function take_one(lane)
       pass(lane)
     elseif fields[1] == 'finished' or note or is_started[id] then
       pass(lane) -- its id was pushed twice, by a repeated write
-    elseif fields[5] and (have > 0 or #reply > 2) then
+    elseif fields[5] and (have > 0 or #reply > 1) then
       return 'lonely'
     else
       local execution
       execution, reason = start(lane, id, fields)
       pass(lane)
       if execution then
-        give(lane.position, id, execution, fields)
+        give(lane.name, id, execution, fields)
+        lane.turn = #reply
         return fields[5] and 'alone' or 'taken'
       end
       set_aside(lane, id, reason)
@@ -191,11 +242,12 @@ local function go()
       if came == 'alone' or came == 'more' then
         return came == 'more' and 'more' or ''
       elseif came == 'lonely' then
-        reply[1] = lane.position
+        lane.is_first = reply[1] ~= 'lonely'
+        reply[1] = 'lonely'
       elseif came == 'taken' then
         budget = budget - lane.seconds
         lane.room = lane.room - 1
-        if #reply - 2 >= most or budget <= 0 then
+        if #reply - 1 >= most or budget <= 0 then
           return reply[1] == '' and 'full' or reply[1]
         end
         if lane.room > 0 then
@@ -212,17 +264,46 @@ reply[1] = go()
 if #started > 0 then
   call('HSET', hands, unpack(noted))
   call('SADD', executions, unpack(started))
-  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7])
+  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7], 'ackfirst_take', take)
   local life = math.max(longest, tonumber(ARGV[14]))
   call('EXPIRE', worker, life)
   call('EXPIRE', executions, life)
 end
+
+local behind, spent, first = {}, {}, nil
 for _, lane in ipairs(served) do
   if lane.running then
-    call('ZADD', KEYS[lanes + lane.position], unpack(lane.running))
+    call('ZADD', lane.running_key, unpack(lane.running))
   end
   if lane.gone > 0 then
-    call('LTRIM', KEYS[lane.position], lane.gone, -1)
+    call('LTRIM', lane.list, lane.gone, -1)
   end
+  if lane.is_spent or (lane.at > #lane.ids and lane.gone > 0 and not lane.has_more) then
+    spent[#spent + 1] = lane.name
+  elseif lane.is_first then
+    first = lane.name
+  elseif lane.turn > 0 then
+    behind[#behind + 1] = lane
+  end
+end
+if #spent > 0 then
+  local removed = redis.pcall('ZREM', ready, unpack(spent))
+  if type(removed) == 'number' and removed > 0 and #reply == 1 and reply[1] == '' then
+    reply[1] = 'more' -- lanes that others have emptied stood before lanes that may have work
+  end
+end
+if #behind > 0 then
+  table.sort(behind, function(one, other) return one.turn < other.turn end)
+  local last = redis.pcall('ZREVRANGE', ready, 0, 0, 'WITHSCORES')
+  local places = {}
+  for index, lane in ipairs(behind) do
+    places[2 * index - 1] = (tonumber(last[2]) or 0) + index
+    places[2 * index] = lane.name
+  end
+  redis.pcall('ZADD', ready, unpack(places))
+end
+if first then
+  local head = redis.pcall('ZRANGE', ready, 0, 0, 'WITHSCORES')
+  redis.pcall('ZADD', ready, (tonumber(head[2]) or 0) - 1, first)
 end
 return reply

@@ -1,4 +1,4 @@
-"""Which handlers of an event run now, and what their ending means: the core of a worker, without Redis or RQ."""
+"""Decide which handlers of an event run now, and what their results mean. Pure: no Redis and no RQ."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,24 @@ from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.record import record
 from ackfirst.workers.handlers.context import Context
 from ackfirst.workers.handlers.handler import Handler
-from ackfirst.workers.handlers.verdicts import Discard, ForcedStop, RetryLater
+from ackfirst.workers.handlers.verdicts import Discard, RetryLater
 from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.outcome import HandlerOutcome, error_message, returned_text
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import Schedule, whole_seconds
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-#: Seconds by which a handler may be early: RQ keeps the time of a retry in whole seconds, rounded down.
-EARLY: Final = 1.0
+#: Time by which a handler may be early: RQ keeps the time of a retry in whole seconds, rounded down.
+EARLY_SECONDS: Final = 1.0
 
 
 class Invoke(Protocol):
     """Runs one attempt of a handler; raises what the handler raises."""
 
-    def __call__(self, handler: Handler, event: Event, context: Context) -> None:
-        """Return when the attempt has succeeded."""
+    def __call__(self, handler: Handler, event: Event, context: Context) -> object:
+        """Return what the handler returns, when the attempt has succeeded."""
 
 
 @record
@@ -39,14 +40,26 @@ class Attempt:
 #: Makes a logger that knows some fields.
 LogOf = Callable[..., "FilteringBoundLogger"]
 
-#: Is told each new mark.
+#: Called with each new mark.
 Remember = Callable[[str, Mark], None]
 
-#: How an attempt ended: what the handler raised, or None; and its duration in seconds.
-Ending = tuple[BaseException | None, float]
 
-#: A pass of an event over its handlers: asks for one attempt after another, is sent their endings, returns the report.
-Pass = Generator[Attempt, Ending, Report]
+@record
+class AttemptResult:
+    """How an attempt ended."""
+
+    error: BaseException | None
+    """What the handler raised; None for success."""
+    started: float
+    """Unix seconds."""
+    seconds: float
+    returned: object = None
+    """What the handler returned."""
+
+
+#: A pass of an event over its handlers: yields the attempts to make, receives their results, returns the report. As a
+#: generator it serves one event at a time, a hundred async ones at once, and a stock worker.
+Pass = Generator[Attempt, AttemptResult, Report]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +71,10 @@ class Clock:
 
 
 class Dispatcher:
-    """Runs the handlers that are due, each on its own: the failure of one is nothing to the others."""
+    """Runs the handlers that are due, each on its own: a failure of one does not affect the others."""
 
     def __init__(self, invoke: Invoke, schedule: Schedule, *, clock: Clock, log: LogOf) -> None:
-        """``log`` makes the logger of an attempt from what it is to know: quickly, for few handlers ever use it."""
+        """``log`` makes the logger of an attempt from its fields; it must be quick, because few handlers use it."""
         self._invoke = invoke
         self._schedule = schedule
         self._clock = clock
@@ -76,15 +89,11 @@ class Dispatcher:
         *,
         budget: float,
     ) -> Report:
-        """Run what is due, one after the other, and say how every handler now stands; arguments as of ``steps``."""
+        """Run the due handlers one after the other and report the state of all; arguments as for ``steps``."""
         return self.drive(self.steps(event, handlers, marks, sparing(handlers, remember), budget=budget))
 
     def drive(self, pass_: Pass) -> Report:
-        """Make the attempts that a pass asks for.
-
-        Raises:
-            ForcedStop: In the middle of one.
-        """
+        """Make the attempts that a pass asks for."""
         try:
             attempt = next(pass_)
             while True:
@@ -93,15 +102,13 @@ class Dispatcher:
             report: Report = end.value
             return report
 
-    def _make(self, attempt: Attempt) -> Ending:
-        began = self._clock.steady()
+    def _make(self, attempt: Attempt) -> AttemptResult:
+        started, began = self._clock.wall(), self._clock.steady()
         try:
-            self._invoke(attempt.handler, attempt.event, attempt.context)
-        except ForcedStop:
-            raise
+            returned = self._invoke(attempt.handler, attempt.event, attempt.context)
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is that handler's failure, not the worker's
-            return error, self._clock.steady() - began
-        return None, self._clock.steady() - began
+            return AttemptResult(error, started, self._clock.steady() - began)
+        return AttemptResult(None, started, self._clock.steady() - began, returned)
 
     def steps(
         self,
@@ -112,12 +119,12 @@ class Dispatcher:
         *,
         budget: float,
     ) -> Pass:
-        """The pass, for whoever makes the attempts.
+        """Make a pass, for a caller that makes the attempts itself.
 
         Args:
             event: For the handlers.
-            handlers: All that want the event.
-            marks: What is known of earlier passes.
+            handlers: All that match the event.
+            marks: The marks of earlier passes.
             remember: Called with each new mark before the next handler starts.
             budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
                 pass, except the first.
@@ -127,25 +134,37 @@ class Dispatcher:
         for handler in handlers:
             if not self._is_due(marks.get(handler.name)):
                 pass_.keep(handler)
-            elif pass_.seconds and self._clock.steady() + handler.timeout > end:
+            elif pass_.ran and self._clock.steady() + handler.timeout > end:
                 pass_.postpone(handler)
             else:
                 attempts = pass_.attempts(handler) + 1
                 attempt = Attempt(handler, event, self._context(handler, event, attempts))
-                error, seconds = yield attempt
-                self._record(pass_, attempt, error, seconds)
-        return Report(marks=pass_.after, errors=pass_.errors, seconds=pass_.seconds)
+                result = yield attempt
+                self._record(pass_, attempt, result)
+        return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran)
 
     def _is_due(self, mark: Mark | None) -> bool:
         if mark is None:
             return True
-        return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY
+        return mark.state is State.RETRY and mark.not_before <= self._clock.wall() + EARLY_SECONDS
 
-    def _record(self, pass_: "_Marking", attempt: Attempt, error: BaseException | None, seconds: float) -> None:
-        handler, context = attempt.handler, attempt.context
-        pass_.seconds[handler.name] = seconds
+    def _record(self, pass_: "_Marking", attempt: Attempt, result: AttemptResult) -> None:
+        handler, context, error = attempt.handler, attempt.context, result.error
         mark = self._judge(handler, context.attempt, error)
+        pass_.ran.append(
+            HandlerOutcome(
+                handler=handler.name,
+                attempt=context.attempt,
+                started=result.started,
+                seconds=result.seconds,
+                ending=mark.state,
+                error_type=None if error is None else type(error).__name__,
+                message=None if error is None else error_message(error),
+                returned=returned_text(result.returned),
+            )
+        )
         if error is not None:
+            handler.trim_traceback(error)
             pass_.errors[handler.name] = error
             _tell(context.log, mark, error)
         pass_.record(handler, mark)
@@ -171,19 +190,19 @@ class Dispatcher:
 
 
 def sparing(handlers: Sequence[Handler], remember: Remember) -> Remember:
-    """The same, but for the success of an only handler, where that ends the job at once."""
+    """Wrap ``remember`` so that the success of an event's only handler is not written: it ends the job at once."""
     if len(handlers) > 1:
         return remember
     return lambda handler, mark: remember(handler, mark) if mark.state is State.RETRY else None
 
 
 class _Marking:
-    """What is known while one pass runs."""
+    """Collects the marks, errors and attempts of one pass."""
 
     def __init__(self, before: Mapping[str, Mark], remember: Remember) -> None:
         self.after: dict[str, Mark | None] = {}
         self.errors: dict[str, BaseException] = {}
-        self.seconds: dict[str, float] = {}
+        self.ran: list[HandlerOutcome] = []
         self._before = before
         self._remember = remember
 

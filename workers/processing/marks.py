@@ -1,11 +1,12 @@
-"""Marks: what is remembered about each handler's work on one event, so that a retry runs only what is not finished."""
+"""Remember each handler's work on an event, so that a retry runs only the handlers that are not finished."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
 import orjson
 from redis import Redis
+from redis.client import Pipeline
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.record import record
@@ -13,7 +14,7 @@ from ackfirst.workers.replies import text
 
 
 class State(StrEnum):
-    """Where a handler stands with an event."""
+    """State of a handler's work on an event."""
 
     DONE = "done"
     DISCARDED = "discarded"
@@ -37,7 +38,7 @@ class Mark:
         return self.state in _SETTLED
 
     def encode(self) -> bytes:
-        """Compact JSON."""
+        """Write it as compact JSON."""
         fields: dict[str, str | int | float] = {"s": self.state.value, "n": self.attempts}
         if self.not_before:
             fields["at"] = self.not_before
@@ -48,7 +49,7 @@ _SETTLED: Final = frozenset({State.DONE, State.DISCARDED})
 
 
 def decode(encoded: bytes | str) -> Mark | None:
-    """Read a mark; None for what is no mark: then the handler simply runs again."""
+    """Read a mark; None where the text is not one: then the handler runs again."""
     try:
         fields = orjson.loads(encoded)
         return Mark(State(fields["s"]), int(fields["n"]), float(fields.get("at", 0)))
@@ -57,14 +58,17 @@ def decode(encoded: bytes | str) -> Mark | None:
 
 
 def read_marks(fields: Mapping[Any, Any]) -> dict[str, Mark]:
-    """Handler name → mark, of a hash of them; what cannot be read is left out."""
+    """Read a hash of marks, as handler name → mark; a mark that cannot be read is left out."""
     found = {text(name): decode(value) for name, value in fields.items()}
     return {name: mark for name, mark in found.items() if mark is not None}
 
 
-#: Seconds for which marks outlive the latest retry that they speak of, at the least: that long a job may wait in its
-#: lane. They go with the end of their job.
-HORIZON: Final = 30 * 86_400
+#: Least time for which marks outlive the latest retry in them: a job may wait so long in its lane. They are deleted
+#: when the job ends.
+HORIZON_SECONDS: Final = 30 * 86_400
+#: Seconds for which the marks of a finished event stay: if the worker dies before RQ has written that the job is
+#: finished, the next run finds nothing left to do.
+LINGER_SECONDS: Final = 300
 
 
 class RedisMarks:
@@ -76,29 +80,44 @@ class RedisMarks:
     def __init__(self, redis: Redis, event_id: str, *, keep: int, now: Callable[[], float]) -> None:
         self._redis = redis
         self._key = keys.marks(event_id)
-        self._keep = max(keep, HORIZON)
+        self._dead_letter = keep
+        self._keep = max(keep, HORIZON_SECONDS)
         self._now = now
         self._latest = 0.0
 
     def read(self) -> dict[str, Mark]:
-        """Handler name → mark; what cannot be read is left out."""
+        """Read the marks, as handler name → mark; one that cannot be read is left out."""
         marks = read_marks(self._redis.hgetall(self._key))
         self.know(marks)
         return marks
 
     def know(self, marks: Mapping[str, Mark]) -> None:
-        """Take these for what ``read`` would return."""
+        """Take these as the marks in Redis, instead of reading them."""
         self._latest = max((mark.not_before for mark in marks.values()), default=0.0) if marks else 0.0
 
-    def write(self, marks: Mapping[str, Mark]) -> None:
-        """One round trip."""
+    def write(self, marks: Mapping[str, Mark], pipeline: Pipeline | None = None) -> None:
+        """Write marks in one round trip, or with what ``pipeline`` writes."""
+        if pipeline is None:
+            with self._redis.pipeline() as own:
+                self.write(marks, own)
+                own.execute()
+            return
+        pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
+        pipeline.expire(self._key, self.seconds(marks))
+
+    def settle(self, *, dead: Sequence[str]) -> None:
+        """Let the marks go soon after the last pass; of a dead letter, keep those of the handlers that finished.
+
+        Requeued by an operator, the handlers in ``dead`` start with a fresh budget.
+        """
         with self._redis.pipeline() as pipeline:
-            pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
-            pipeline.expire(self._key, self.seconds(marks))
+            if dead:
+                pipeline.hdel(self._key, *dead)
+            pipeline.expire(self._key, self._dead_letter if dead else LINGER_SECONDS)
             pipeline.execute()
 
     def seconds(self, marks: Mapping[str, Mark]) -> int:
-        """How long the hash stays once it has these marks as well."""
+        """Return how long the hash is kept once these marks are in it too."""
         for mark in marks.values():
             self._latest = max(self._latest, mark.not_before)
         return self._keep + max(0, int(self._latest - self._now())) if self._latest else self._keep

@@ -1,4 +1,4 @@
-"""From the envelope to the event that handlers see."""
+"""Read the event that handlers see from an envelope."""
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event

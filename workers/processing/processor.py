@@ -1,28 +1,23 @@
-"""One job from its text to its end: the road that every event takes, whichever RQ worker carries it."""
+"""Process one job from its text to its end, the same under our worker and a stock RQ worker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from redis import Redis
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.workers.handlers.registry import Registry
-from ackfirst.workers.handlers.verdicts import ForcedStop
-from ackfirst.workers.patience import Steadily
-from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
+from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink, error_message
 from ackfirst.workers.processing.parse import parse
-from ackfirst.workers.processing.report import Outcome, Report
-from ackfirst.workers.processing.retry import whole_seconds
-from ackfirst.workers.processing.steering import Steerable
-from ackfirst.workers.processing.tally import Tally
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+from ackfirst.workers.processing.report import Report
+from ackfirst.workers.processing.retry import RetryableJob, fail_permanently, schedule_retry, whole_seconds
+from ackfirst.workers.unavailable import Retry
 
 #: Share of a job's time that handlers get; the rest is for Redis and RQ.
 HANDLERS_SHARE: Final = 0.9
@@ -37,11 +32,17 @@ class Work:
     pass_: Pass
     notes: RedisMarks
     fresh: dict[str, Mark]
-    """Handler → mark that the pass has made and nobody has written down."""
+    """Handler → mark that the pass has made and that is not in Redis yet."""
 
 
-class TimedJob(Steerable, Protocol):
+class TimedJob(RetryableJob, Protocol):
     """The part of ``rq.job.Job`` that this module uses."""
+
+    id: str
+    origin: str
+    """The name of its RQ queue."""
+    worker_name: str | None
+    """The RQ worker that runs it."""
 
     @property
     def timeout(self) -> float | None:
@@ -49,7 +50,7 @@ class TimedJob(Steerable, Protocol):
 
 
 class Processor:
-    """Everything that processing needs, put together once per process."""
+    """Processes jobs; made once per process."""
 
     def __init__(
         self,
@@ -60,25 +61,24 @@ class Processor:
         keep: int,
         job_timeout: int,
         clock: Clock,
-        steadily: Steadily,
-        log: "FilteringBoundLogger",
+        retry: Retry,
+        sink: OutcomeSink,
     ) -> None:
         """``keep`` seconds is how long marks outlive their event; ``job_timeout`` seconds is for jobs without one."""
         self._registry = registry
         self._dispatcher = dispatcher
         self._redis = redis
-        self._tally = Tally(redis, keep=keep)
         self._keep = keep
         self._job_timeout = job_timeout
         self._clock = clock
-        self._steadily = steadily
-        self._log = log
+        self._retry = retry
+        self._sink = sink
 
     def process(self, text: str, job: TimedJob) -> str:
         """Run the handlers that are due for the envelope ``text``.
 
         Returns:
-            ``processed`` or ``discarded``.
+            ``processed``, ``unhandled`` or ``discarded``.
 
         Raises:
             HandlersFailed: Not all handlers are finished; ``job`` then says whether RQ retries it and when.
@@ -86,16 +86,15 @@ class Processor:
         """
         try:
             work = self.open(text, timeout=job.timeout)
-        except EnvelopeError:
-            steering.never_again(job)
+        except EnvelopeError as error:
+            fail_permanently(job)
+            self.record([self.unreadable(job, error)])
             raise
+        report = self._dispatcher.drive(work.pass_)
         try:
-            report = self._dispatcher.drive(work.pass_)
-        except ForcedStop:
-            steering.again(job, 0)
-            raise
-        self.tell(work, report)
-        return self.end(work.event.id, report, job)
+            return self.end(work, report, job)
+        finally:
+            self.record([self.outcome(work, report, worker=job.worker_name or "")])
 
     def open(self, text: str, *, timeout: float | None, marks: Mapping[str, Mark] | None = None) -> "Work":
         """Begin a pass of the envelope ``text``.
@@ -116,8 +115,8 @@ class Processor:
         fresh: dict[str, Mark] = {}
         remember: Remember = fresh.__setitem__
         if marks is None:
-            marks = self._steadily(notes.read)
-            remember = sparing(handlers, lambda handler, mark: self._steadily(lambda: notes.write({handler: mark})))
+            marks = self._retry(notes.read)
+            remember = sparing(handlers, lambda handler, mark: self._retry(lambda: notes.write({handler: mark})))
         else:
             notes.know(marks)
         budget = HANDLERS_SHARE * (timeout or self._job_timeout)
@@ -125,41 +124,46 @@ class Processor:
             envelope, event, self._dispatcher.steps(event, handlers, marks, remember, budget=budget), notes, fresh
         )
 
-    def write_down(self, work: "Work") -> None:
-        """Write the fresh marks of a pass."""
-        if work.fresh:
-            self._steadily(lambda: work.notes.write(work.fresh))
+    def write_marks(self, works: Sequence["Work"]) -> None:
+        """Write the fresh marks of passes, in one round trip."""
+        with self._redis.pipeline() as pipeline:
+            for work in works:
+                if work.fresh:
+                    work.notes.write(work.fresh, pipeline)
+            pipeline.execute()
+        for work in works:
+            work.fresh.clear()
 
-    def end(self, event_id: str, report: Report, job: Steerable) -> str:
-        """Count what came of the pass, and end the job as ``process`` does."""
-        self._steadily(lambda: self._tally.record(event_id, report))
-        return self._end(report, job)
+    def outcome(self, work: "Work", report: Report, *, worker: str) -> Outcome:
+        """Make the outcome of a pass that ends now."""
+        return report.outcome(work.event, lane=work.envelope.lane, worker=worker, ended=self._clock.wall())
 
-    def _end(self, report: Report, job: Steerable) -> str:
-        match report.outcome:
-            case Outcome.RETRIED:
-                steering.again(job, whole_seconds(report.next_attempt - self._clock.wall()))
-                raise report.failure()
-            case Outcome.DEAD:
-                steering.never_again(job)
-                raise report.failure()
-            case outcome:
-                return outcome.value
-
-    def tell(self, work: "Work", report: Report) -> None:
-        """Log the one line of the event."""
-        event, envelope = work.event, work.envelope
-        self._log.info(
-            "event.processed",
-            event_id=event.id,
-            family=event.family,
-            channel=event.channel,
-            status=event.status,
-            message_id=event.message_id,
-            lane=envelope.lane,
-            outcome=report.outcome.value,
-            attempt=report.attempt,
-            handlers=report.states,
-            seconds=round(sum(report.seconds.values()), 6),
-            waited_seconds=round(self._clock.wall() - envelope.received_at, 3),
+    def unreadable(self, job: TimedJob, error: EnvelopeError) -> Outcome:
+        """Make the outcome of a job whose envelope cannot be read."""
+        return Outcome(
+            event_id=job.id,
+            lane=job.origin.removeprefix(keys.LANE_PREFIX),
+            ending=EventEnding.DEAD,
+            ended=self._clock.wall(),
+            worker=job.worker_name or "",
+            reason=error_message(error),
         )
+
+    def record(self, batch: Sequence[Outcome]) -> None:
+        """Write outcomes to the sink, as soon as Redis takes them."""
+        self._retry(lambda: self._sink.write(batch))
+
+    def end(self, work: "Work", report: Report, job: RetryableJob) -> str:
+        """Settle the marks of the pass, and end the job as ``process`` does."""
+        if report.ending is not EventEnding.RETRIED:
+            dead = report.unsettled if report.ending is EventEnding.DEAD else ()
+            self._retry(lambda: work.notes.settle(dead=dead))
+        match report.ending:
+            case EventEnding.RETRIED:
+                schedule_retry(job, whole_seconds(report.next_attempt - self._clock.wall()))
+                raise report.failure()
+            case EventEnding.DEAD:
+                fail_permanently(job)
+                raise report.failure()
+            case ending:
+                return ending.value

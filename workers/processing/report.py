@@ -1,26 +1,17 @@
-"""What came of one pass of an event over its handlers."""
+"""Sum up one pass of an event over its handlers."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
-from enum import StrEnum
 from typing import Final
 
+from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import Mark, State
+from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome
 from ackfirst.workers.replies import printable
 
-
-class Outcome(StrEnum):
-    """What became of the event in this pass."""
-
-    PROCESSED = "processed"
-    DISCARDED = "discarded"
-    RETRIED = "retried"
-    DEAD = "dead"
-
-
-#: What a handler without a mark is called in the log: its turn has not come.
+#: State in the log of a handler without a mark: its turn has not come.
 WAITING: Final = "waiting"
 #: Characters that an error may add to the message that RQ shows; its traceback says the rest.
 LONGEST: Final = 500
@@ -32,27 +23,29 @@ class HandlersFailed(Exception):  # noqa: N818 - what RQ shows of the job, read 
 
 @named_record
 class Report:
-    """All handlers that want the event, after the pass."""
+    """The states of all handlers that match an event, after a pass."""
 
     marks: Mapping[str, Mark | None]
     """Handler → mark; None where the time of the job did not suffice for its attempt."""
     errors: Mapping[str, BaseException]
     """Handler → what ended its attempt in this pass, if that was no success."""
-    seconds: Mapping[str, float]
-    """Handler → duration of its attempt in this pass."""
-    outcome: Outcome = field(init=False)
+    ran: Sequence[HandlerOutcome] = ()
+    """The attempts of this pass, in order."""
+    ending: EventEnding = field(init=False)
     """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
 
     def __post_init__(self) -> None:
-        self.outcome = self._outcome()  # type: ignore[misc]  # made once: it is asked for many times
+        self.ending = self._ending()  # type: ignore[misc]  # made once: it is asked for many times
 
-    def _outcome(self) -> Outcome:
+    def _ending(self) -> EventEnding:
+        if not self.marks:
+            return EventEnding.UNHANDLED
         states = {mark.state if mark else None for mark in self.marks.values()}
         if None in states or State.RETRY in states:
-            return Outcome.RETRIED
+            return EventEnding.RETRIED
         if State.DEAD in states:
-            return Outcome.DEAD
-        return Outcome.DISCARDED if states == {State.DISCARDED} else Outcome.PROCESSED
+            return EventEnding.DEAD
+        return EventEnding.DISCARDED if states == {State.DISCARDED} else EventEnding.PROCESSED
 
     @property
     def next_attempt(self) -> float:
@@ -61,7 +54,7 @@ class Report:
 
     @property
     def attempt(self) -> int:
-        """The highest attempt that any handler has come to; 1 for an event that nobody wants."""
+        """The highest attempt that any handler has come to; 1 for an event that no handler matches."""
         return max((mark.attempts for mark in self.marks.values() if mark), default=1)
 
     @property
@@ -74,22 +67,34 @@ class Report:
         """Handlers that a requeue of the dead letter runs again."""
         return [name for name, mark in self.marks.items() if mark is None or not mark.is_settled]
 
-    def failure(self) -> HandlersFailed:
-        """The exception to end the job with, chained to the first handler's own."""
-        ailing = {name: error for name, error in self.errors.items() if self._ails(name)}
-        failed = [f"{name}: {_said(error)}" for name, error in ailing.items()]
-        failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(self.unsettled)}")
-        failure.__cause__ = next(map(_storable, ailing.values()), None)
-        return failure
+    def outcome(self, event: Event, *, lane: str, worker: str, ended: float) -> Outcome:
+        """Make the outcome of the pass; ``ended`` in Unix seconds."""
+        return Outcome(
+            event_id=event.id,
+            lane=lane,
+            ending=self.ending,
+            worker=worker,
+            ended=ended,
+            handlers=self.ran,
+            event=event,
+            attempt=self.attempt,
+            states=self.states,
+        )
 
-    def _ails(self, name: str) -> bool:
-        return name in self.unsettled
+    def failure(self) -> HandlersFailed:
+        """Make the exception that ends the job, chained to that of the first failed handler."""
+        unsettled = self.unsettled
+        failures = {name: error for name, error in self.errors.items() if name in unsettled}
+        failed = [f"{name}: {_text_of(error)}" for name, error in failures.items()]
+        failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(unsettled)}")
+        failure.__cause__ = next(map(_storable, failures.values()), None)
+        return failure
 
     def _unfinished(self) -> list[Mark | None]:
         return [mark for mark in self.marks.values() if mark is None or mark.state is State.RETRY]
 
 
-def _said(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - it is the user's method
@@ -98,9 +103,9 @@ def _said(error: BaseException) -> str:
 
 
 def _storable(error: BaseException) -> BaseException:
-    """The error, or its traceback in words: RQ ends its worker at a traceback that UTF-8 cannot hold (rq/results.py).
+    """Return the error, or its traceback as text where UTF-8 cannot hold it: RQ ends its worker then (rq/results.py).
 
-    That may be a text of the event, which is a stranger's.
+    An event's text with a lone surrogate in the message of an exception is enough.
     """
     text = "".join(traceback.format_exception(error))
     return error if printable(text) == text else HandlersFailed(printable(text))

@@ -1,4 +1,4 @@
-"""The janitor's look at whether Redis still has its data; it also knows how much waited there."""
+"""Notice in the janitor that Redis has lost data, and say how much waited there."""
 
 import time
 from collections.abc import Callable
@@ -13,12 +13,14 @@ from ackfirst.workers.replies import text
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-#: Seconds between two counts of what waits.
-COUNT_INTERVAL: Final = 5.0
+#: Time between two counts of what waits.
+COUNT_SECONDS: Final = 5.0
+#: Lanes that one count looks at.
+COUNTED_LANES: Final = 100
 
 
 class GenerationWatch:
-    """One janitor's memory. ``marker`` makes a new marker; ``clock`` gives monotonic seconds."""
+    """Compares Redis's marker with the last one seen. ``marker`` makes a new one; ``clock`` gives monotonic seconds."""
 
     def __init__(
         self,
@@ -52,17 +54,16 @@ class GenerationWatch:
                 waiting_when_last_counted=self._waiting,
                 seconds_since=round(self._clock() - self._counted, 1) if self._waiting else None,
             )
-        if loss or self._clock() - self._counted >= COUNT_INTERVAL:
+        if loss or self._clock() - self._counted >= COUNT_SECONDS:
             self._count()
 
     def _count(self) -> None:
+        """Count what waits in the lanes whose turn is next: a sample, where there are very many lanes."""
         self._counted = self._clock()
-        lanes = sorted(text(lane) for lane in self._redis.smembers(keys.LANES))
+        lanes: list[Any] = self._redis.zrange(keys.READY, 0, COUNTED_LANES - 1)
         with self._redis.pipeline(transaction=False) as pipeline:
             for lane in lanes:
-                pipeline.llen(keys.queue(lane))
-                pipeline.zcard(keys.scheduled(lane))
+                pipeline.llen(keys.queue(text(lane)))
             counts: list[Any] = pipeline.execute(raise_on_error=False)
-        numbers = [count if isinstance(count, int) else 0 for count in counts]
-        sums = {lane: numbers[2 * at] + numbers[2 * at + 1] for at, lane in enumerate(lanes)}
-        self._waiting = {lane: count for lane, count in sums.items() if count}
+        found = {text(lane): count for lane, count in zip(lanes, counts, strict=True) if isinstance(count, int)}
+        self._waiting = {lane: count for lane, count in sorted(found.items()) if count}

@@ -1,9 +1,8 @@
-"""Gives signs of life for engines, and the news of their death, from a thread that waits for nobody."""
+"""Keep engines marked alive in Redis and report their exits, from a thread that waits for no handler."""
 
 import secrets
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,51 +14,46 @@ from redis.retry import Retry
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
-from ackfirst.workers.engine.journal import journals
-from ackfirst.workers.engine.legacy import Legacies
 from ackfirst.workers.scripts import script
 
-#: Seconds between two signs of life.
-BEAT: Final = 1.0
-#: Seconds that the last news may take when the pool ends.
-LAST_WORDS: Final = 3.0
-#: Seconds to wait for Redis: short, because silence is taken for death.
-TIMEOUT: Final = 2.0
+#: Time between two heartbeats.
+HEARTBEAT_SECONDS: Final = 1.0
+#: Time that the last reports may take when the pool ends.
+CLOSE_SECONDS: Final = 3.0
+#: Time to wait for Redis: short, because silence counts as death.
+REDIS_TIMEOUT_SECONDS: Final = 2.0
 
 
 def engine_name(pool: str, pid: int) -> str:
-    """The name of a pool's engine, known to the engine and to its supervisor alike; ``pool`` is nobody else's."""
+    """Name an engine of a pool, alike for the engine and its supervisor; ``pool`` must be unique."""
     return f"{pool}-{pid}"
 
 
-def vigil(settings: Settings) -> "Vigil":
-    """A vigil for a pool of its own."""
-    url = settings.redis_url.get_secret_value()
-    return Vigil(
-        lambda: sync_redis(url, timeout=TIMEOUT, retry=Retry(NoBackoff(), 1)),
-        pool=secrets.token_hex(8),
-        folder=journals(settings.data_dir, url),
-    )
+class Heartbeat:
+    """Sends heartbeats for the processes of one pool, and the causes of their deaths. Redis may be away meanwhile.
 
-
-class Vigil:
-    """Beats for the processes of one pool while they run; a process that is no engine is beaten for in vain.
-
-    A supervisor's watcher: it hands over what dead engines have noted, and beats from outside the engines, so that code
-    that holds an engine's interpreter lock does not silence it. While Redis is away it tries again with every beat.
+    As a supervisor's watcher it sends them from outside the engines: code that holds an engine's interpreter lock does
+    not silence it. A heartbeat for a process that is no engine has no effect.
     """
 
-    def __init__(self, connect: Callable[[], Redis], *, pool: str, folder: Path) -> None:
-        """``folder`` has the journals of engines."""
+    def __init__(self, connect: Callable[[], Redis], *, pool: str) -> None:
         self._connect = connect
-        self._folder = folder
         self.pool = pool
         self._lock = threading.Lock()
         self._living: set[str] = set()
-        self._news: dict[str, str] = {}
+        self._deaths: dict[str, str] = {}
         self._wake = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._watch, name="vigil", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the heartbeat of a new pool."""
+        url = settings.redis_url.get_secret_value()
+        return cls(
+            lambda: sync_redis(url, timeout=REDIS_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 1)),
+            pool=secrets.token_hex(8),
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -71,46 +65,41 @@ class Vigil:
         self.close()
 
     def started(self, pid: int) -> None:
-        """Beat for this process from now on."""
+        """Send heartbeats for this process from now on."""
         with self._lock:
             self._living.add(engine_name(self.pool, pid))
 
     def ended(self, pid: int, cause: str) -> None:
-        """Tell that it is dead, at once."""
+        """Report its death, at once."""
         name = engine_name(self.pool, pid)
         with self._lock:
             self._living.discard(name)
-            self._news[name] = cause
+            self._deaths[name] = cause
         self._wake.set()
 
     def close(self) -> None:
-        """Tell the last news, for a short time at most."""
+        """Send the last reports, for ``CLOSE_SECONDS`` at most."""
         self._closing = True
         self._wake.set()
-        self._thread.join(LAST_WORDS)
+        self._thread.join(CLOSE_SECONDS)
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         with self._connect() as redis:
-            beat, obituary = script(redis, "beat"), script(redis, "obituary")
-            legacies = Legacies(redis, self._folder)
+            heartbeat, mark_dead = script(redis, "heartbeat"), script(redis, "mark_dead")
             while True:
                 closing = self._closing
                 with self._lock:
-                    living, news = sorted(self._living), dict(self._news)
+                    living, deaths = sorted(self._living), dict(self._deaths)
                 try:
                     if living:
-                        beat(keys=[keys.ENGINES], args=living)
-                    legacies.hand_over(living=living)  # ahead of the news, which sets the janitor to work
-                    for name, cause in news.items():
-                        obituary(keys=[keys.ENGINES], args=[name, cause])
-                        self._told(name)
+                        heartbeat(keys=[keys.ENGINES], args=living)
+                    for name, cause in deaths.items():
+                        mark_dead(keys=[keys.ENGINES], args=[name, cause])
+                        with self._lock:
+                            self._deaths.pop(name, None)
                 except (RedisError, OSError):
-                    pass  # the engines speak of the outage, and silence is not death to a janitor that saw it
+                    pass  # engines log the outage, and a janitor that saw it does not take the silence for death
                 if closing:
                     return
-                self._wake.wait(BEAT)
+                self._wake.wait(HEARTBEAT_SECONDS)
                 self._wake.clear()
-
-    def _told(self, name: str) -> None:
-        with self._lock:
-            self._news.pop(name, None)

@@ -1,4 +1,4 @@
-"""The janitor: a process of every worker pool that keeps the queue in order. One of them works, the others stand by."""
+"""Run the periodic tasks that keep the queue in order; of all janitors, one works and the others stand by."""
 
 import contextlib
 import time
@@ -11,57 +11,84 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.patience import OUTAGES, Patience
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
-from ackfirst.workers.recovery.lease import Lease
-from ackfirst.workers.recovery.liveness import Death, Watch
-from ackfirst.workers.recovery.redis_clock import Corrector, Reference
+from ackfirst.workers.recovery.liveness import Death, LivenessTracker
+from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rescuer import Rescuer
 from ackfirst.workers.replies import text
+from ackfirst.workers.scripts import script
+from ackfirst.workers.unavailable import OUTAGES, Retry
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-#: Seconds between two rounds.
-ROUND: Final = 0.5
-#: Seconds for which the lease holds: that long retries and rescues wait when a janitor was killed.
-LEASE: Final = 5.0
+#: Time between two rounds.
+ROUND_SECONDS: Final = 0.5
+#: Time for which the lease holds: so long retries and rescues wait when a janitor was killed.
+LEASE_SECONDS: Final = 5.0
+
+
+class Lease:
+    """The right to do something alone, for ``seconds`` at a time. ``token`` must be unique."""
+
+    def __init__(self, redis: Redis, key: str, *, token: str, seconds: float = LEASE_SECONDS) -> None:
+        self._redis = redis
+        self._key = key
+        self._token = token
+        self._milliseconds = int(seconds * 1000)
+        self._prolong = script(redis, "lease")
+
+    def hold(self) -> bool:
+        """Take or renew the lease; returns whether it is ours now."""
+        if self._prolong(keys=[self._key], args=[self._token, self._milliseconds]):
+            return True
+        return bool(self._redis.set(self._key, self._token, nx=True, px=self._milliseconds))
+
+    def release(self) -> None:
+        """Give the lease back, if it is ours."""
+        self._prolong(keys=[self._key], args=[self._token, 0])
+
+
+class PeriodicTask:
+    """Calls ``run`` with the Unix time, at most once in ``seconds`` of ``clock`` (monotonic)."""
+
+    def __init__(
+        self, run: Callable[[float], object], *, seconds: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._run = run
+        self._seconds = seconds
+        self._clock = clock
+        self._next = float("-inf")
+
+    def __call__(self, now: float) -> None:
+        """Run the task if it is due; ``now`` in Unix seconds."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + self._seconds
+            self._run(now)
 
 
 class Janitor:
-    """Rescues the jobs of dead engines and does the chores, round after round, through every outage.
-
-    Each of the ``chores`` is called once a round with the Unix time, by the one janitor that has the lease. ``wall``
-    gives Unix seconds, ``clock`` monotonic ones.
-    """
+    """Recovers the jobs of dead engines and runs the tasks, round after round, through every outage."""
 
     def __init__(
         self,
         redis: Redis,
         lease: Lease,
         rescuer: Rescuer,
-        chores: Sequence[Callable[[float], object]],
+        tasks: Sequence[PeriodicTask],
         *,
         generation: GenerationWatch,
-        corrector: Corrector,
-        reference: Reference,
-        patience: Patience,
-        wall: Callable[[], float],
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: RedisClock,
+        retry: Retry,
     ) -> None:
         self._redis = redis
         self._lease = lease
         self._rescuer = rescuer
-        self._chores = chores
+        self._tasks = tasks
         self._generation = generation
-        self._corrector = corrector
-        self._reference = reference
-        self._watch = Watch()
-        self._patience = patience
-        self._wall = wall
         self._clock = clock
-        self._sleep = sleep
+        self._liveness = LivenessTracker()
+        self._retry = retry
         self._stop_requested = False
         self._log: FilteringBoundLogger = structlog.get_logger("ackfirst.workers.recovery.janitor")
 
@@ -73,28 +100,27 @@ class Janitor:
         """Work until ``stop``, then give the lease back."""
         try:
             while not self._stop_requested:
-                self._patience(self.round)
-                self._sleep(ROUND)
+                self._retry(self.round)
+                time.sleep(ROUND_SECONDS)
         finally:
-            self._release()
+            with contextlib.suppress(RedisError):  # without Redis the lease simply runs out
+                self._lease.release()
 
     def round(self) -> None:
-        """Watch the engines; if it is our turn, do what there is to do."""
+        """Observe the engines; with the lease, recover and run the tasks."""
         if self._stop_requested:
             return
         deaths = self._deaths()
-        step = self._corrector.look()
         if self._lease.hold():
-            now = self._wall()
-            self._corrector.correct(step)
-            self._reference.calibrate()
+            self._clock.calibrate()
+            now = self._clock.now()
             for death in deaths:
-                self._try(partial(self._rescuer.see_to, death, now))
-            for chore in self._chores:
-                self._try(partial(chore, now))
+                self._try(partial(self._rescuer.recover, death, now))
+            for task in self._tasks:
+                self._try(partial(task, now))
 
     def _try(self, step: Callable[[], object]) -> None:
-        """Take a step; what a stranger wrote into Redis may spoil it, but not the others."""
+        """Take a step; unexpected data in Redis may fail it, but not the others."""
         try:
             step()
         except OUTAGES:
@@ -103,13 +129,8 @@ class Janitor:
             self._log.exception("janitor.failed")
 
     def _deaths(self) -> list[Death]:
-        # A full or read-only Redis ends the round here: silence is not death then.
+        # A full or read-only Redis refuses this write and ends the round: silence is not death then.
         self._redis.incr(keys.ROUNDS)
         self._try(self._generation.look)
-        beats = {text(engine): text(beat) for engine, beat in self._redis.hgetall(keys.ENGINES).items()}
-        return self._watch.look(beats, self._clock())
-
-    def _release(self) -> None:
-        # Without Redis it simply runs out.
-        with contextlib.suppress(RedisError):
-            self._lease.release()
+        entries = {text(engine): text(entry) for engine, entry in self._redis.hgetall(keys.ENGINES).items()}
+        return self._liveness.observe(entries, time.monotonic())

@@ -1,4 +1,4 @@
-"""Takes out of the way what stands in a lane and is no job that could run: it is kept on record, and stops nobody."""
+"""Move entries that no worker can run out of their lane, and report each of them."""
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -6,7 +6,8 @@ from redis import Redis
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LIMIT, LONGEST_ENTRY, Reject
-from ackfirst.workers.replies import printable
+from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink
+from ackfirst.workers.replies import printable, text
 from ackfirst.workers.scripts import script
 
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ Place = Literal["waiting", "taken", "scheduled", "running"]
 
 #: Characters of a reason.
 LONGEST_REASON: Final = 300
-#: Entries of which each round of the janitor tells one by one; of the rest it tells the number.
-TOLD: Final = 20
+#: Entries that one round of the janitor logs one by one; of further ones it logs the number.
+LINES_A_ROUND: Final = 20
+#: Entries that one round reports.
+ENTRIES_A_ROUND: Final = 200
 
 _KEYS: Final = {
     "waiting": keys.queue,
@@ -32,17 +35,17 @@ class Rejects:
 
     def __init__(self, redis: Redis, *, keep: int) -> None:
         self._keep = keep
-        self._rejects = script(redis, "reject")
+        self._reject = script(redis, "reject")
 
     def put(
         self, lane: str, place: Place, entry: bytes | str, reason: str, *, job_id: str = "", hands: str = ""
     ) -> bool:
-        """Take ``entry`` out of that place of the lane; whether it was still there.
+        """Take ``entry`` out of that place of the lane; returns whether it was still there.
 
         ``hands`` is the engine that has it in hand. An interrupted call may be repeated.
         """
         return bool(
-            self._rejects(
+            self._reject(
                 keys=[keys.REJECTS, _KEYS[place](lane), keys.hands(hands), keys.job(job_id)],
                 args=[
                     *(entry, job_id if hands else "", lane, place, printable(reason)[:LONGEST_REASON]),
@@ -52,29 +55,40 @@ class Rejects:
         )
 
 
-class RejectsAlarm:
-    """Tells of what was set aside since it was last asked, by whichever process, and not more than a log can bear."""
+class RejectsReporter:
+    """Logs each new entry of the record and writes its outcome, whichever script or process has rejected it.
 
-    def __init__(self, redis: Redis, *, log: "FilteringBoundLogger") -> None:
+    The position is kept in Redis: entries that were rejected while no janitor ran are reported by the next one.
+    """
+
+    def __init__(self, redis: Redis, *, sink: OutcomeSink, log: "FilteringBoundLogger") -> None:
         self._redis = redis
+        self._sink = sink
         self._log = log
-        self._after: bytes | None = None
 
-    def tell(self) -> None:
-        """Log each new entry, or how many there are."""
-        if self._after is None:  # what is older was told by a janitor before this one
-            newest: Any = self._redis.xrevrange(keys.REJECTS, count=1)
-            self._after = newest[0][0] if newest else b"0-0"
+    def report(self) -> None:
+        """Report what was rejected since the last report."""
+        after: Any = self._redis.get(keys.REJECTS_REPORTED)
+        rows: Any = self._redis.xrange(keys.REJECTS, b"(" + after if after else "-", "+", count=ENTRIES_A_ROUND)
+        if not rows:
             return
-        rows: Any = self._redis.xrange(keys.REJECTS, b"(" + self._after, "+", count=10 * TOLD)
-        for entry_id, fields in rows[:TOLD]:
-            record = Reject.decode(entry_id, fields)
+        rejects = [Reject.decode(entry_id, fields) for entry_id, fields in rows]
+        self._sink.write([_outcome(reject) for reject in rejects])
+        self._redis.set(keys.REJECTS_REPORTED, text(rows[-1][0]))
+        for reject in rejects[:LINES_A_ROUND]:
             self._log.error(
-                "job.rejected", entry=record.shown, lane=record.lane, place=record.place, reason=record.reason
+                "job.rejected", entry=reject.shown, lane=reject.lane, place=reject.place, reason=reject.reason
             )
-        if len(rows) > TOLD:
-            self._log.error("jobs.rejected", at_least=len(rows) - TOLD, look="ackfirst rejects list")
-            newest = self._redis.xrevrange(keys.REJECTS, count=1)
-            self._after = newest[0][0]
-        elif rows:
-            self._after = rows[-1][0]
+        if len(rejects) > LINES_A_ROUND:
+            self._log.error("jobs.rejected", count=len(rejects) - LINES_A_ROUND, hint="ackfirst rejects list")
+
+
+def _outcome(reject: Reject) -> Outcome:
+    return Outcome(
+        event_id=reject.job_id or reject.shown,
+        lane=reject.lane,
+        ending=EventEnding.REJECTED,
+        ended=reject.at,
+        worker="",
+        reason=reject.reason,
+    )

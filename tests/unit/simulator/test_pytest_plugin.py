@@ -36,8 +36,8 @@ def test_a_callback_reaches_the_handlers_that_want_its_event(mine: Nexmo) -> Non
     assert (event.text, event.sender, event.channel) == ("hi", "447700900123", "whatsapp")
 
 
-def test_an_event_that_no_handler_wants_is_processed_all_the_same(mine: Nexmo) -> None:
-    assert mine.send("inbound-sms").outcome == "processed"
+def test_an_event_that_no_handler_matches_is_unhandled(mine: Nexmo) -> None:
+    assert mine.send("inbound-sms").outcome == "unhandled"
     assert mine.handled == []
 
 

@@ -12,10 +12,11 @@ from ackfirst import Context, Discard, RetryLater
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.workers.handlers.filters import Filter
 from ackfirst.workers.handlers.handler import Handler
-from ackfirst.workers.handlers.verdicts import ForcedStop, HandlerTimeout
+from ackfirst.workers.handlers.verdicts import HandlerTimeout
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher
 from ackfirst.workers.processing.marks import Mark, State
-from ackfirst.workers.processing.report import HandlersFailed, Outcome, Report
+from ackfirst.workers.processing.outcome import EventEnding
+from ackfirst.workers.processing.report import HandlersFailed, Report
 from ackfirst.workers.processing.retry import Schedule
 from tests.support.events import make_event
 
@@ -61,7 +62,7 @@ def always(ending: Ending) -> Callable[[int], Ending]:
 def test_an_only_handler_that_succeeds_writes_nothing() -> None:
     world = World()
     report = world.dispatch(handler("a"))
-    assert report.outcome is Outcome.PROCESSED
+    assert report.ending is EventEnding.PROCESSED
     assert [name for name, _ in world.written] == ["run"]
 
 
@@ -75,7 +76,7 @@ def test_a_retry_is_remembered_even_for_an_only_handler_and_follows_the_schedule
     world = World()
     world.endings["a"] = always(OSError())
     report = world.dispatch(handler("a"))
-    assert report.outcome is Outcome.RETRIED
+    assert report.ending is EventEnding.RETRIED
     assert world.written[1:] == [("a", Mark(State.RETRY, 1, 1001 + 5))]
     assert report.next_attempt == 1006
     world.now = 1006.0
@@ -88,7 +89,7 @@ def test_a_handler_that_is_not_due_is_left_alone_but_for_rqs_second() -> None:
     marks = {"a": Mark(State.RETRY, 1, 1000.9), "b": Mark(State.RETRY, 1, 1600.0)}
     report = world.dispatch(handler("a"), handler("b"), marks=marks)
     assert world.ran == [("a", 2)]
-    assert report.outcome is Outcome.RETRIED
+    assert report.ending is EventEnding.RETRIED
     assert report.next_attempt == 1600
 
 
@@ -103,7 +104,7 @@ def test_after_its_last_retry_a_handler_is_dead() -> None:
     world = World()
     world.endings["a"] = always(OSError("down"))
     report = world.dispatch(handler("a"), marks={"a": Mark(State.RETRY, 2)})
-    assert report.outcome is Outcome.DEAD
+    assert report.ending is EventEnding.DEAD
     assert report.unsettled == ["a"]
     failure = report.failure()
     assert isinstance(failure, HandlersFailed)
@@ -115,14 +116,14 @@ def test_retry_later_sets_the_time_but_not_the_number_of_attempts() -> None:
     world = World()
     world.endings["a"] = always(RetryLater(77.2))
     assert world.dispatch(handler("a")).next_attempt == 1001 + 78
-    assert world.dispatch(handler("a", retries=0)).outcome is Outcome.DEAD
+    assert world.dispatch(handler("a", retries=0)).ending is EventEnding.DEAD
 
 
 def test_only_discards_make_a_discarded_event() -> None:
     world = World()
     world.endings["a"] = always(Discard())
-    assert world.dispatch(handler("a")).outcome is Outcome.DISCARDED
-    assert world.dispatch(handler("a"), handler("b")).outcome is Outcome.PROCESSED
+    assert world.dispatch(handler("a")).ending is EventEnding.DISCARDED
+    assert world.dispatch(handler("a"), handler("b")).ending is EventEnding.PROCESSED
 
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), HandlerTimeout(3), GeneratorExit()])
@@ -131,13 +132,6 @@ def test_whatever_a_handler_raises_is_its_own_failure(error: BaseException) -> N
     world.endings["a"] = always(error)
     report = world.dispatch(handler("a"), handler("b"))
     assert report.states == {"a": "retry", "b": "done"}
-
-
-def test_a_forced_stop_is_nobodys_failure() -> None:
-    world = World()
-    world.endings["a"] = always(ForcedStop(1))
-    with pytest.raises(ForcedStop):
-        world.dispatch(handler("a"))
 
 
 def test_an_attempt_that_does_not_fit_into_the_rest_of_the_time_waits_uncharged() -> None:
@@ -150,9 +144,9 @@ def test_an_attempt_that_does_not_fit_into_the_rest_of_the_time_waits_uncharged(
     assert report.next_attempt == 0
 
 
-def test_no_handlers_at_all_is_a_processed_event() -> None:
+def test_an_event_that_no_handler_matches_is_unhandled() -> None:
     report = World().dispatch()
-    assert (report.outcome, report.attempt, report.states) == (Outcome.PROCESSED, 1, {})
+    assert (report.ending, report.attempt, report.states) == (EventEnding.UNHANDLED, 1, {})
 
 
 _ENDINGS: Any = st.sampled_from([None, OSError(), Discard(), RetryLater(3), SystemExit()])
@@ -176,9 +170,9 @@ def test_passes_come_to_an_end_and_every_handler_ends_for_good(
         report = world.dispatch(*handlers, marks=marks, budget=budget)
         marks = {name: mark for name, mark in report.marks.items() if mark}
         world.now = max(world.now, report.next_attempt)
-        if report.outcome is not Outcome.RETRIED:
+        if report.ending is not EventEnding.RETRIED:
             break
-    assert report.outcome is not Outcome.RETRIED
+    assert report.ending is not EventEnding.RETRIED
     assert len(world.ran) == len(set(world.ran)), "no attempt is made twice"
     for one, sequence in zip(handlers, endings, strict=True):
         made = [attempt for name, attempt in world.ran if name == one.name]

@@ -11,7 +11,7 @@ from ackfirst.workers.processing.report import LONGEST, HandlersFailed, Report
 def _failure(error: BaseException) -> HandlersFailed:
     with pytest.raises(type(error)) as raised:
         _handler(error)
-    return Report(marks={"my.handler": Mark(State.DEAD, 1)}, errors={"my.handler": raised.value}, seconds={}).failure()
+    return Report(marks={"my.handler": Mark(State.DEAD, 1)}, errors={"my.handler": raised.value}).failure()
 
 
 def _handler(error: BaseException) -> None:

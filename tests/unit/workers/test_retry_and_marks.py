@@ -14,10 +14,9 @@ from rq.utils import utcformat
 
 from ackfirst import RetryLater
 from ackfirst.shared.queue.job import rq_time
-from ackfirst.workers.patience import Patience
-from ackfirst.workers.processing import steering
 from ackfirst.workers.processing.marks import Mark, State, decode
-from ackfirst.workers.processing.retry import JITTER, Schedule, whole_seconds
+from ackfirst.workers.processing.retry import JITTER, Schedule, fail_permanently, schedule_retry, whole_seconds
+from ackfirst.workers.unavailable import retry_while_unavailable
 
 WAITS = (5, 30, 120, 600, 3600, 21_600)
 
@@ -53,18 +52,18 @@ def test_retry_later_refuses_a_time_that_never_comes(seconds: float) -> None:
 
 @pytest.mark.parametrize("left", [None, 0, 1, 6])
 @pytest.mark.parametrize("wait", [0, 7])
-def test_rq_follows_the_steering_and_keeps_its_own_retries(left: int | None, wait: int) -> None:
+def test_rq_follows_our_retry_and_keeps_its_own_retries(left: int | None, wait: int) -> None:
     job = Queue("q", connection=Redis(), serializer=JSONSerializer).create_job("os.getcwd")
     job.retries_left, job.retry_intervals = left, [5, 30, 120]
-    steering.again(job, wait)
+    schedule_retry(job, wait)
     assert job.should_retry
     assert job.get_retry_interval() == wait
     assert job.retries_left == max(left or 0, 1) + 1, "RQ takes one off"
-    steering.never_again(job)
+    fail_permanently(job)
     assert not job.should_retry
 
 
-def test_patience_waits_longer_and_longer_but_never_long() -> None:
+def test_pauses_between_repetitions_grow_up_to_a_limit() -> None:
     pauses: list[float] = []
     failures = iter([redis.ConnectionError(), redis.TimeoutError(), *[redis.exceptions.ReadOnlyError()] * 6, None])
 
@@ -74,14 +73,14 @@ def test_patience_waits_longer_and_longer_but_never_long() -> None:
         return "answer"
 
     with structlog.testing.capture_logs() as lines:
-        assert Patience(log=structlog.get_logger(), sleep=pauses.append)(action) == "answer"
+        assert retry_while_unavailable(structlog.get_logger(), sleep=pauses.append)(action) == "answer"
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2])
     told = [(line["event"], line["waited_seconds"]) for line in lines]
     away, back = "redis.unavailable", "redis.available"
     assert told == [(away, 0.0), (away, 3.1), (away, 7.1), (back, 9.1)]
 
 
-def test_a_long_outage_is_told_once_a_minute() -> None:
+def test_a_long_outage_is_logged_once_a_minute() -> None:
     failures = iter([*[redis.ConnectionError()] * 2_000, None])
 
     def action() -> None:
@@ -89,16 +88,16 @@ def test_a_long_outage_is_told_once_a_minute() -> None:
             raise error
 
     with structlog.testing.capture_logs() as lines:
-        Patience(log=structlog.get_logger(), sleep=lambda _: None)(action)
+        retry_while_unavailable(structlog.get_logger(), sleep=lambda _: None)(action)
     assert 4000 / 60 <= len(lines) <= 4000 / 60 + 8
 
 
-def test_patience_is_for_outages_only() -> None:
+def test_errors_other_than_outages_are_raised_at_once() -> None:
     def wrong() -> None:
         raise redis.ResponseError("WRONGTYPE")
 
     with pytest.raises(redis.ResponseError):
-        Patience(log=structlog.get_logger(), sleep=lambda _: None)(wrong)
+        retry_while_unavailable(structlog.get_logger(), sleep=lambda _: None)(wrong)
 
 
 def test_the_time_of_a_promotion_is_written_as_rq_writes_times() -> None:

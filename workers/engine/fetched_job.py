@@ -1,13 +1,14 @@
-"""A job in an engine's hands."""
+"""A job that an engine has fetched."""
 
+import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 import orjson
 
 from ackfirst.shared.queue.job import FUNCTION
-from ackfirst.shared.record import named_record
+from ackfirst.shared.record import named_record, record
 from ackfirst.workers.processing.marks import Mark, read_marks
 from ackfirst.workers.replies import text
 
@@ -16,7 +17,7 @@ _LONGEST: Final = 1_000_000_000
 
 
 @named_record
-class Taken:
+class FetchedJob:
     """A job that Redis shows as running in this engine."""
 
     lane: str
@@ -54,12 +55,30 @@ class Taken:
         """The envelope; None for anything but a plain call of our one function, which RQ itself must judge."""
         try:
             data = self.data if self.data.startswith(b"[") else zlib.decompress(self.data)
-            match orjson.loads(data):
+            match _loads(data):
                 case [str(name), None, [str(envelope)], dict(named)] if name == FUNCTION and not named:
                     return envelope
         except (ValueError, zlib.error):
             pass
         return None
+
+
+@record
+class FetchResult:
+    """The jobs that one take brought, and why there are not more."""
+
+    jobs: Sequence[FetchedJob] = ()
+    is_lonely: bool = False
+    """A job waits until the engine has nothing else in its hands."""
+    is_full: bool = False
+    """As many jobs came as were wanted, so more may wait."""
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:  # such as half of a surrogate pair, which RQ's serializer takes
+        return json.loads(data)
 
 
 def _whole(written: bytes | None) -> int:

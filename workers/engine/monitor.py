@@ -1,0 +1,107 @@
+"""Watch handlers from outside their threads: end those that are late, and give back what waits behind slow ones."""
+
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from redis.exceptions import RedisError
+
+from ackfirst.workers.engine.deadline_board import WEDGE_GRACE_SECONDS
+from ackfirst.workers.engine.run import HandlerRun, Runner
+from ackfirst.workers.engine.settle import InFlightStore
+from ackfirst.workers.handlers.deadline import NEVER
+from ackfirst.workers.handlers.invoke import PlainInvoker
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+#: Seconds between two looks: a job that waits is given back after one to two of them without progress.
+LOOK_SECONDS: Final = 0.05
+
+
+class SlowHandlerMonitor:
+    """A thread that raises timeouts, gives back what waits behind slow handlers, and finds handlers that do not end.
+
+    A handler that ignores its timeout for ``WEDGE_GRACE_SECONDS`` cannot be ended: nothing but the end of the process
+    frees its thread. ``wedged`` says so.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        store: InFlightStore,
+        invoke: PlainInvoker,
+        *,
+        log: "FilteringBoundLogger",
+    ) -> None:
+        self._runner = runner
+        self._store = store
+        self._invoke = invoke
+        self._log = log
+        self._begun = -1
+        self.wedged: dict[str, str] = {}
+        """Id of a job that does not end → its handler."""
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            self._look_at_threads(now)
+            self._look_at_loop(now)
+            self._relieve(now)
+
+    def _look_at_threads(self, now: float) -> None:
+        for number, deadline in enumerate(self._invoke.deadlines):
+            if deadline is None or now < deadline.deadline:
+                continue
+            late = now - deadline.deadline
+            deadline.expire(now)
+            run = self._runner.pool.running_in(number)
+            if late >= WEDGE_GRACE_SECONDS and deadline.deadline < NEVER and run is not None:
+                self._invoke.excuse(number)
+                self._note_wedged(run)
+
+    def _look_at_loop(self, now: float) -> None:
+        loop = self._runner.loop
+        loop.check(now)
+        if loop.held_since is not None and now - loop.held_since >= WEDGE_GRACE_SECONDS:
+            attempt = loop.holder()
+            if attempt is not None:
+                self._note(attempt.event.id, attempt.handler.name)
+
+    def _note_wedged(self, run: HandlerRun) -> None:
+        self._note(run.job.job_id, run.attempt.handler.name)
+
+    def _note(self, job_id: str, handler: str) -> None:
+        if job_id not in self.wedged:
+            self.wedged[job_id] = handler
+            hint = "the process is replaced: ackfirst worker --isolate would have ended the handler alone"
+            self._log.error("handler.wedged", job_id=job_id, handler=handler, hint=hint)
+
+    def _relieve(self, now: float) -> None:
+        """Give back what has waited since the last look, if no job has begun since then."""
+        begun, self._begun = self._begun, self._runner.begun
+        if begun != self._begun:
+            return
+        if not self._runner.waits_since(now - LOOK_SECONDS):
+            return
+        jobs = self._runner.take_back()  # the younger ones too: each goes to the front of its lane
+        try:
+            self._store.release(jobs)
+        except RedisError as error:
+            # They run here after all, or go back when the engine ends.
+            self._log.debug("relief.failed", error=repr(error))
+            for job in jobs:
+                self._runner.submit(job)
