@@ -6,10 +6,9 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from ackfirst.ingest.exposition import Exposition
-from ackfirst.ingest.snapshot import Snapshots
+from ackfirst.ingest.metrics import Exposition
+from ackfirst.ingest.snapshot import QueueSnapshot, Snapshots
 from ackfirst.ingest.spool.keeper import Spool
-from ackfirst.shared.metrics import QueueSnapshot
 from ackfirst.shared.policy import Policy
 
 _METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"

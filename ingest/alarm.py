@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from ackfirst.ingest.metrics import IngestMetrics
 from ackfirst.ingest.receiver import CallbackVerifier
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.unconfirmed import NO_ACCOUNT, Change, Suspect, Suspects
-from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
 
@@ -21,7 +21,7 @@ class Alarm:
         self._log = log
         self._metrics = metrics
         for account in (*self._suspects.ours, NO_ACCOUNT):
-            metrics.unconfirmed(account, is_well=True)
+            metrics.set_unconfirmed(account, is_unconfirmed=False)
 
     def verify(self, callback: Callback, *, now: float) -> Verification:
         """The verdict at Unix time ``now``."""
@@ -39,7 +39,7 @@ class Alarm:
     def _say(self, change: Change) -> None:
         suspect = change.suspect
         if suspect.ours:
-            self._metrics.unconfirmed(suspect.account, is_well=change.is_well)
+            self._metrics.set_unconfirmed(suspect.account, is_unconfirmed=not change.is_well)
         if change.is_well:
             self._log.info("account.confirmed-again", **_fields(suspect), then="ackfirst quarantine recheck")
         else:

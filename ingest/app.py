@@ -12,18 +12,21 @@ from aiohttp import web
 from ackfirst.ingest.admin import Admin
 from ackfirst.ingest.alarm import Alarm
 from ackfirst.ingest.body import BodyReader
-from ackfirst.ingest.connections import HEAD_TIMEOUT, ConnectionGuard, room_for_connections
+from ackfirst.ingest.connections import (
+    HEAD_TIMEOUT_SECONDS,
+    ConnectionGuard,
+    GuardedServer,
+    room_for_connections,
+)
 from ackfirst.ingest.durable import ABANDON, Durability
-from ackfirst.ingest.edge import Edge
-from ackfirst.ingest.exposition import Exposition
-from ackfirst.ingest.express import GuardedServer
-from ackfirst.ingest.quarantine import Parking
+from ackfirst.ingest.http import Edge
+from ackfirst.ingest.metrics import Exposition, IngestMetrics
+from ackfirst.ingest.quarantine import BoundedQuarantine
 from ackfirst.ingest.receiver import Receiver
-from ackfirst.ingest.request_log import AckLog, Log
+from ackfirst.ingest.request_log import Log, RequestLog
 from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.quarantine.stream import Quarantine
 from ackfirst.shared.redis.client import async_redis
 from ackfirst.shared.settings import Address, Settings
@@ -103,7 +106,7 @@ class IngestServer:
             data_lost=durability.generation.shown,
         )
         await self._listen_admin(admin)
-        await self._listen_public(edge, GuardedServer(edge.handle, guard, edge.express))
+        await self._listen_public(edge, GuardedServer(edge.handle, guard))
 
     async def stop(self) -> None:
         """Stop listening, answer what was read, flush, close. Takes at most about ``stop_grace`` seconds."""
@@ -122,7 +125,7 @@ class IngestServer:
             self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
         metrics = exposition.metrics
         return ConnectionGuard(
-            limit=limit, head_timeout=HEAD_TIMEOUT, on_change=metrics.connections.set, on_refuse=metrics.refuse
+            limit=limit, head_timeout=HEAD_TIMEOUT_SECONDS, on_change=metrics.connections.set, on_refuse=metrics.refuse
         )
 
     def _alarm(self, exposition: Exposition) -> Alarm:
@@ -138,22 +141,19 @@ class IngestServer:
 
     def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
         settings, metrics = self._settings, exposition.metrics
-        ack_log = AckLog(self._log, metrics, lines=self._lines)
-        for gathering in (metrics, ack_log):
-            gathering.gather(asyncio.get_running_loop().call_soon)
         receiver = Receiver(
             accounts=self._accounts,
             verifier=alarm,
             sink=durability.sink,
-            siding=self._parking(metrics),
+            quarantine=self._quarantine(metrics),
             policy=settings.policy,
-            ack_log=ack_log,
+            request_log=RequestLog(self._log, metrics, lines=self._lines),
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
         return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
 
-    def _parking(self, metrics: IngestMetrics) -> Parking:
+    def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
         settings = self._settings
         quarantine = Quarantine(
             self._redis(SIDE_CONNECTIONS),
@@ -162,9 +162,9 @@ class IngestServer:
         )
         metrics.limit_quarantine(settings.quarantine_max_records, settings.quarantine_max_bytes)
         rate, deadline = settings.quarantine_rate, settings.ack_deadline
-        parking = Parking(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
-        self._cleanup.push_async_callback(parking.close, within=ABANDON)
-        return parking
+        bounded = BoundedQuarantine(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
+        self._cleanup.push_async_callback(bounded.close, within=ABANDON)
+        return bounded
 
     async def _listen_admin(self, admin: Admin) -> None:
         runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from ackfirst.ingest.app import IngestServer
-from ackfirst.ingest.exposition import SHARED_FOLDER
+from ackfirst.ingest.metrics import SHARED_FOLDER
 from ackfirst.ingest.processes import run_processes
 from ackfirst.ingest.start import check_accounts, check_redis
 from ackfirst.shared import log

@@ -1,56 +1,64 @@
-"""Connections to the public port: how many, which one gives way, and how long one may take to say what it wants."""
+"""Bound the connections to the public port: how many, which one gives way, how long the first head may take."""
 
 import asyncio
 import resource
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+
+from ackfirst.ingest.http import PreparedResponse
 
 #: Seconds from the connection to the end of its first request's head.
-HEAD_TIMEOUT: Final = 10.0
+HEAD_TIMEOUT_SECONDS: Final = 10.0
 
 #: Seconds that an idle connection stays open, and that a later request's head may take. More than the 60 s of the usual
 #: load balancer, which must be the one that closes: otherwise a callback meets a closing connection.
-KEEPALIVE_TIMEOUT: Final = 75.0
+KEEPALIVE_SECONDS: Final = 75.0
 
 #: Seconds that the sender of a refused body has to take the answer before the connection is closed.
-LINGERING_TIME: Final = 0.5
+LINGERING_SECONDS: Final = 0.5
+
+#: Seconds after which a half-closed connection is looked at. A request that came in the same segment as the end is
+#: taken up by aiohttp one turn of the event loop later, the next pipelined one after the first one's answer.
+HALF_CLOSED_SECONDS: Final = 0.05
 
 #: Bytes of a body that aiohttp holds for us before it stops reading from the socket (it stops at twice this).
-READ_BUFFER: Final = 16 * 1024
+READ_BUFFER_BYTES: Final = 16 * 1024
 
 #: File descriptors beside the connections: Redis, the admin port, logs, the interpreter.
 RESERVED_FILES: Final = 128
 
-
-#: Connections that are looked at, for one more to be let in, before that one is refused.
-LOOKS: Final = 64
+#: Connections that are looked at to make room for a new one, before the new one is refused.
+LOOK_LIMIT: Final = 64
 
 
 class Connection(Protocol):
     """A connection as the guard sees it."""
 
     def waits_for_its_peer(self) -> bool:
-        """Whether nothing can be done for it at this moment: closing it takes no answer from anybody."""
+        """Whether nothing can be done for it at this moment, so that closing it takes nobody's answer away."""
 
     def give_way(self) -> None:
-        """Close at once, for another one."""
+        """Close at once, to make room for another one."""
 
 
 class ConnectionGuard:
     """Bounds the open connections of one process.
 
-    Above the limit the one gives way that was answered longest ago, or opened, and now waits for its peer: a genuine
-    sender says what it wants within milliseconds, so that thousands who hold their connections do not keep it out.
+    Above the limit, the connection that was answered (or opened) longest ago and waits for its peer gives way: a
+    genuine sender sends its request within milliseconds, so thousands of idle connections do not keep it out.
 
     Args:
         limit: Most connections at a time.
         head_timeout: Seconds from the connection to the end of its first request's head.
-        on_change: Is told the number after each change.
-        on_refuse: Is told why a connection was closed: ``connection-limit``, ``gave-way`` or ``head-timeout``.
+        on_change: Called with the number of connections after each change.
+        on_refuse: Called with the reason why a connection or request was refused: ``connection-limit``, ``gave-way``,
+            ``head-timeout``, ``line-too-long`` or ``bad-request``.
     """
 
     def __init__(
@@ -63,12 +71,12 @@ class ConnectionGuard:
     ) -> None:
         self.limit = limit
         self.head_timeout = head_timeout
+        self.refuse = on_refuse
         self._open: OrderedDict[Connection, None] = OrderedDict()
         self._on_change = on_change
-        self.refuse = on_refuse
 
     def admit(self, connection: Connection) -> bool:
-        """Whether one more connection may stay."""
+        """Count a new connection, closing an older one if need be; False when there is no room."""
         if len(self._open) >= self.limit and not self._make_room():
             self.refuse("connection-limit")
             return False
@@ -77,18 +85,18 @@ class ConnectionGuard:
         return True
 
     def answered(self, connection: Connection) -> None:
-        """An admitted connection has earned its place anew."""
+        """Move a connection to the end of the line of those that give way."""
         if connection in self._open:
             self._open.move_to_end(connection)
 
     def leave(self, connection: Connection) -> None:
-        """A connection that was admitted is gone. One that gave way has left before."""
+        """Forget a connection that was admitted. One that gave way has left before."""
         if connection in self._open:
             del self._open[connection]
             self._on_change(len(self._open))
 
     def _make_room(self) -> bool:
-        for _ in range(LOOKS):
+        for _ in range(LOOK_LIMIT):
             oldest = next(iter(self._open))
             if oldest.waits_for_its_peer():
                 self.refuse("gave-way")
@@ -99,22 +107,23 @@ class ConnectionGuard:
         return False
 
 
-class GuardedConnection(RequestHandler):
+class GuardedConnection(web.RequestHandler):
     """aiohttp's connection with the guard, a time limit for the first head, answers after a half-close, quiet errors.
 
-    aiohttp itself writes a traceback for each malformed request, and answers 500 to what a handler raises: the first
-    would let strangers fill the disk, the second would not be retried everywhere.
+    aiohttp writes a traceback for each malformed request, which would let strangers fill the disk, and answers 500 to
+    what a handler raises, which is not retried everywhere. Overrides public methods only.
     """
 
-    __slots__ = ("_admitted", "_answers", "_guard", "_head_timer", "_peer_ended")
+    __slots__ = ("_admitted", "_guard", "_head_timer", "_is_paused", "_peer_ended", "_request")
 
     def __init__(self, server: web.Server, guard: ConnectionGuard, **options: Any) -> None:
         super().__init__(server, **options)
         self._guard = guard
         self._admitted = False
         self._head_timer: asyncio.TimerHandle | None = None
-        self._answers = 0
+        self._request: web.BaseRequest | None = None
         self._peer_ended = False
+        self._is_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection, or close it at once when there are too many."""
@@ -123,36 +132,49 @@ class GuardedConnection(RequestHandler):
             transport.close()
             return
         super().connection_made(transport)
-        self._head_timer = self._loop.call_later(self._guard.head_timeout, self._end_of_patience)
+        self._head_timer = asyncio.get_running_loop().call_later(self._guard.head_timeout, self._end_head)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Make room for another."""
+        """Make room for another connection."""
         if not self._admitted:
             return
         self._admitted = False
         self._guard.leave(self)
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        self._cancel_head_timer()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's meaning: True keeps the connection open
-        """The peer will send no more: what it sent completely is answered first."""
-        self._peer_ended = not self._is_idle and not self._is_incomplete
-        return self._peer_ended
+        """Answer what a sender that closes its side has sent completely, then close the connection."""
+        if self._is_incomplete:
+            return False
+        self._peer_ended = True
+        self._close_soon()
+        return True
+
+    def pause_reading(self) -> None:
+        """Stop reading from the socket: the sender is faster than the handler."""
+        self._is_paused = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Read on after a pause. aiohttp asks for it after each body, and would parse nothing once more each time."""
+        if self._is_paused:
+            self._is_paused = False
+            super().resume_reading(resume_parser)
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """Note that ``request`` is being answered."""
+        self._request = request
+        self._cancel_head_timer()
 
     def waits_for_its_peer(self) -> bool:
-        """Whether it is idle, or the peer is to send the rest of a request, or to take answers."""
-        return self._is_idle or self._is_incomplete or self.writing_paused
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether all requests are answered; the head of the next one may be on its way."""
-        return self._answers == self._request_count
+        """Whether it is idle, or the peer has still to send the rest of a request or to take answers."""
+        return self._request is None or self._is_incomplete or self.writing_paused
 
     @property
     def _is_incomplete(self) -> bool:
         """Whether a part of the body that is being read is still to come."""
-        return self._current_request is not None and not self._current_request.content.is_eof()
+        return self._request is not None and not self._request.content.is_eof()
 
     def give_way(self) -> None:
         """Close at once, whatever the peer has still to take."""
@@ -160,11 +182,6 @@ class GuardedConnection(RequestHandler):
         self.force_close()
         if transport is not None:
             transport.abort()
-
-    def _end_of_patience(self) -> None:
-        if self._request_count == 0:
-            self._guard.refuse("head-timeout")
-            self.force_close()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -174,12 +191,12 @@ class GuardedConnection(RequestHandler):
         The pause lets the sender take the answer: closing at once, with data unread, would make the kernel discard it.
         """
         sent = await super().finish_response(request, resp, start_time)
-        self._answers += 1
+        self._request = None
         self._guard.answered(self)
-        if self._peer_ended and self._is_idle:
-            self.close()
+        if self._peer_ended:
+            self._close_soon()
         if not request.content.is_eof():
-            await asyncio.sleep(LINGERING_TIME)
+            await asyncio.sleep(LINGERING_SECONDS)
         return sent
 
     def handle_error(
@@ -189,19 +206,72 @@ class GuardedConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - part of aiohttp's signature
     ) -> web.StreamResponse:
-        """400 for what is not HTTP; 503, and one traceback, for what our own code did not foresee."""
+        """Answer 400 to what is not HTTP; 503, with one traceback, to what our own code did not foresee."""
         if status < 500:  # noqa: PLR2004 - the HTTP status
-            self._guard.refuse("bad-request")
-            response = web.Response(status=status)
-        else:
-            self.logger.error("request failed", exc_info=exc)
-            response = web.Response(status=503, headers={"Retry-After": "5"})
-        response.force_close()
-        return response
+            self._guard.refuse("line-too-long" if isinstance(exc, LineTooLong) else "bad-request")
+            return PreparedResponse(status, closes=True)
+        self.logger.error("request failed", exc_info=exc)
+        return PreparedResponse(503, headers={"Retry-After": "5"}, closes=True)
+
+    def _end_head(self) -> None:
+        """Close a connection whose first head did not end in time."""
+        self._guard.refuse("head-timeout")
+        self.force_close()
+
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _close_soon(self) -> None:
+        asyncio.get_running_loop().call_later(HALF_CLOSED_SECONDS, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if self._request is None or self._is_incomplete:  # of an incomplete one, the rest will never come
+            self.force_close()
+
+
+class GuardedServer(web.Server):
+    """aiohttp's low-level server whose connections are guarded.
+
+    It never decompresses a body: ``payload_hash`` is over the bytes on the wire, and nothing can be inflated.
+    """
+
+    def __init__(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], guard: ConnectionGuard
+    ) -> None:
+        super().__init__(handler, request_factory=_begin_request)
+        self._guard = guard
+
+    def __call__(self) -> web.RequestHandler:
+        """Make the protocol of a new connection."""
+        return GuardedConnection(
+            self,
+            self._guard,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=0.0,  # ours instead: aiohttp would read on meanwhile
+            read_bufsize=READ_BUFFER_BYTES,
+            auto_decompress=False,
+        )
+
+
+def _begin_request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    request = web.BaseRequest(message, payload, protocol, writer, task, task.get_loop())
+    if isinstance(protocol, GuardedConnection):
+        protocol.begin(request)
+    return request
 
 
 def room_for_connections(wanted: int) -> int:
-    """Raise this process's limit of open files for ``wanted`` connections as far as it may be; how many fit."""
+    """Raise this process's limit of open files for ``wanted`` connections as far as allowed; return how many fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + RESERVED_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -10,15 +10,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ackfirst.ingest.batcher import FLUSH_LIMIT, Batcher
-from ackfirst.ingest.ending import end
-from ackfirst.ingest.exposition import Exposition
+from ackfirst.ingest.cancellation import cancel_all
 from ackfirst.ingest.generation import GenerationWatch
+from ackfirst.ingest.metrics import Exposition
 from ackfirst.ingest.request_log import Log
+from ackfirst.ingest.sink import FallbackSink
 from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.ingest.spool.drain import Drain
 from ackfirst.ingest.spool.health import Health
 from ackfirst.ingest.spool.keeper import Spool
-from ackfirst.ingest.spool.sink import FallbackSink
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.spool.folder import spool_folder
@@ -83,7 +83,7 @@ class Durability:
 
     async def close(self) -> None:
         """Write what waits, in Redis or on disk; what is on disk stays there for the next process."""
-        if deaf := await end(self._tasks, within=self._settings.stop_grace):
+        if deaf := await cancel_all(self._tasks, within=self._settings.stop_grace):
             self._log.warning("ingest.tasks-left", tasks=deaf)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.stop_grace):

@@ -4,7 +4,7 @@ import socket
 import tempfile
 
 from ackfirst.ingest.app import cannot_listen
-from ackfirst.ingest.exposition import SHARED_FOLDER
+from ackfirst.ingest.metrics import SHARED_FOLDER
 from ackfirst.ingest.request_log import Log
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec

@@ -9,7 +9,7 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from ackfirst.ingest.exposition import forget_dead_processes
+from ackfirst.ingest.metrics import forget_dead_processes
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.alarm import Alarm
+from ackfirst.ingest.metrics import IngestMetrics
 from ackfirst.ingest.unconfirmed import QUIET, UNKNOWN_LIMIT, UNKNOWN_MEMORY, Suspects
-from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification import Verification

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ackfirst.ingest.snapshot import LaneDepth, QueueSnapshot, SnapshotCollector
 from ackfirst.ops.cli import main
-from ackfirst.shared.metrics import LaneDepth, QueueSnapshot, SnapshotCollector
 from ackfirst.shared.settings import SECRETS, load_settings
 from tests.support import manifests
 from tests.support.manifests import FOLDER, ROOT, WHOLE, built, containers, environment, of_kind, pods, selects
