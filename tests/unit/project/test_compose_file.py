@@ -67,6 +67,21 @@ def test_every_container_runs_as_the_image_user_without_capabilities_on_a_read_o
     assert services.count("<<: *container") + services.count("<<: *ackfirst") == len(names)
 
 
+def test_what_an_answer_waits_for_comes_before_everything_else_where_cpus_are_short() -> None:
+    services = re.split(
+        r"^  (\w+):$", COMPOSE.partition("\nservices:")[2].partition("\nnetworks:")[0], flags=re.MULTILINE
+    )
+    weights = {
+        name: int(found[1])
+        for name, text in zip(services[1::2], services[2::2], strict=True)
+        if (found := re.search(r"^    cpu_shares: (\d+)$", text, re.MULTILINE))
+    }
+    others = re.search(r"^  cpu_shares: (\d+)$", COMPOSE, re.MULTILINE)
+    assert others is not None
+    assert set(weights) == {"redis", "ingest", "edge"}
+    assert min(weights.values()) >= 8 * int(others[1])
+
+
 def test_only_the_edge_listens_to_the_world() -> None:
     published = re.findall(r'- "\$\{(\w+):-([\w.:]+)\}:\d+"', COMPOSE)
     to_the_world = {name for name, place in published if not place.startswith("127.0.0.1:")}
