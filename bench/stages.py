@@ -30,7 +30,7 @@ def microseconds(rounds: int, *, count: int) -> dict[str, list[float]]:
     pairs = list(zip(callbacks, found, strict=True))
     envelopes = [build_envelope(one, said, accounts=accounts, trace=None) for one, said in pairs]
     entries = [
-        RequestRecord(one, 700, Verdict.VERIFIED, "token", said, envelope, 200, seconds=0.001)
+        RequestRecord(one.path, one, Verdict.VERIFIED, "token", said, envelope, 200, seconds=0.001)
         for (one, said), envelope in zip(pairs, envelopes, strict=True)
     ]
     with Path(os.devnull).open("w") as nowhere:

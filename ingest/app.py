@@ -93,9 +93,11 @@ class IngestServer:
     async def _start(self) -> None:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
+        request_log = RequestLog(self._log, exposition.metrics, lines=self._lines)
+        self._cleanup.callback(request_log.close)
         alarm, durability = self._alarm(exposition), self._durability(exposition)
-        self.edge = edge = self._edge(exposition, alarm, durability)
-        guard = self._guard(exposition)
+        self.edge = edge = self._edge(exposition, alarm, durability, request_log)
+        guard = self._guard(exposition, request_log)
         admin = Admin(
             snapshots,
             exposition,
@@ -118,14 +120,16 @@ class IngestServer:
         self._cleanup.push_async_callback(client.aclose)
         return client
 
-    def _guard(self, exposition: Exposition) -> ConnectionGuard:
+    def _guard(self, exposition: Exposition, request_log: RequestLog) -> ConnectionGuard:
         wanted = self._settings.max_connections
         limit = room_for_connections(wanted)
         if limit < wanted:
             self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
-        metrics = exposition.metrics
         return ConnectionGuard(
-            limit=limit, head_timeout=HEAD_TIMEOUT_SECONDS, on_change=metrics.connections.set, on_refuse=metrics.refuse
+            limit=limit,
+            head_timeout=HEAD_TIMEOUT_SECONDS,
+            on_change=exposition.metrics.connections.set,
+            on_refuse=request_log.refuse,
         )
 
     def _alarm(self, exposition: Exposition) -> Alarm:
@@ -139,7 +143,7 @@ class IngestServer:
         self._cleanup.push_async_callback(durability.close)
         return durability
 
-    def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
+    def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability, request_log: RequestLog) -> Edge:
         settings, metrics = self._settings, exposition.metrics
         receiver = Receiver(
             accounts=self._accounts,
@@ -147,11 +151,11 @@ class IngestServer:
             sink=durability.sink,
             quarantine=self._quarantine(metrics),
             policy=settings.policy,
-            request_log=RequestLog(self._log, metrics, lines=self._lines),
+            request_log=request_log,
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
-        return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
+        return Edge(receiver, bodies, clock=time.time, on_refuse=request_log.refuse, base_path=settings.base_path)
 
     def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
         settings = self._settings

@@ -1,10 +1,13 @@
 """Bound the connections to the public port: how many, which one gives way, how long the first head may take."""
 
 import asyncio
+import re
 import resource
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from string import printable
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -12,6 +15,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from ackfirst.ingest.http import PreparedResponse
+from ackfirst.shared.nexmo.reading import MAX_PARAMETERS_LENGTH
 
 #: Seconds from the connection to the end of its first request's head.
 HEAD_TIMEOUT_SECONDS: Final = 10.0
@@ -30,11 +34,19 @@ HALF_CLOSED_SECONDS: Final = 0.05
 #: Bytes of a body that aiohttp holds for us before it stops reading from the socket (it stops at twice this).
 READ_BUFFER_BYTES: Final = 16 * 1024
 
+#: Bytes of a request line, and of a header. Our own limit for parameters decides, not aiohttp's 8,190: an SMS of 700
+#: emoji that comes by GET is longer.
+LINE_LIMIT_BYTES: Final = MAX_PARAMETERS_LENGTH + 4096
+
 #: File descriptors beside the connections: Redis, the admin port, logs, the interpreter.
 RESERVED_FILES: Final = 128
 
 #: Connections that are looked at to make room for a new one, before the new one is refused.
 LOOK_LIMIT: Final = 64
+
+
+_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE).search
+_REQUEST_LINE: Final = re.compile(rb"(?:GET|HEAD|POST) [^ \r\n]+ HTTP/1\.[01]\r\n").match
 
 
 class Connection(Protocol):
@@ -114,7 +126,7 @@ class GuardedConnection(web.RequestHandler):
     what a handler raises, which is not retried everywhere. Overrides public methods only.
     """
 
-    __slots__ = ("_admitted", "_guard", "_head_timer", "_is_paused", "_peer_ended", "_request")
+    __slots__ = ("_admitted", "_guard", "_head_timer", "_is_at_request", "_is_paused", "_peer_ended", "_request")
 
     def __init__(self, server: web.Server, guard: ConnectionGuard, **options: Any) -> None:
         super().__init__(server, **options)
@@ -124,6 +136,7 @@ class GuardedConnection(web.RequestHandler):
         self._request: web.BaseRequest | None = None
         self._peer_ended = False
         self._is_paused = False
+        self._is_at_request = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection, or close it at once when there are too many."""
@@ -142,6 +155,22 @@ class GuardedConnection(web.RequestHandler):
         self._guard.leave(self)
         self._cancel_head_timer()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what the peer sent; where a request begins, mend what would make aiohttp refuse a genuine callback.
+
+        It refuses 8-bit characters in a request line, as in ``text=café``. And it forgets a complete request when the
+        bytes behind it, in the same segment, are no HTTP: so these are parsed apart.
+        """
+        if self._is_at_request:
+            self._is_at_request = False
+            if not data.isascii():
+                data = _percent_encode_request_line(data)
+            end = _end_of_request(data)
+            if end < len(data):
+                super().data_received(data[:end])
+                data = data[end:]
+        super().data_received(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's meaning: True keeps the connection open
         """Answer what a sender that closes its side has sent completely, then close the connection."""
@@ -192,6 +221,7 @@ class GuardedConnection(web.RequestHandler):
         """
         sent = await super().finish_response(request, resp, start_time)
         self._request = None
+        self._is_at_request = request.content.is_eof()
         self._guard.answered(self)
         if self._peer_ended:
             self._close_soon()
@@ -254,6 +284,7 @@ class GuardedServer(web.Server):
             lingering_time=0.0,  # ours instead: aiohttp would read on meanwhile
             read_bufsize=READ_BUFFER_BYTES,
             auto_decompress=False,
+            max_line_size=LINE_LIMIT_BYTES,
         )
 
 
@@ -268,6 +299,28 @@ def _begin_request(
     if isinstance(protocol, GuardedConnection):
         protocol.begin(request)
     return request
+
+
+def _end_of_request(data: bytes) -> int:
+    """Find where the request that begins ``data`` ends; the length of ``data`` where that is not plain.
+
+    A chunked body is left to aiohttp, which refuses it as a whole where its framing is broken.
+    """
+    head_end = data.find(b"\r\n\r\n") + 4
+    if head_end < 4:  # noqa: PLR2004 - not found
+        return len(data)
+    length = _CONTENT_LENGTH(data, 0, head_end)
+    if length is None:
+        return head_end if data.startswith((b"GET ", b"HEAD ")) else len(data)
+    return head_end + int(length[1])
+
+
+def _percent_encode_request_line(data: bytes) -> bytes:
+    """Write 8-bit characters of a whole request line as a URL should; any other data is left as it is."""
+    line = _REQUEST_LINE(data)
+    if line is None or line[0].isascii():
+        return data
+    return quote(line[0], safe=printable).encode() + data[line.end() :]
 
 
 def room_for_connections(wanted: int) -> int:

@@ -43,6 +43,8 @@ class Arrival:
     user_agent: str = ""
     trace: str | None = None
     """W3C ``traceparent``, if the request had one."""
+    is_webhook: bool = True
+    """Whether it came to one of our webhook paths; elsewhere only what may be genuine is accepted."""
 
 
 @record
@@ -137,7 +139,7 @@ def _error_body(error: str) -> bytes:
 
 
 @cache
-def _response(answer: Answer, closes: bool) -> PreparedResponse:  # noqa: FBT001 - by position, for the cache
+def _response(answer: Answer, *, closes: bool) -> PreparedResponse:
     headers: dict[str, str] = {} if answer.retry_after is None else {hdrs.RETRY_AFTER: str(answer.retry_after)}
     if answer.error is None:
         return PreparedResponse(answer.status, headers=headers, closes=closes)
@@ -151,8 +153,15 @@ class CallbackReceiver(Protocol):
     async def receive(self, arrival: Arrival) -> Answer:
         """Answer a callback."""
 
-    def refuse(self, verdict: Verdict, reason: str) -> Answer:
+    def refuse(self, verdict: Verdict, reason: str, *, path: str) -> Answer:
         """Answer a callback whose body was not read to its end."""
+
+
+class RefusalRecorder(Protocol):
+    """Counts and logs what is refused before it is a callback."""
+
+    def __call__(self, reason: str, /, *, path: str | None = None) -> None:
+        """Record one refusal; ``reason`` is one of a few fixed words."""
 
 
 class Edge:
@@ -162,7 +171,8 @@ class Edge:
         receiver: Decides.
         bodies: Reads bodies within limits.
         clock: Unix seconds.
-        on_refuse: Called with the reason why a request was refused before it was a callback.
+        on_refuse: Called for each request that is refused before it is a callback.
+        base_path: What stands in front of ``/webhooks/…`` and ``/healthz`` where a proxy does not take it off.
     """
 
     def __init__(
@@ -171,12 +181,16 @@ class Edge:
         bodies: BodyReader,
         *,
         clock: Callable[[], float],
-        on_refuse: Callable[[str], None],
+        on_refuse: RefusalRecorder,
+        base_path: str = "",
     ) -> None:
         self._receiver = receiver
         self._bodies = bodies
         self._clock = clock
         self._on_refuse = on_refuse
+        prefixes = ("", base_path.rstrip("/"))
+        self._webhooks = frozenset(a + path + z for a in prefixes for path in WEBHOOK_PATHS for z in ("", "/"))
+        self._health = frozenset(prefix + HEALTH_PATH for prefix in prefixes)
         self.open_requests = 0
         """Requests that are being answered at this moment."""
         self._stopping = False
@@ -185,8 +199,17 @@ class Edge:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         self.open_requests += 1
+        path = request.rel_url.raw_path
         try:
-            return await self._respond(request)
+            return await self._respond(request, path)
+        except BodyTooLargeError:
+            return _response(self._receiver.refuse(Verdict.TOO_LARGE, "body-too-large", path=path), closes=True)
+        except BodyMemoryError:
+            return _response(self._receiver.refuse(Verdict.UNAVAILABLE, "body-memory-spent", path=path), closes=True)
+        except BodyTimeoutError:
+            return self._refused(request, 408, "body-timeout", closes=True)
+        except BodyBrokenError:
+            return self._refused(request, 400, "body-broken", closes=True)
         finally:
             self.open_requests -= 1
             if self._stopping and not self.open_requests:
@@ -199,31 +222,19 @@ class Edge:
             self._quiet.clear()
             await self._quiet.wait()
 
-    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        if path in WEBHOOK_PATHS:
-            if request.method in _WEBHOOK_METHODS:
-                return await self._take(request)
-            return self._refused(request, 405, "method", allow=_WEBHOOK_METHODS)
-        if path != HEALTH_PATH:
-            return self._refused(request, 404, "not-found")
-        if request.method not in _HEALTH_METHODS:
+    async def _respond(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if path in self._health:
+            if request.method in _HEALTH_METHODS:
+                return PreparedResponse(200, b"ok\n", {hdrs.CONTENT_TYPE: "text/plain"}, closes=self._closes(request))
             return self._refused(request, 405, "method", allow=_HEALTH_METHODS)
-        return PreparedResponse(200, b"ok\n", {hdrs.CONTENT_TYPE: "text/plain"}, closes=self._closes(request))
-
-    async def _take(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            body = await self._bodies.read(request)
-        except BodyTooLargeError:
-            return _response(self._receiver.refuse(Verdict.TOO_LARGE, "body-too-large"), True)  # noqa: FBT003
-        except BodyMemoryError:
-            return _response(self._receiver.refuse(Verdict.UNAVAILABLE, "body-memory-spent"), True)  # noqa: FBT003
-        except BodyTimeoutError:
-            return self._refused(request, 408, "body-timeout", closes=True)
-        except BodyBrokenError:
-            return self._refused(request, 400, "body-broken", closes=True)
-        answer = await self._receiver.receive(_arrival(request, body, self._clock()))
-        return _response(answer, self._closes(request))
+        is_webhook = path in self._webhooks
+        if request.method not in _WEBHOOK_METHODS and is_webhook:
+            return self._refused(request, 405, "method", allow=_WEBHOOK_METHODS)
+        if not is_webhook and not _may_be_callback(request):
+            return self._refused(request, 404, "not-found")
+        body = await self._bodies.read(request)
+        answer = await self._receiver.receive(_arrival(request, body, self._clock(), is_webhook=is_webhook))
+        return _response(answer, closes=self._closes(request))
 
     def _closes(self, request: web.BaseRequest) -> bool:
         """Whether the connection ends with this request's answer. HTTP/1.0 would need a header to stay open."""
@@ -238,12 +249,18 @@ class Edge:
         allow: frozenset[str] = frozenset(),
         closes: bool = False,
     ) -> PreparedResponse:
-        self._on_refuse(reason)
+        self._on_refuse(reason, path=request.rel_url.raw_path)
         headers: dict[str, str] = {hdrs.ALLOW: ", ".join(sorted(allow))} if allow else {}
         return PreparedResponse(status, headers=headers, closes=closes or self._closes(request))
 
 
-def _arrival(request: web.BaseRequest, body: bytes, now: float) -> Arrival:
+def _may_be_callback(request: web.BaseRequest) -> bool:
+    """Whether a request to an unknown path has anything that could be verified."""
+    has_content = bool(request.rel_url.raw_query_string) or request.can_read_body
+    return request.method in _WEBHOOK_METHODS and has_content
+
+
+def _arrival(request: web.BaseRequest, body: bytes, now: float, *, is_webhook: bool) -> Arrival:
     headers, url = request.headers, request.rel_url
     callback = Callback(
         request.method,
@@ -254,4 +271,4 @@ def _arrival(request: web.BaseRequest, body: bytes, now: float) -> Arrival:
         body,
         now,
     )
-    return Arrival(callback, headers.get(hdrs.USER_AGENT, ""), headers.get(_TRACEPARENT))
+    return Arrival(callback, headers.get(hdrs.USER_AGENT, ""), headers.get(_TRACEPARENT), is_webhook)

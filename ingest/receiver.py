@@ -1,7 +1,7 @@
 """The core of ingest, free of any framework: verify a callback, make it durable, answer. It always has an answer."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ackfirst.ingest.http import Answer, Arrival, answer_for
 from ackfirst.ingest.request_log import RequestLog, RequestRecord
@@ -13,6 +13,10 @@ from ackfirst.shared.policy import Fate, Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
 from ackfirst.shared.verification import Verification
+
+#: What is accepted at any path: a URL that was typed wrong at Nexmo must not lose callbacks, for a 404 is final there.
+#: The rest would open the quarantine to whoever scans the internet for other software.
+_AT_ANY_PATH: Final = frozenset({Verdict.VERIFIED, Verdict.UNREADABLE, Verdict.SUSPECT})
 
 
 class CallbackVerifier(Protocol):
@@ -84,10 +88,10 @@ class Receiver:
         Never raises: whatever goes wrong is answered "unavailable", and the provider sends the callback again.
         """
         callback = arrival.callback
-        entry = RequestRecord(callback, len(callback.body), began=self._clock())
+        entry = RequestRecord(callback.path, callback, began=self._clock())
         try:
             entry.verification = verification = self._verifier.verify(callback, now=callback.received_at)
-            entry.verdict = verdict = self._verdict(callback, verification)
+            entry.verdict = verdict = self._verdict(arrival, verification)
             entry.reason = verification.reason
             fate = self._fates[verdict]
             if fate is Fate.QUEUED:
@@ -108,15 +112,18 @@ class Receiver:
             self._request_log.failed()
         return self._answer(entry)
 
-    def refuse(self, verdict: Verdict, reason: str) -> Answer:
+    def refuse(self, verdict: Verdict, reason: str, *, path: str) -> Answer:
         """Answer a callback whose body was not read to its end."""
-        return self._answer(RequestRecord(None, None, verdict, reason, began=self._clock()))
+        return self._answer(RequestRecord(path, None, verdict, reason, began=self._clock()))
 
-    def _verdict(self, callback: Callback, verification: Verification) -> Verdict:
-        """Tell an unsigned callback that was seen before from one that is seen for the first time."""
-        if verification.verdict is Verdict.UNSIGNED and self._unsigned.seen_before(callback):
+    def _verdict(self, arrival: Arrival, verification: Verification) -> Verdict:
+        """Add to what verification says what only intake knows: a wrong path, an unsigned body that came before."""
+        verdict = verification.verdict
+        if not arrival.is_webhook and verdict not in _AT_ANY_PATH:
+            return Verdict.WRONG_PATH
+        if verdict is Verdict.UNSIGNED and self._unsigned.seen_before(arrival.callback):
             return Verdict.UNSIGNED_AGAIN
-        return verification.verdict
+        return verdict
 
     def _answer(self, entry: RequestRecord) -> Answer:
         answer = answer_for(entry.verdict, self._policy)

@@ -1,9 +1,11 @@
 """Write one wide line and count once for every callback that was answered. No text, no number, no token."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from ackfirst.ingest.metrics import IngestMetrics
+from ackfirst.shared import masking
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.values import instant
 from ackfirst.shared.policy import Verdict
@@ -13,11 +15,41 @@ from ackfirst.shared.verification import Verification
 
 #: Verdicts that are logged as warnings: something genuine may be waiting for the operator.
 ALARMING: Final = frozenset(
-    {Verdict.SUSPECT, Verdict.UNSIGNED_AGAIN, Verdict.UNREADABLE, Verdict.SHED, Verdict.UNAVAILABLE}
+    {
+        Verdict.SUSPECT,
+        Verdict.UNSIGNED_AGAIN,
+        Verdict.UNREADABLE,
+        Verdict.WRONG_PATH,
+        Verdict.TOO_LARGE,
+        Verdict.SHED,
+        Verdict.UNAVAILABLE,
+    }
 )
+
+#: Verdicts of callbacks that are kept nowhere: whoever sends them could fill the disk with lines about them.
+UNKEPT: Final = frozenset(
+    {
+        Verdict.PROBE,
+        Verdict.UNSIGNED,
+        Verdict.FORGED,
+        Verdict.WRONG_PATH,
+        Verdict.TOO_LARGE,
+        Verdict.SHED,
+        Verdict.UNAVAILABLE,
+    }
+)
+
+#: What the provider may never send again, although it may have been genuine: an operator must see where it went.
+FINAL_VERDICTS: Final = frozenset({Verdict.WRONG_PATH, Verdict.TOO_LARGE})
+FINAL_REASONS: Final = frozenset({"not-found", "bad-request", "line-too-long", "body-broken"})
+
+#: Lines of one kind of refusal that are written in ``SUMMARY_SECONDS``; the rest is one line with their number.
+LINES_A_MINUTE: Final = 20
+SUMMARY_SECONDS: Final = 60.0
 
 #: Characters of unverified text that reach the log.
 CLAIM_LIMIT: Final = 64
+PATH_LIMIT: Final = 200
 
 
 class Log(Protocol):
@@ -40,8 +72,9 @@ class Log(Protocol):
 class RequestRecord:
     """All that is known about one callback when it is answered; filled in step by step."""
 
+    path: str
     callback: Callback | None
-    body_bytes: int | None
+    """None when its body was not read to its end."""
     verdict: Verdict = Verdict.UNAVAILABLE
     reason: str = "internal-error"
     verification: Verification | None = None
@@ -55,10 +88,13 @@ class RequestRecord:
 
 
 class RequestLog:
-    """Counts answered callbacks in ``metrics`` and writes their lines.
+    """Counts answered callbacks and refused requests, and writes their lines.
+
+    What one of our secrets has confirmed, what was queued and what was put into quarantine has a line each. Strangers
+    can bring about any number of refusals: of those, ``Throttle`` writes a few a minute and a summary.
 
     Args:
-        log: Takes the tracebacks of our own faults.
+        log: Takes the tracebacks of our own faults, and summaries.
         metrics: Counts.
         lines: Takes the callbacks' lines, if that is another logger.
     """
@@ -67,10 +103,22 @@ class RequestLog:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
+        self._throttle = Throttle(log)
 
     def failed(self) -> None:
         """Log the exception that is being handled as a fault of ours."""
         self._log.exception("callback.failed")
+
+    def refuse(self, reason: str, /, *, path: str | None = None) -> None:
+        """Count and log a request or connection that was refused before it was a callback."""
+        self._metrics.refuse(reason)
+        if self._throttle.admits("request.refused", reason):
+            write = self._log.warning if reason in FINAL_REASONS else self._log.info
+            write("request.refused", reason=reason, **({} if path is None else {"path": _shown(path)}))
+
+    def close(self) -> None:
+        """Write the summaries that are due."""
+        self._throttle.close()
 
     def write(self, entry: RequestRecord) -> None:
         """Count an answer and log it. Never raises: the answer is still to be sent."""
@@ -80,40 +128,86 @@ class RequestLog:
             self.failed()
 
     def _write(self, entry: RequestRecord) -> None:
-        found, event = entry.verification, entry.envelope
-        family = account = secret = skew = None
+        verdict, found, event = entry.verdict, entry.verification, entry.envelope
+        family = account = secret = skew = claimed = None
         if found is not None:
             family, account, secret, skew = found.family, found.account, found.secret, found.skew
+            claimed = found.claimed_account
         lag = _lag(entry)
         self._metrics.count(
             family,
-            entry.verdict,
+            verdict,
             entry.seconds,
             confirmed_by=None if account is None or secret is None else (account, secret),
             lag=lag,
             skew=skew,
         )
+        if (
+            secret is None
+            and event is None
+            and verdict in UNKEPT
+            and not self._throttle.admits("callback.received", verdict)
+        ):
+            return
         fields: dict[str, Any] = {
             "event_id": event.id if event else None,
             "family": family,
             "application": event.application_id if event else None,
             "lane": event.lane if event else None,
             "message_id": event.message_id if event else None,
-            "verdict": entry.verdict,
+            "verdict": verdict,
             "reason": entry.reason,
             "account": account,
             "secret": secret,
             "http_status": entry.status,
             "ack_ms": round(entry.seconds * 1000, 2),
-            "body_bytes": entry.body_bytes,
+            "body_bytes": None if entry.callback is None else len(entry.callback.body),
             "skew": skew,
             "lag": lag,
         }
-        if found is not None and account is None and found.claimed_account:
+        if claimed and account is None:
             # The only text of an unconfirmed callback in the log: any other field may hold a person's number.
-            fields["claimed_account"] = plain_text(found.claimed_account[:CLAIM_LIMIT])
-        write = self._lines.warning if entry.verdict in ALARMING else self._lines.info
+            fields["claimed_account"] = plain_text(claimed[:CLAIM_LIMIT])
+        if verdict in FINAL_VERDICTS:
+            fields["path"] = _shown(entry.path)
+        write = self._lines.warning if verdict in ALARMING else self._lines.info
         write("callback.received", **fields)
+
+
+class Throttle:
+    """Lets a few lines of each kind pass in a minute, counts the rest, and writes how many those were at its end."""
+
+    def __init__(self, log: Log, *, lines: int = LINES_A_MINUTE, seconds: float = SUMMARY_SECONDS) -> None:
+        self._log = log
+        self._limit = lines
+        self._seconds = seconds
+        self._counts: dict[tuple[str, str], int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def admits(self, event: str, kind: str) -> bool:
+        """Count a line of ``event`` and ``kind``, which are fixed words; whether it is to be written."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._summarise)
+        count = self._counts[event, kind] = self._counts.get((event, kind), 0) + 1
+        return count <= self._limit
+
+    def close(self) -> None:
+        """Write what is to be summarised now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._summarise()
+
+    def _summarise(self) -> None:
+        counts, self._counts, self._timer = self._counts, {}, None
+        for (event, kind), count in counts.items():
+            if count > self._limit:
+                left_out = count - self._limit
+                self._log.info("log.summary", of=event, kind=kind, left_out=left_out, seconds=self._seconds)
+
+
+def _shown(path: str) -> str:
+    """Make a path that a stranger chose fit for a log line: short, printable, without phone numbers."""
+    return masking.numbers(plain_text(path[:PATH_LIMIT]) or "")
 
 
 def _lag(entry: RequestRecord) -> float | None:

@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         Address("0.0.0.0", 8080),  # noqa: S104 - the edge is what the provider must reach
         description="Address of the public server, for Nexmo's callbacks: `host:port`, `[::1]:port` or `:port`.",
     )
+    base_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
+        description="What stands in front of `/webhooks/…` in the public URL, where no proxy takes it off: `/nexmo`.",
+    )
     admin_listen: ListenAddress = Field(
         Address("127.0.0.1", 8081),
         description="Address of ingest's admin server: `/metrics`, `/readyz`, `/healthz`. Not for the public.",

@@ -183,7 +183,8 @@ async def test_a_verifier_that_raises_is_answered_503_with_a_traceback_in_the_lo
 
 async def test_a_body_that_was_not_read_is_refused_and_counted() -> None:
     around = world(Verdict.VERIFIED)
-    assert around.receiver.refuse(Verdict.TOO_LARGE, "body-too-large") == Answer(413, "too-large", None)
+    answer = around.receiver.refuse(Verdict.TOO_LARGE, "body-too-large", path="/webhooks/inbound-sms")
+    assert answer == Answer(413, "too-large", None)
     assert around.counted("none", "too-large") == 1
 
 
