@@ -33,6 +33,19 @@ LAG_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 21_
 #: Seconds. 300 is the tolerated skew.
 SKEW_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 
+#: Why requests and connections are refused before they are callbacks: the values of a label.
+REFUSALS: Final = (
+    "bad-request",
+    "body-broken",
+    "body-timeout",
+    "connection-limit",
+    "gave-way",
+    "head-timeout",
+    "line-too-long",
+    "method",
+    "not-found",
+)
+
 #: Label of callbacks whose family is not known: probes, unreadable bodies, bodies that were never read.
 NO_FAMILY: Final = "none"
 
@@ -61,6 +74,8 @@ class IngestMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in REFUSALS:
+            self._refused.labels(reason)
         self._ack_seconds = Histogram(
             "ackfirst_ack_seconds",
             "From the callback's last byte to its answer",
