@@ -1,4 +1,4 @@
-"""The alarm for suspect accounts: one line and one metric when it begins and when it is over, nothing in between."""
+"""Raise the alarm for unconfirmed accounts: one line and one metric when it begins and when it ends."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
 
 
 class Alarm:
-    """A verifier that listens to another one: logs and counts what changes, and says who is suspect now."""
+    """A verifier around another one that logs and counts which accounts become suspect."""
 
     def __init__(self, verifier: CallbackVerifier, ours: Iterable[str], *, log: Log, metrics: IngestMetrics) -> None:
         self._verifier = verifier
@@ -24,19 +24,19 @@ class Alarm:
             metrics.set_unconfirmed(account, is_unconfirmed=False)
 
     def verify(self, callback: Callback, *, now: float) -> Verification:
-        """The verdict at Unix time ``now``."""
+        """Verify a callback at Unix time ``now``."""
         verification = self._verifier.verify(callback, now=now)
         for change in self._suspects.observe(verification, now):
-            self._say(change)
+            self._announce(change)
         if self._suspects.forget_silent(now):
             self._count_unknown()
         return verification
 
     def shown(self) -> list[dict[str, Any]]:
-        """For ``/readyz``: accounts whose callbacks are all unconfirmed, and since when."""
+        """Return, for ``/readyz``, the accounts whose callbacks are all unconfirmed, and since when."""
         return [_fields(suspect) for suspect in self._suspects.all()]
 
-    def _say(self, change: Change) -> None:
+    def _announce(self, change: Change) -> None:
         suspect = change.suspect
         if suspect.ours:
             self._metrics.set_unconfirmed(suspect.account, is_unconfirmed=not change.is_well)

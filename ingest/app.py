@@ -1,4 +1,4 @@
-"""One ingest process: puts the parts together, starts them, and stops them so that nothing read goes unanswered."""
+"""Wire up one ingest process, start it, and stop it so that nothing it has read goes unanswered."""
 
 import asyncio
 import os
@@ -15,15 +15,15 @@ from ackfirst.ingest.body import BodyReader
 from ackfirst.ingest.connections import (
     HEAD_TIMEOUT_SECONDS,
     ConnectionGuard,
-    GuardedServer,
     room_for_connections,
 )
-from ackfirst.ingest.durable import ABANDON, Durability
+from ackfirst.ingest.durable import ABANDON_SECONDS, Durability
 from ackfirst.ingest.http import Edge
 from ackfirst.ingest.metrics import Exposition, IngestMetrics
 from ackfirst.ingest.quarantine import BoundedQuarantine
 from ackfirst.ingest.receiver import Receiver
 from ackfirst.ingest.request_log import Log, RequestLog
+from ackfirst.ingest.server import GuardedServer
 from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import ConfigurationError
@@ -36,25 +36,25 @@ from ackfirst.shared.verification import Verifier
 BACKLOG: Final = 4096
 
 #: Seconds until a connection to Redis that does not answer is given up. Callbacks have their own, shorter deadline.
-REDIS_TIMEOUT: Final = 2.0
+REDIS_TIMEOUT_SECONDS: Final = 2.0
 
 #: Connections for the quarantine and for the admin port.
 SIDE_CONNECTIONS: Final = 4
 
 #: Seconds that idle connections have to close.
-CLOSING_TIME: Final = 1.0
+CLOSING_SECONDS: Final = 1.0
 
 
 class IngestServer:
-    """Everything that one ingest process runs.
+    """All parts of one ingest process.
 
     Args:
         settings: Limits, addresses, policy.
-        accounts: Whose callbacks are genuine.
+        accounts: The accounts whose callbacks we accept.
         log: A structlog logger.
-        lines: A logger for the line of each callback, if that is another one.
-        shared_folder: Where a group of processes keeps its counts. Given, this process is one of the group and shares
-            its ports with the others (``SO_REUSEPORT``).
+        lines: Takes the line of each callback, if that is another logger.
+        shared_folder: Where a group of processes keeps its counts; None for a process on its own. Processes of a group
+            share their ports (``SO_REUSEPORT``).
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class IngestServer:
         self._shared_folder = shared_folder
         self._cleanup = AsyncExitStack()
         self.addresses: dict[str, Address] = {}
-        """Where it listens, once it is started: ``listen`` and ``admin_listen``."""
+        """The addresses that it listens on once it is started: ``listen`` and ``admin_listen``."""
         self.edge: Edge | None = None
         """The public side, once it is started."""
 
     async def start(self) -> None:
-        """Listen.
+        """Start all parts and listen.
 
         Raises:
             ConfigurationError: An address is in use or not ours, the Redis URL or a secret cannot be used.
@@ -116,7 +116,7 @@ class IngestServer:
 
     def _redis(self, connections: int, **options: Any) -> Any:
         url = self._settings.redis_url.get_secret_value()
-        client = async_redis(url, timeout=REDIS_TIMEOUT, max_connections=connections, **options)
+        client = async_redis(url, timeout=REDIS_TIMEOUT_SECONDS, max_connections=connections, **options)
         self._cleanup.push_async_callback(client.aclose)
         return client
 
@@ -167,17 +167,17 @@ class IngestServer:
         metrics.limit_quarantine(settings.quarantine_max_records, settings.quarantine_max_bytes)
         rate, deadline = settings.quarantine_rate, settings.ack_deadline
         bounded = BoundedQuarantine(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
-        self._cleanup.push_async_callback(bounded.close, within=ABANDON)
+        self._cleanup.push_async_callback(bounded.close, within=ABANDON_SECONDS)
         return bounded
 
     async def _listen_admin(self, admin: Admin) -> None:
-        runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)
+        runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_SECONDS)
         await runner.setup()
         self._cleanup.push_async_callback(runner.cleanup)
         await self._listen("admin_listen", runner.server)
 
     async def _listen_public(self, edge: Edge, server: GuardedServer) -> None:
-        self._cleanup.push_async_callback(server.shutdown, CLOSING_TIME)
+        self._cleanup.push_async_callback(server.shutdown, CLOSING_SECONDS)
         self._cleanup.callback(server.pre_shutdown)
         self._cleanup.push_async_callback(_within, self._settings.stop_grace, edge.drain)
         await self._listen("listen", server)
@@ -200,14 +200,14 @@ class IngestServer:
 
 
 def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:
-    """The sentence for an address that cannot be listened on."""
-    # asyncio puts words of its own around the system's; a name that nobody knows has a negative number.
+    """Name the address that cannot be listened on, and why."""
+    # asyncio wraps the system's words in its own; a host name that cannot be resolved has a negative number.
     why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     return ConfigurationError(f"cannot listen on {address}: {why.lower()}, check ACKFIRST_{setting.upper()}")
 
 
 async def _let_accepted_begin() -> None:
-    """One turn of the event loop: requests that are in our buffers already get their handler."""
+    """Wait one turn of the event loop, so that requests that were read already get their handler."""
     await asyncio.sleep(0)
 
 

@@ -1,4 +1,4 @@
-"""Where verified events become durable: the way to Redis, the way to the disk, and what chooses between them."""
+"""Wire up what makes events durable: the batcher, the spool, the circuit and the sink that chooses between them."""
 
 import asyncio
 import time
@@ -23,12 +23,12 @@ from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.spool.folder import spool_folder
 
-#: Seconds that writes which Redis has not confirmed have to end at a stop.
-ABANDON: Final = 1.0
+#: Seconds within which writes that Redis has not confirmed must end at a stop.
+ABANDON_SECONDS: Final = 1.0
 
 
 class Durability:
-    """The parts, put together.
+    """The parts that make events durable.
 
     Args:
         settings: Limits.
@@ -71,7 +71,7 @@ class Durability:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Watch Redis, and empty the spool."""
+        """Start the health checks of Redis and the drain of the spool."""
         health = Health(
             self._redis(1, retry=Retry(NoBackoff(), 0)),
             self._circuit,
@@ -83,15 +83,15 @@ class Durability:
 
     async def close(self) -> None:
         """Write what waits, in Redis or on disk; what is on disk stays there for the next process."""
-        if deaf := await cancel_all(self._tasks, within=self._settings.stop_grace):
-            self._log.warning("ingest.tasks-left", tasks=deaf)
+        if running := await cancel_all(self._tasks, within=self._settings.stop_grace):
+            self._log.warning("ingest.tasks-left", tasks=running)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.stop_grace):
                 await self._batcher.close()
-        await self._batcher.abandon(within=ABANDON)
+        await self._batcher.abandon(within=ABANDON_SECONDS)
         await self.spool.close()
 
     def _enqueuer(self, connections: int) -> Enqueuer:
-        """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
+        """Make a queue that asks Redis twice at most, without a pause: the disk is faster than a third try."""
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
         return Enqueuer(client, self._settings.job_options, dedupe_seconds=self._settings.dedupe_seconds)

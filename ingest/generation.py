@@ -1,4 +1,4 @@
-"""Watches for a Redis that has lost its data, and says so at once, also when it happened while ingest was not there."""
+"""Report data loss in Redis (wiped or rolled back) immediately, also when it happened while ingest was down."""
 
 import hashlib
 import json

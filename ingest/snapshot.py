@@ -1,4 +1,4 @@
-"""Asks Redis how full it is, for ``/metrics`` and ``/readyz``: seldom, briefly, and never on the path of a callback."""
+"""Ask Redis how full the queue is, for ``/metrics`` and ``/readyz``, never on the path of a callback."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Which unsigned callbacks were here before: the first time asks for a signed retry, the second time parks it."""
+"""Remember unsigned callbacks: the first time asks for a signed retry, the second time goes to quarantine."""
 
 from collections import OrderedDict
 from hashlib import blake2b
@@ -21,7 +21,7 @@ class UnsignedMemory:
         return len(self._seen)
 
     def seen_before(self, callback: Callback) -> bool:
-        """Whether the same content came before; it is remembered from now on."""
+        """Remember a callback; return whether the same content came before."""
         digest = _digest(callback)
         known = digest in self._seen
         self._seen[digest] = None
