@@ -19,7 +19,8 @@ from aiohttp.http import HttpVersion11
 from multidict import istr
 
 from ackfirst.ingest.body import BodyBrokenError, BodyMemoryError, BodyReader, BodyTimeoutError, BodyTooLargeError
-from ackfirst.shared.nexmo.callback import WEBHOOKS, Callback
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy, Verdict, ruling
 from ackfirst.shared.record import record
 

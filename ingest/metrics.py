@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from ackfirst.ingest.snapshot import QueueSnapshot, SnapshotCollector
 from ackfirst.ingest.spool.meters import SpoolMeters
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 
 #: prometheus-client's own variable. It decides when it is imported where values live: set it before the process starts.

@@ -19,7 +19,7 @@ from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.spool.file import look
 from ackfirst.shared.spool.folder import slots, spool_folder
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
@@ -79,7 +79,7 @@ def test_it_answers_logs_one_line_and_stops_with_zero(redis_url: str, redis_sync
         assert ingest.cli.terminate() == 0
         (line,) = log_lines(ingest.cli, "callback.received")
     assert (line["verdict"], line["http_status"]) == ("verified", 200)
-    assert redis_sync.llen(keys.queue(APPLICATION)) == 1
+    assert redis_sync.llen(keys.queue(LANE)) == 1
     assert "Traceback" not in ingest.cli.output
     assert not any(personal in ingest.cli.output for personal in ("447700900417", "Moor at berth", "Bearer"))
 
@@ -118,7 +118,7 @@ def test_started_while_redis_is_away_it_says_so_answers_and_queues_later(
         assert {ingest.nexmo.post_json(inbound_message(message_uuid=f"u-{number}")) for number in range(10)} == {200}
         own_redis.start()
         with own_redis.client() as client:
-            wait_until(lambda: client.llen(keys.queue(APPLICATION)) == 10, timeout=20)
+            wait_until(lambda: client.llen(keys.queue(LANE)) == 10, timeout=20)
 
 
 def test_a_redis_that_refuses_us_is_one_sentence_and_exit_code_2(redis_folder: Path, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_sigterm_under_load_answers_what_was_read_and_loses_nothing(
 def durable(client: redis.Redis, folder: Path) -> int:
     """Events in the queue, or on disk where Redis has taken longer than the ack deadline."""
     spooled = sum(look(slot.path)[0].records for slot in slots(spool_folder(folder / ".ackfirst")))
-    return int(client.llen(keys.queue(APPLICATION))) + spooled
+    return int(client.llen(keys.queue(LANE))) + spooled
 
 
 def under_load(ingest: Running, act: Callable[[], object]) -> int:

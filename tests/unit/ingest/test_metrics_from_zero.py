@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.metrics import IngestMetrics
 from ackfirst.ingest.snapshot import OUTCOMES, QueueSnapshot, SnapshotCollector
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.workers.processing.report import Outcome
 
