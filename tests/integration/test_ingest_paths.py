@@ -8,7 +8,7 @@ import redis
 
 from ackfirst.ingest.request_log import LINES_A_MINUTE
 from ackfirst.shared.queue import keys
-from tests.support.factories import API_KEY, APPLICATION, inbound_message
+from tests.support.factories import API_KEY, LANE, inbound_message
 from tests.support.ingest import running_ingest
 from tests.support.nexmo import signed
 
@@ -25,7 +25,7 @@ async def test_a_signed_callback_is_queued_whatever_its_path(
         assert (await ingest.post_signed(BODY, path)).status == 200
         assert (await ingest.send("GET", f"{path}?{urlencode(signed(SMS))}")).status == 200
         assert ingest.log.verdicts == ["verified", "verified"]
-    assert redis_sync.llen(keys.queue(APPLICATION)) == redis_sync.llen(keys.queue(API_KEY)) == 1
+    assert redis_sync.llen(keys.queue(LANE)) == redis_sync.llen(keys.queue(API_KEY)) == 1
 
 
 async def test_a_callback_that_only_a_wrong_secret_keeps_from_verifying_is_kept_at_any_path(

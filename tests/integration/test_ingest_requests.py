@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from tests.support.factories import API_KEY, APPLICATION, inbound_message
+from tests.support.factories import API_KEY, LANE, inbound_message
 from tests.support.ingest import running_ingest, signed_headers
 from tests.support.nexmo import signed
 from tests.support.raw_http import head, raw_connection
@@ -32,7 +32,7 @@ async def test_the_callback_behind_one_that_asks_for_an_upgrade_is_answered(
         assert await sender.status() == 200
         await sender.send(callback(3))
         assert await sender.status() == 200
-    assert redis_sync.llen(keys.queue(APPLICATION)) == 3
+    assert redis_sync.llen(keys.queue(LANE)) == 3
 
 
 async def test_a_query_with_8_bit_characters_is_judged(redis_url: str, redis_sync: redis.Redis) -> None:
@@ -52,7 +52,7 @@ async def test_bytes_behind_a_complete_callback_do_not_take_it_with_them(
     async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
         await sender.send(callback() + stray)
         assert await sender.status() == 200
-    assert redis_sync.llen(keys.queue(APPLICATION)) == 1
+    assert redis_sync.llen(keys.queue(LANE)) == 1
 
 
 async def test_an_sms_of_700_emoji_may_come_by_get(redis_url: str, redis_sync: redis.Redis) -> None:
