@@ -19,6 +19,7 @@ from ackfirst.ingest.connections import (
 )
 from ackfirst.ingest.durable import ABANDON_SECONDS, Durability
 from ackfirst.ingest.http import Edge
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.metrics import Exposition, IngestMetrics
 from ackfirst.ingest.quarantine import BoundedQuarantine
 from ackfirst.ingest.receiver import Receiver
@@ -53,6 +54,7 @@ class IngestServer:
         accounts: The accounts whose callbacks we accept.
         log: A structlog logger.
         lines: Takes the line of each callback, if that is another logger.
+        limits: Bounds of memory, time and rate.
         shared_folder: Where a group of processes keeps its counts; None for a process on its own. Processes of a group
             share their ports (``SO_REUSEPORT``).
     """
@@ -64,15 +66,17 @@ class IngestServer:
         *,
         log: Log,
         lines: Log | None = None,
+        limits: IngestLimits | None = None,
         shared_folder: Path | None = None,
     ) -> None:
         self._settings = settings
+        self._limits = limits or IngestLimits()
         self._accounts = accounts
         self._log = log
         self._lines = lines
         self._shared_folder = shared_folder
         self._cleanup = AsyncExitStack()
-        self.addresses: dict[str, Address] = {}
+        self.addresses: dict[str, list[Address]] = {}
         """The addresses that it listens on once it is started: ``listen`` and ``admin_listen``."""
         self.edge: Edge | None = None
         """The public side, once it is started."""
@@ -88,7 +92,9 @@ class IngestServer:
         except BaseException:
             await self._cleanup.aclose()
             raise
-        self._log.info("ingest.listening", **{name: str(address) for name, address in self.addresses.items()})
+        self._log.info(
+            "ingest.listening", **{name: ",".join(map(str, places)) for name, places in self.addresses.items()}
+        )
 
     async def _start(self) -> None:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
@@ -121,7 +127,7 @@ class IngestServer:
         return client
 
     def _guard(self, exposition: Exposition, request_log: RequestLog) -> ConnectionGuard:
-        wanted = self._settings.max_connections
+        wanted = self._limits.connections
         limit = room_for_connections(wanted)
         if limit < wanted:
             self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
@@ -138,7 +144,7 @@ class IngestServer:
         return Alarm(verifier, ours, log=self._log, metrics=exposition.metrics)
 
     def _durability(self, exposition: Exposition) -> Durability:
-        durability = Durability(self._settings, self._redis, exposition, self._log)
+        durability = Durability(self._settings, self._limits, self._redis, exposition, self._log)
         durability.start()
         self._cleanup.push_async_callback(durability.close)
         return durability
@@ -154,18 +160,16 @@ class IngestServer:
             request_log=request_log,
             clock=time.monotonic,
         )
-        bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+        bodies = BodyReader(max_bytes=self._limits.body_bytes, timeout=self._limits.body_seconds)
         return Edge(receiver, bodies, clock=time.time, on_refuse=request_log.refuse, base_path=settings.base_path)
 
     def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
-        settings = self._settings
+        limits = self._limits
         quarantine = Quarantine(
-            self._redis(SIDE_CONNECTIONS),
-            max_records=settings.quarantine_max_records,
-            max_bytes=settings.quarantine_max_bytes,
+            self._redis(SIDE_CONNECTIONS), max_records=limits.quarantine_records, max_bytes=limits.quarantine_bytes
         )
-        metrics.limit_quarantine(settings.quarantine_max_records, settings.quarantine_max_bytes)
-        rate, deadline = settings.quarantine_rate, settings.ack_deadline
+        metrics.limit_quarantine(limits.quarantine_records, limits.quarantine_bytes)
+        rate, deadline = limits.quarantine_per_second, self._settings.ack_deadline
         bounded = BoundedQuarantine(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
         self._cleanup.push_async_callback(bounded.close, within=ABANDON_SECONDS)
         return bounded
@@ -174,16 +178,16 @@ class IngestServer:
         runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_SECONDS)
         await runner.setup()
         self._cleanup.push_async_callback(runner.cleanup)
-        await self._listen("admin_listen", runner.server)
+        await self._listen("admin_listen", self._settings.admin_listen, runner.server)
 
     async def _listen_public(self, edge: Edge, server: GuardedServer) -> None:
         self._cleanup.push_async_callback(server.shutdown, CLOSING_SECONDS)
         self._cleanup.callback(server.pre_shutdown)
         self._cleanup.push_async_callback(_within, self._settings.stop_grace, edge.drain)
-        await self._listen("listen", server)
+        for address in self._settings.listen:
+            await self._listen("listen", address, server)
 
-    async def _listen(self, setting: str, protocol_factory: Any) -> None:
-        address: Address = getattr(self._settings, setting)
+    async def _listen(self, setting: str, address: Address, protocol_factory: Any) -> None:
         try:
             listener = await asyncio.get_running_loop().create_server(
                 protocol_factory,
@@ -196,7 +200,7 @@ class IngestServer:
             raise cannot_listen(setting, address, error) from error
         self._cleanup.push_async_callback(_let_accepted_begin)
         self._cleanup.callback(listener.close)
-        self.addresses[setting] = Address(*listener.sockets[0].getsockname()[:2])
+        self.addresses.setdefault(setting, []).append(Address(*listener.sockets[0].getsockname()[:2]))
 
 
 def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:

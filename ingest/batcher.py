@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ackfirst.ingest.cancellation import cancel_all
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 
 #: Most events in one round trip: about 2 ms of Redis' time.
@@ -26,7 +26,7 @@ LATE_SHARE: Final = 0.2
 #: Seconds by which a timer may ring early: event loops count in milliseconds.
 EARLY_SECONDS: Final = 0.002
 
-Written = bool | QueueUnavailable
+Written = bool | QueueUnavailableError
 
 
 class EventQueue(Protocol):
@@ -63,7 +63,7 @@ class _Flush:
     sent: float
     members: Sequence[_Pending]
     is_given_up: bool = False
-    """Whether its callers were given ``QueueUnavailable`` already."""
+    """Whether its callers were given ``QueueUnavailableError`` already."""
 
 
 class Batcher:
@@ -72,7 +72,7 @@ class Batcher:
     Args:
         queue: Takes the batches.
         deadline: Seconds that Redis may take to confirm a batch. Past it, the batch's callers are given
-            ``QueueUnavailable``; so are callers that have waited as long behind such a batch.
+            ``QueueUnavailableError``; so are callers that have waited as long behind such a batch.
         clock: Unix seconds, for the jobs' ``enqueued_at``.
         on_flush: Called with the size of every batch that is sent.
         backlog: Most events that wait for a flush.
@@ -104,11 +104,11 @@ class Batcher:
         A caller that goes away does not stop its event from being written.
 
         Raises:
-            QueueUnavailable: It was refused, or not confirmed within the deadline. An event that was already sent may
-                still be written; writing it again is harmless.
+            QueueUnavailableError: It was refused, or not confirmed within the deadline. An event that was already sent
+                may still be written; writing it again is harmless.
         """
         if len(self._waiting) >= self._backlog:
-            raise QueueUnavailable(f"{self._backlog} events already wait for Redis")
+            raise QueueUnavailableError(f"{self._backlog} events already wait for Redis")
         loop = asyncio.get_running_loop()
         now, done = loop.time(), loop.create_future()
         self._waiting.append(_Pending(envelope, now, done))
@@ -166,7 +166,7 @@ class Batcher:
     async def _write(self, envelopes: list[Envelope]) -> Sequence[Written | Exception]:
         try:
             return await self._queue.enqueue(envelopes, now=self._clock())
-        except QueueUnavailable as error:
+        except QueueUnavailableError as error:
             return [error] * len(envelopes)
         except Exception as error:  # noqa: BLE001 - every waiting callback must be answered, whatever it is
             if len(envelopes) == 1:
@@ -185,7 +185,7 @@ class Batcher:
         while self._given_up and self._waiting and self._waiting[0].since <= limit:
             overdue.append(self._waiting.popleft())  # not sent yet: the provider's retry will bring it again
         for pending in overdue:
-            pending.resolve(QueueUnavailable(self._overdue))
+            pending.resolve(QueueUnavailableError(self._overdue))
         return min(self._beginnings(), default=None)
 
     def _beginnings(self) -> Iterable[float]:

@@ -7,7 +7,7 @@ from ackfirst.ingest.http import Answer, Arrival, answer_for
 from ackfirst.ingest.request_log import RequestLog, RequestRecord
 from ackfirst.ingest.unsigned_memory import UnsignedMemory
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Fate, Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
@@ -33,7 +33,7 @@ class EventSink(Protocol):
         """Make an event durable: True when it is new, False when it was seen before, None when that is not known yet.
 
         Raises:
-            QueueUnavailable: It may not be durable.
+            QueueUnavailableError: It may not be durable.
         """
 
 
@@ -44,7 +44,7 @@ class QuarantineStore(Protocol):
         """Store a callback; False when there is no room for it.
 
         Raises:
-            QueueUnavailable: The record may not be durable.
+            QueueUnavailableError: The record may not be durable.
         """
 
 
@@ -105,7 +105,7 @@ class Receiver:
                     entry.verdict = Verdict.DUPLICATE
             elif fate is Fate.QUARANTINED and not await self._quarantine.add(arrival, verification, verdict):
                 entry.verdict = Verdict.SHED
-        except QueueUnavailable:
+        except QueueUnavailableError:
             entry.verdict, entry.reason = Verdict.UNAVAILABLE, "queue-unavailable"
         except Exception:  # noqa: BLE001 - a bug of ours must not lose the callback: 503 makes the provider retry
             entry.verdict, entry.reason = Verdict.UNAVAILABLE, "internal-error"

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ackfirst.ingest.spool.circuit import Circuit, is_about_one_event
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 
 
@@ -11,14 +11,14 @@ class Primary(Protocol):
     """The way to Redis."""
 
     async def put(self, envelope: Envelope) -> bool:
-        """Make an event durable; raises ``QueueUnavailable``."""
+        """Make an event durable; raises ``QueueUnavailableError``."""
 
 
 class Fallback(Protocol):
     """The way to the disk."""
 
     async def put(self, envelope: Envelope) -> None:
-        """Make an event durable; raises ``QueueUnavailable``."""
+        """Make an event durable; raises ``QueueUnavailableError``."""
 
 
 class FallbackSink:
@@ -35,14 +35,14 @@ class FallbackSink:
         """Make an event durable: True new, False seen before, None when it is on disk and neither is known.
 
         Raises:
-            QueueUnavailable: It may be durable in neither place.
+            QueueUnavailableError: It may be durable in neither place.
         """
         self.arrivals += 1
         if not self._circuit.closed:
             return await self._spool_first(envelope)
         try:
             return await self._primary.put(envelope)
-        except QueueUnavailable as error:
+        except QueueUnavailableError as error:
             if not is_about_one_event(error):
                 self._circuit.fail(str(error))
             await self._fallback.put(envelope)
@@ -51,6 +51,6 @@ class FallbackSink:
     async def _spool_first(self, envelope: Envelope) -> bool | None:
         try:
             await self._fallback.put(envelope)
-        except QueueUnavailable:  # a Redis that is too full or too slow is better than none
+        except QueueUnavailableError:  # a Redis that is too full or too slow is better than none
             return await self._primary.put(envelope)
         return None

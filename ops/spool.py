@@ -1,101 +1,108 @@
-"""``ackfirst spool``: what waits on this machine's disk, process by process."""
+"""``ackfirst spool``: list the events that wait on this machine's disk, by ingest process."""
 
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ackfirst.ops.terminal import as_json
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.settings import load_settings
-from ackfirst.shared.spool.file import Depth, is_damage, look
-from ackfirst.shared.spool.folder import Slot, damaged_files, slots, spool_folder
+from ackfirst.shared.spool.folder import Slot, slots, spool_folder
+from ackfirst.shared.spool.segment import Contents, damaged_paths, look
+
+#: Records that are named one by one; the rest are only counted.
+_NAMED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    file: str
+    folder: str
     holder: str | None
-    depth: Depth
-    reasons: list[tuple[int, str]]
-    damaged: str | None = None
+    contents: Contents
+    damaged: list[str]
+    has_sqlite: bool
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@as_json
 def command(*, as_json: bool) -> None:
-    """Show the events that were acknowledged and wait on disk for Redis.
+    """Show the events that were answered 200 and wait on disk for Redis.
 
-    One line a file; each ingest process has its own. Exit code 1 when a record is set aside or a file is damaged.
+    One line a folder; each ingest process has its own. What Redis has confirmed of a segment that is being drained
+    still counts as waiting. Exit code 1 when a record is set aside or a piece of a file is damaged.
     """
     folder = spool_folder(load_settings(os.environ).data_dir)
     try:
         rows = [_row(slot) for slot in slots(folder)]
-        kept = [path.name for path in damaged_files(folder)]
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
         raise ConfigurationError(f"cannot read the spool in {folder}: {error}, check ACKFIRST_DATA_DIR") from error
     now = time.time()
     if as_json:
-        for record in [*(_record(row, now) for row in rows), *({"file": name, "kept": True} for name in kept)]:
-            click.echo(json.dumps(record))
+        for row in rows:
+            click.echo(json.dumps(_record(row, now)))
     else:
-        _show(rows, kept, now)
-    raise SystemExit(int(bool(kept) or any(row.damaged or row.reasons for row in rows)))
+        _show(rows, now)
+    raise SystemExit(int(any(row.contents.depth.set_aside for row in rows)))
 
 
 def _row(slot: Slot) -> _Row:
-    try:
-        depth, reasons = look(slot.path)
-    except sqlite3.DatabaseError as error:
-        if is_damage(error):
-            return _Row(slot.path.name, slot.holder(), Depth(), [], str(error))
-        if "no such table" in str(error):  # its process is just making it
-            return _Row(slot.path.name, slot.holder(), Depth(), [])
-        raise
-    return _Row(slot.path.name, slot.holder(), depth, reasons)
+    damaged = [path.name for path in damaged_paths(slot.folder)]
+    return _Row(slot.folder.name, slot.holder(), look(slot.folder), damaged, slot.sqlite.exists())
 
 
 def _record(row: _Row, now: float) -> dict[str, Any]:
+    files, depth, unreadable = row.contents
     return {
-        "file": row.file,
+        "folder": row.folder,
+        "files": files,
         "holder": row.holder,
-        "records": row.depth.records,
-        "bytes": row.depth.bytes,
-        "oldest_seconds": _age(row.depth, now),
-        "set_aside": [{"record": number, "reason": reason} for number, reason in row.reasons],
+        "records": depth.records,
+        "bytes": depth.bytes,
+        "oldest_seconds": _age(row, now),
+        "set_aside": [{"record": place, "reason": reason} for place, reason in unreadable[:_NAMED]],
+        "set_aside_count": depth.set_aside,
         "damaged": row.damaged,
+        "sqlite": row.has_sqlite,
     }
 
 
-def _age(depth: Depth, now: float) -> float:
-    return 0.0 if depth.oldest is None else round(max(0.0, now - depth.oldest), 1)
+def _age(row: _Row, now: float) -> float:
+    oldest = row.contents.depth.oldest
+    return 0.0 if oldest is None else round(max(0.0, now - oldest), 1)
 
 
-def _show(rows: list[_Row], kept: list[str], now: float) -> None:
+def _show(rows: list[_Row], now: float) -> None:
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("file", "held by", "waiting", "bytes", "oldest", "set aside"):
+    for name in ("folder", "files", "held by", "waiting", "bytes", "oldest", "set aside"):
         table.add_column(name, no_wrap=True)
     for row in rows:
-        numbers = (row.depth.records, row.depth.bytes, f"{_age(row.depth, now):g} s", row.depth.set_aside)
-        table.add_row(row.file, row.holder or "nobody", *map(str, numbers))
+        files, depth, _ = row.contents
+        numbers = (depth.records, depth.bytes, f"{_age(row, now):g} s", depth.set_aside)
+        table.add_row(row.folder, str(files), row.holder or "no process", *map(str, numbers))
     console.print(table if rows else "No process has used the spool.")
-    for line in _findings(rows, kept):
-        console.print(line, markup=False)
+    for line in _findings(rows):
+        console.print(line, markup=False, soft_wrap=True)
 
 
-def _findings(rows: list[_Row], kept: list[str]) -> Iterator[str]:
+def _findings(rows: list[_Row]) -> Iterator[str]:
     for row in rows:
+        if row.has_sqlite:
+            yield f"{row.folder}.db is the spool of an older release: the next ingest process moves its events"
+        for place, reason in row.contents.unreadable[:_NAMED]:
+            yield f"{row.folder}/{place} is set aside, and tried again at the next start: {reason}"
+        if more := len(row.contents.unreadable) - _NAMED:
+            yield f"{row.folder}: {more} more are set aside" if more > 0 else ""
         if row.damaged:
-            yield f"{row.file} is damaged ({row.damaged}): the next ingest process mends it"
-        for number, reason in row.reasons:
-            yield f"{row.file} record {number} is set aside, and tried again at the next start: {reason}"
-    for name in kept:
-        yield f"{name} was damaged; its whole records were saved, the file is kept for a look: delete it when done"
+            yield (
+                f"{row.folder} keeps {len(row.damaged)} damaged pieces ({', '.join(row.damaged)}): what was in them is "
+                "lost, everything else was queued; delete them when you have looked at them"
+            )

@@ -1,1 +1,1 @@
-"""Where verified events go while Redis cannot take them: the disk of this machine, and from there to Redis."""
+"""Keep verified events on this machine's disk while Redis cannot take them, and move them to Redis afterwards."""

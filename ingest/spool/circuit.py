@@ -1,14 +1,14 @@
-"""Whether callbacks go to Redis or to the spool at once: two facts about Redis, and what changes them. No I/O."""
+"""Decide whether callbacks go to Redis or straight to the spool. No I/O."""
 
 from typing import Final
 
 from redis.exceptions import ResponseError
 
 from ackfirst.ingest.request_log import Log
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 
-#: Once Redis was too full, its memory must fall below this share of the limit: it must not go to and fro.
-RELAXED: Final = 0.95
+#: Once Redis was too full, its memory must fall below this share of the limit, so that the circuit does not flap.
+RELAXED_SHARE: Final = 0.95
 
 
 class Circuit:
@@ -16,7 +16,7 @@ class Circuit:
 
     Args:
         high_water: Share of ``maxmemory`` above which Redis is left to the workers.
-        log: Is told of every change.
+        log: Gets a line for every change.
     """
 
     def __init__(self, *, high_water: float, log: Log) -> None:
@@ -25,7 +25,7 @@ class Circuit:
         self.reason: str | None = None
         """Why it is open; None while it is closed."""
         self.writable = True
-        """Whether Redis takes writes, be it slowly: what waits in the spool may go."""
+        """True while Redis accepts writes, even slowly, so the spool may drain."""
 
     @property
     def closed(self) -> bool:
@@ -33,21 +33,25 @@ class Circuit:
         return self.reason is None
 
     def fail(self, reason: str) -> None:
-        """Redis refused, or did not answer."""
+        """Note that Redis refused, or did not answer."""
         self.writable = False
         self._open(reason)
 
     def late(self) -> None:
-        """Redis takes writes, but not within the ack deadline."""
+        """Note that Redis takes writes, but not within the ack deadline."""
         self.writable = True
         self._open("Redis is slower than ACKFIRST_ACK_DEADLINE")
 
     def well(self, memory: float | None) -> None:
-        """Redis takes writes in time; ``memory`` is the share of ``maxmemory`` that it uses, None when unlimited."""
-        limit = self._high_water * (1.0 if self.closed else RELAXED)
+        """Note that Redis takes writes in time.
+
+        Args:
+            memory: Share of ``maxmemory`` that it uses; None when unlimited.
+        """
+        limit = self._high_water * (1.0 if self.closed else RELAXED_SHARE)
         if memory is not None and memory > limit:
             self.writable = False
-            self._open(f"Redis uses {memory:.0%} of its maxmemory, more than ACKFIRST_REDIS_HIGH_WATER allows")
+            self._open(f"Redis uses {memory:.0%} of its maxmemory, more than {self._high_water:.0%}")
             return
         self.writable = True
         if not self.closed:
@@ -60,7 +64,7 @@ class Circuit:
         self.reason = reason
 
 
-def is_about_one_event(error: QueueUnavailable) -> bool:
-    """Whether Redis refuses this event alone, because a key that it needs is of another type; others may pass."""
+def is_about_one_event(error: QueueUnavailableError) -> bool:
+    """Whether Redis refuses this event because a key that it needs is of another type; others may pass."""
     cause = error.__cause__
     return isinstance(cause, ResponseError) and "WRONGTYPE" in str(cause)

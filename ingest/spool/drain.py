@@ -1,41 +1,51 @@
-"""From a spool file to Redis: oldest first, in small batches, and only what Redis confirmed is forgotten here."""
+"""Move spooled events to Redis: oldest first, in small batches; only what Redis confirmed is forgotten here."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
-from ackfirst.ingest.batcher import EventQueue, Written
+from ackfirst.ingest.batcher import EventQueue
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.spool.circuit import is_about_one_event
+from ackfirst.ingest.spool.segment_log import Page
 from ackfirst.ingest.spool.writer import SpoolWriter
-from ackfirst.shared.errors import EnvelopeError, QueueUnavailable
+from ackfirst.shared.errors import EnvelopeError, QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
-from ackfirst.shared.spool.file import Record
+from ackfirst.shared.spool.frame import Record
 
-#: Records in one read and one removal, which is one sync of the disk; and in one round trip.
+#: Records in one read of the disk, and in one round trip to Redis.
 _PORTIONS: Final = (1024, 256)
 
 #: The same while callbacks come, which wait for either: about 1 ms of the event loop's time, and of Redis's.
 _SMALL_PORTIONS: Final = (128, 16)
 
-#: Seconds after the last callback for which more are expected.
-CALM: Final = 0.25
+#: Callbacks are expected for so long after the last one.
+CALM_SECONDS: Final = 0.25
 
 
-class _Letter(NamedTuple):
-    record: int
-    envelope: Envelope
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a page's records so far, in their order."""
+
+    settled: int = 0
+    """Records at the page's beginning that need no further attempt now."""
+    confirmed: int = 0
+    unreadable: list[Record] = field(default_factory=list)
+    refused: list[Record] = field(default_factory=list)
+    reason: str = ""
+    """Why the last record was passed over."""
 
 
 class Drain:
-    """Empties files.
+    """Empties segments.
 
     Args:
         queue: Where events go; writing one again is harmless there.
         clock: Unix seconds.
         arrivals: How many callbacks came so far: while they come, draining takes half of the time.
-        on_step: Is told ``drained`` or ``set-aside`` and how many.
-        log: Is told what is set aside.
+        on_step: Counts records: ``drained``, ``set-aside``, ``refused`` or ``damaged``.
+        log: Reports what is passed over.
     """
 
     def __init__(
@@ -55,39 +65,71 @@ class Drain:
         self._heard = 0, float("-inf")
 
     async def page(self, spool: SpoolWriter, allowed: Callable[[], bool]) -> bool:
-        """Move the oldest records of one file; False when there is nothing to move.
+        """Move the oldest records; False when there is nothing to move.
 
         Raises:
-            QueueUnavailable: Redis or the disk cannot go on; what was confirmed before is removed, or will be sent once
-                more, which the queue recognises.
+            QueueUnavailableError: Redis or the disk cannot go on; what was not confirmed will be sent once more.
         """
         most, _ = self._portions()
-        records = await spool.call(lambda file: file.oldest(most))
-        confirmed: list[int] = []
-        try:
-            await self._move(spool, records, allowed, confirmed)
-        finally:
-            if confirmed:
-                await spool.call(lambda file: file.remove(confirmed))
-                self._on_step("drained", len(confirmed))
-        return bool(records)
+        page = await spool.call(lambda segments: segments.page(most))
+        return page is not None and await self._move(spool, page, allowed)
 
-    async def _move(
-        self, spool: SpoolWriter, records: Sequence[Record], allowed: Callable[[], bool], confirmed: list[int]
-    ) -> None:
-        """Send slice after slice; the next one is read while Redis has the last one."""
+    async def retry_refused(self, spool: SpoolWriter, allowed: Callable[[], bool]) -> None:
+        """Try once more what Redis refused before.
+
+        Raises:
+            QueueUnavailableError: As :meth:`page`.
+        """
+        most, _ = self._portions()
+        page = await spool.call(lambda segments: segments.refused_page(most))
+        if page is not None:
+            await self._move(spool, page, allowed)
+
+    async def _move(self, spool: SpoolWriter, page: Page, allowed: Callable[[], bool]) -> bool:
+        outcome = _Outcome()
+        try:
+            await self._send_all(page.records, outcome, allowed)
+        finally:
+            if outcome.settled:
+                await spool.call(
+                    lambda segments: segments.settle(
+                        page, outcome.settled, unreadable=outcome.unreadable, refused=outcome.refused
+                    )
+                )
+                self._report(page, outcome)
+        return True
+
+    def _report(self, page: Page, outcome: _Outcome) -> None:
+        passed_over = {"set-aside": len(outcome.unreadable), "refused": len(outcome.refused)}
+        damaged = sum(record.frame is None for record in page.records[: outcome.settled])
+        for step, count in {"drained": outcome.confirmed, **passed_over, "damaged": damaged}.items():
+            self._on_step(step, count)
+        for step, count in passed_over.items():
+            if count:  # one line for a page, not one for each of its records
+                self._log.warning(
+                    f"spool.{step}",
+                    records=count,
+                    file=str(page.segment.path),
+                    reason=outcome.reason,
+                    check="ackfirst spool" if step == "set-aside" else "the type of this key in Redis",
+                )
+
+    async def _send_all(self, records: Sequence[Record], outcome: _Outcome, allowed: Callable[[], bool]) -> None:
+        """Send slice after slice; the next one is decoded while Redis has the last one."""
         loop = asyncio.get_running_loop()
         first, after = 0, self._portions()[1]
-        letters = await self._letters(spool, records[:after])
+        envelopes = _decode(records[:after])
         while first < len(records) and allowed():
             started = loop.time()
+            this, sent = records[first:after], envelopes
             first, after = after, after + self._portions()[1]
-            sending = asyncio.create_task(self._send(spool, letters))
+            sending = asyncio.create_task(self._send([one for one in sent if isinstance(one, Envelope)]))
             await asyncio.sleep(0)  # lets it begin
             try:
-                letters = await self._letters(spool, records[first:after])
+                envelopes = _decode(records[first:after])
             finally:
-                confirmed += await sending
+                results = await sending
+            _note(outcome, this, sent, results)
             await asyncio.sleep(loop.time() - started if self._is_busy() else 0)
 
     def _portions(self) -> tuple[int, int]:
@@ -99,50 +141,62 @@ class Drain:
         if arrivals != before:
             self._heard = arrivals, now
             return True
-        return now - when < CALM
+        return now - when < CALM_SECONDS
 
-    async def _letters(self, spool: SpoolWriter, records: Sequence[Record]) -> list[_Letter]:
-        return [letter for record in records if (letter := await self._read(spool, record))]
-
-    async def _read(self, spool: SpoolWriter, record: Record) -> _Letter | None:
-        if record.frame is None:
-            await self._set_aside(spool, record.id, "damaged on the disk: its checksum does not match")
-            return None
-        try:
-            return _Letter(record.id, Envelope.decode(record.frame.text.decode()))
-        except (EnvelopeError, UnicodeDecodeError) as error:
-            await self._set_aside(spool, record.id, str(error))
-            return None
-
-    async def _send(self, spool: SpoolWriter, letters: Sequence[_Letter]) -> list[int]:
-        if not letters:
+    async def _send(self, envelopes: Sequence[Envelope]) -> list[bool | Exception]:
+        if not envelopes:
             return []
         try:
-            results = await self._queue.enqueue([letter.envelope for letter in letters], now=self._clock())
-        except QueueUnavailable:
-            raise
+            return list(await self._queue.enqueue(envelopes, now=self._clock()))
+        except QueueUnavailableError as error:
+            return [error] * len(envelopes)
         except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up the rest
-            if len(letters) == 1:
-                await self._set_aside(spool, letters[0].record, f"cannot be written: {error}")
-                return []
-            return [record for letter in letters for record in await self._send(spool, [letter])]
-        return await self._sort(spool, letters, results)
+            if len(envelopes) == 1:
+                return [error]
+            return [result for envelope in envelopes for result in await self._send([envelope])]
 
-    async def _sort(self, spool: SpoolWriter, letters: Sequence[_Letter], results: Sequence[Written]) -> list[int]:
-        confirmed = []
-        failure = None
-        for letter, result in zip(letters, results, strict=True):
-            if isinstance(result, bool):
-                confirmed.append(letter.record)
-            elif is_about_one_event(result):
-                await self._set_aside(spool, letter.record, str(result))
-            else:
-                failure = result
-        if failure is not None and not confirmed:
-            raise failure
-        return confirmed
 
-    async def _set_aside(self, spool: SpoolWriter, record: int, reason: str) -> None:
-        await spool.call(lambda file: file.set_aside(record, reason))
-        self._on_step("set-aside", 1)
-        self._log.warning("spool.set-aside", record=record, reason=reason, check="ackfirst spool")
+def _decode(records: Sequence[Record]) -> list[Envelope | str | None]:
+    """Read envelopes: a text says why one cannot be read, None stands for a damaged stretch."""
+    return [None if record.frame is None else _envelope(record.frame.text) for record in records]
+
+
+def _envelope(text: bytes) -> Envelope | str:
+    try:
+        return Envelope.decode(text.decode())
+    except (EnvelopeError, UnicodeDecodeError) as error:
+        return str(error)
+
+
+def _note(
+    outcome: _Outcome,
+    records: Sequence[Record],
+    sent: Sequence[Envelope | str | None],
+    results: Sequence[bool | Exception],
+) -> None:
+    """Add a slice's results, up to the first record that Redis could not take.
+
+    Raises:
+        QueueUnavailableError: Redis could not take one.
+    """
+    answers = iter(results)
+    for record, envelope in zip(records, sent, strict=True):
+        match envelope:
+            case None:
+                pass
+            case str(reason):
+                outcome.unreadable.append(record)
+                outcome.reason = reason
+            case _:
+                match next(answers):
+                    case bool():
+                        outcome.confirmed += 1
+                    case QueueUnavailableError() as error if not is_about_one_event(error):
+                        raise error
+                    case QueueUnavailableError() as error:
+                        outcome.refused.append(record)
+                        outcome.reason = str(error)
+                    case error:
+                        outcome.unreadable.append(record)
+                        outcome.reason = f"it cannot be written: {error}"
+        outcome.settled += 1

@@ -1,35 +1,37 @@
-"""Asks Redis whether it takes writes, how fast, and how full it is; tells the circuit."""
+"""Ask Redis whether it takes writes, how fast, and how full it is, and set the circuit accordingly."""
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from ackfirst.ingest.generation import GenerationWatch
 from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.shared.queue import keys
 
-#: Seconds between two questions while the circuit is open, and while it is closed.
-URGENT: Final = 0.25
-CALM: Final = 1.0
+#: Between two checks while the circuit is open, and while it is closed.
+OPEN_SECONDS: Final = 0.25
+CLOSED_SECONDS: Final = 1.0
 
-#: Seconds to wait for an answer.
-TIMEOUT: Final = 2.0
+TIMEOUT_SECONDS: Final = 2.0
 
 _PROBE_SECONDS: Final = 60
 
+#: Keys that every event needs. If one is of another type, Redis refuses them all, and that is an outage like any other.
+_TYPES: Final = {keys.RQ_QUEUES: b"set", keys.LANES: b"set", keys.BELL: b"list"}
+
 
 class Health:
-    """Keeps asking.
+    """Checks Redis once a second, and more often while it is in trouble.
 
     Args:
         redis: A client of its own, which does not try again by itself.
-        circuit: Is told.
+        circuit: Opened and closed by the answers.
+        generation: Gets Redis's marker and counter, and finds out whether Redis has lost data.
         deadline: Seconds; a slower answer is too late for callbacks.
-        generation: Is told of Redis's marker and counter: has it still its data?
         is_stuck: Whether writes are still under way that were given up: new ones would wait behind them.
     """
 
@@ -49,18 +51,18 @@ class Health:
         self._is_stuck = is_stuck
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Check for ever."""
         while True:
             await self.ask()
-            await asyncio.sleep(CALM if self._circuit.closed else URGENT)
+            await asyncio.sleep(CLOSED_SECONDS if self._circuit.closed else OPEN_SECONDS)
 
     async def ask(self) -> None:
-        """Ask once, and tell the circuit."""
+        """Check once."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            async with asyncio.timeout(TIMEOUT):
-                memory = await self._question()
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                memory = await self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is: without an answer the spool would never be emptied
             self._circuit.fail(f"Redis: {str(error) or type(error).__name__}")
             return
@@ -69,28 +71,38 @@ class Health:
         else:
             self._circuit.well(memory)
 
-    async def _question(self) -> float | None:
-        """A write while the circuit is open (it finds READONLY, OOM, LOADING and the like), and the memory."""
+    async def _check(self) -> float | None:
+        """Write while the circuit is open (which finds READONLY, OOM, LOADING and the like), and read the memory."""
+        since = self._generation.position
         async with self._redis.pipeline(transaction=False) as pipeline:
             if not self._circuit.closed:
                 pipeline.set(keys.PROBE, "1", ex=_PROBE_SECONDS)
             pipeline.get(keys.GENERATION)
-            pipeline.get(keys.ROUNDS)
+            pipeline.get(keys.ACKNOWLEDGED)
             pipeline.info("memory")
+            for key in _TYPES:
+                pipeline.type(key)
             answers = await pipeline.execute(raise_on_error=False)
         for answer in answers:
-            if isinstance(answer, Exception) and not _concerns_us_alone(answer):
+            if isinstance(answer, Exception) and not _is_harmless(answer):
                 raise answer
-        *_, marker, rounds, memory = answers
+        *_, marker, acknowledged, memory = answers[: -len(_TYPES)]
+        _check_types(answers[-len(_TYPES) :])
         if marker is None and self._circuit.closed:
             await self._redis.set(keys.GENERATION, secrets.token_hex(8), nx=True)
         if isinstance(marker, bytes):
-            self._generation.observe(marker.decode(errors="replace"), _whole(rounds))
+            self._generation.observe(marker.decode(errors="replace"), _whole(acknowledged), since=since)
         return None if isinstance(memory, Exception) else _share(memory)
 
 
-def _concerns_us_alone(error: Exception) -> bool:
-    """Whether Redis is well all the same: it does not let us ask this, or somebody wrote nonsense under our names."""
+def _check_types(found: Sequence[Any]) -> None:
+    for (key, wanted), kind in zip(_TYPES.items(), found, strict=True):
+        if isinstance(kind, bytes) and kind not in {wanted, b"none"}:
+            raise ResponseError(f"the key {key} is a {kind.decode()}, not a {wanted.decode()}: rename or delete it")
+
+
+def _is_harmless(error: Exception) -> bool:
+    """Whether Redis takes events all the same: we may not ask this, or marker and counter hold something else."""
     return isinstance(error, NoPermissionError) or str(error).startswith("WRONGTYPE")
 
 

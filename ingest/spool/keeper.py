@@ -1,8 +1,9 @@
-"""The spool of one process: its own file, the files that dead processes left, and the tasks that empty them."""
+"""Run the spool of one process: its own slot, the slots that dead processes left, and the task that empties them."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,28 +12,28 @@ from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.ingest.spool.drain import Drain
 from ackfirst.ingest.spool.meters import SpoolMeters
 from ackfirst.ingest.spool.writer import SpoolWriter
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
-from ackfirst.shared.spool.file import check, look
 from ackfirst.shared.spool.folder import Slot, slots, take_slot
+from ackfirst.shared.spool.segment import segment_paths
 
-#: Seconds between two looks at what there is to do.
-INTERVAL: Final = 0.25
+#: Pause of the drain when there is nothing to move.
+IDLE_SECONDS: Final = 0.25
 
-#: Seconds between two looks for files of dead processes.
-LOOK_INTERVAL: Final = 2.0
+#: Between two looks at the folder, at slots of dead processes, and at what Redis refused.
+LOOK_SECONDS: Final = 2.0
 
 
 class Spool:
-    """A ``Fallback`` that empties itself.
+    """Takes events while Redis cannot, and empties itself.
 
     Args:
         folder: Shared by all ingest processes of an installation.
-        max_bytes: How large one process's file may grow.
+        max_bytes: How large one process's segments may grow.
         max_age: Seconds; an event that waits longer is an alarm, and is queued all the same: it was acknowledged.
         circuit: Whether Redis takes writes.
         drain: Moves records.
-        meters: Is told of every event.
+        meters: Counts every event.
         clock: Unix seconds.
         log: A structlog logger.
     """
@@ -58,9 +59,8 @@ class Spool:
         meters.max_age.set(max_age)
         self._clock = clock
         self._log = log
-        self._slot: Slot | None = None
-        self._own = self._writer(self._own_place)
-        self._adopted: dict[SpoolWriter, Slot] = {}
+        self._own = self._writer(lambda: take_slot(folder))
+        self._adopted: list[SpoolWriter] = []
         self._next_look = 0.0
         self._paused: str | None = None
         self._is_late = False
@@ -70,14 +70,13 @@ class Spool:
         """Make an event durable on disk.
 
         Raises:
-            QueueUnavailable: It may not be.
+            QueueUnavailableError: It may not be.
         """
         await self._own.put(envelope)
         self._meters.step("spooled")
 
     async def run(self) -> None:
-        """Empty the files whenever Redis takes writes, for ever."""
-        await self._own.look()
+        """Empty the slots whenever Redis takes writes, for ever."""
         while True:
             moved = False
             try:
@@ -86,21 +85,18 @@ class Spool:
             except Exception:  # noqa: BLE001 - whatever it is, the next round may succeed
                 self._log.exception("spool.failed")
             self._report()
-            await asyncio.sleep(0 if moved else INTERVAL)
+            await asyncio.sleep(0 if moved else IDLE_SECONDS)
 
     async def close(self) -> None:
-        """Write what waits, close the files and let others have them."""
-        for writer, slot in list(self._adopted.items()):
+        """Write what waits, close the segments and let other processes have the slots."""
+        for writer in (*self._adopted, self._own):
             await writer.close()
-            slot.release()
-        await self._own.close()
-        if self._slot is not None:
-            self._slot.release()
 
     def state(self) -> dict[str, Any]:
-        """For ``/readyz``."""
+        """Describe the spool for ``/readyz``."""
         depths = [writer.depth for writer in self._writers()]
         oldest = min((depth.oldest for depth in depths if depth.oldest is not None), default=None)
+        moved_at = self._own.moved_at
         return {
             "ok": self._own.trouble is None,
             "trouble": self._own.trouble,
@@ -110,24 +106,28 @@ class Spool:
             "oldest_seconds": 0.0 if oldest is None else round(self._clock() - oldest, 3),
             "over_age": self._is_late,
             "set_aside": sum(depth.set_aside for depth in depths),
+            "folder_moved_at": moved_at and datetime.fromtimestamp(moved_at, UTC).isoformat(timespec="seconds"),
         }
 
     def _writers(self) -> tuple[SpoolWriter, ...]:
         return (self._own, *self._adopted)
 
     async def _empty(self) -> bool:
-        """One page of every file, in turn."""
+        """Move one page of every slot, in turn."""
         moved = False
         for writer in self._writers():
             if not self._circuit.writable:
                 return False
             try:
-                if writer.depth.records:
-                    moved |= await self._drain.page(writer, lambda: self._circuit.writable)
-            except QueueUnavailable as error:
+                # Not only where the depth says so: a damaged piece is no record, and is to be reported.
+                moved |= await self._drain.page(writer, lambda: self._circuit.writable)
+                await writer.call(lambda segments: segments.tidy(idle=False))
+            except QueueUnavailableError as error:
                 self._pause(str(error))
                 continue
-            await self._leave_if_empty(writer)
+            if writer in self._adopted and not writer.depth.bytes:
+                self._adopted.remove(writer)
+                await writer.close()
         return moved
 
     def _pause(self, reason: str) -> None:
@@ -136,28 +136,25 @@ class Spool:
         self._paused = reason
 
     async def _look_around(self) -> None:
-        """Every few seconds: can our file be written again, has anybody died and left one?"""
+        """Every few seconds: is our folder in place, has another process died, does Redis take what it refused?"""
         loop = asyncio.get_running_loop()
         if loop.time() < self._next_look:
             return
-        self._next_look = loop.time() + LOOK_INTERVAL
-        if self._own.trouble:
-            await self._own.look()
-        if self._circuit.writable and not self._adopted:
-            await self._adopt()
+        self._next_look = loop.time() + LOOK_SECONDS
+        await self._own.look()
+        if not self._circuit.writable:
+            return
+        await self._adopt()
+        for writer in self._writers():
+            with suppress(QueueUnavailableError):
+                await self._drain.retry_refused(writer, lambda: self._circuit.writable)
 
     async def _adopt(self) -> None:
-        loop = asyncio.get_running_loop()
-        for slot in await loop.run_in_executor(None, _abandoned, self._folder):
-            writer = self._writer(lambda path=slot.path: path)  # type: ignore[misc]
-            self._adopted[writer] = slot
+        for slot in await asyncio.to_thread(_abandoned, self._folder):
+            writer = self._writer(lambda slot=slot: slot)  # type: ignore[misc]
+            self._adopted.append(writer)
             await writer.look()
-            self._log.warning("spool.adopted", file=str(slot.path), records=writer.depth.records)
-
-    async def _leave_if_empty(self, writer: SpoolWriter) -> None:
-        if writer in self._adopted and not writer.depth.records:
-            await writer.close()
-            self._adopted.pop(writer).release()
+            self._log.warning("spool.adopted", folder=str(slot.folder), records=writer.depth.records)
 
     def _report(self) -> None:
         depths = [writer.depth for writer in self._writers()]
@@ -173,32 +170,16 @@ class Spool:
                 self._log.info("spool.usable")
 
     def _report_age(self, oldest: float | None) -> None:
-        """One line on change, either way."""
+        """Log one line on change, either way."""
         late = oldest is not None and self._clock() - oldest > self._max_age
         if late and not self._is_late:
             self._log.warning("spool.over-age", max_age=self._max_age, check="Redis, and ackfirst spool")
         self._is_late = late
 
-    def _writer(self, place: Callable[[], Path]) -> SpoolWriter:
-        return SpoolWriter(place, max_bytes=self._max_bytes, clock=self._clock, log=self._log)
-
-    def _own_place(self) -> Path:
-        if self._slot is None:
-            self._slot = take_slot(self._folder)
-        return self._slot.path
+    def _writer(self, take: Callable[[], Slot]) -> SpoolWriter:
+        return SpoolWriter(take, max_bytes=self._max_bytes, clock=self._clock, log=self._log)
 
 
 def _abandoned(folder: Path) -> list[Slot]:
-    """Files that nobody holds and that have something to move or to mend; they are ours now."""
-    return [slot for slot in slots(folder) if slot.take() and not _leave(slot)]
-
-
-def _leave(slot: Slot) -> bool:
-    """Whether there is nothing to do; then the slot is free again."""
-    try:
-        idle = check(slot.path) and not look(slot.path)[0].records
-    except (sqlite3.Error, OSError):  # not made yet, or not ours to read
-        idle = True
-    if idle:
-        slot.release()
-    return idle
+    """Take every slot that no process holds and that has something to move."""
+    return [slot for slot in slots(folder) if (segment_paths(slot.folder) or slot.sqlite.exists()) and slot.take()]

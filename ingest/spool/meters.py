@@ -1,14 +1,14 @@
-"""What is counted of the spool."""
+"""Count what the spool does, for `/metrics`."""
 
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from ackfirst.shared.spool.file import Depth
+from ackfirst.shared.spool.segment import Depth
 
 
 class SpoolMeters:
-    """The spool's metrics of one process; in a group of processes they add up."""
+    """Holds the spool's metrics of one process; in a group of processes they add up."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, text: str, mode: str = "livesum") -> Gauge:
@@ -17,29 +17,29 @@ class SpoolMeters:
         self._records = gauge("spool_records", "Events on disk that wait for Redis")
         self._bytes = gauge("spool_bytes", "Bytes that the spool holds")
         self._oldest = gauge("spool_oldest_seconds", "How long the oldest event waits on disk", "livemax")
-        self._set_aside = gauge("spool_set_aside", "Records on disk that cannot be queued")
+        self._set_aside = gauge("spool_set_aside", "Records that cannot be queued, and damaged pieces that are kept")
         self.max_age = gauge("spool_max_age_seconds", "Longest time that an event should wait on disk", "livemax")
         self._used = gauge(
-            "spool_used_ratio", "How full the fullest process's file is; a full one means 503 without Redis", "livemax"
+            "spool_used_ratio", "How full the fullest process's spool is; a full one means 503 without Redis", "livemax"
         )
-        self._unusable = gauge("spool_unusable", "Processes that cannot write to their file: it or the disk is full")
+        self._unusable = gauge("spool_unusable", "Processes that cannot write to their spool: it or the disk is full")
         self.circuit_open = gauge("circuit_open", "Processes whose events go to the spool at once")
         self._events = Counter("ackfirst_spool_events", "Events by what the spool did", ["step"], registry=registry)
-        for step in ("spooled", "drained", "set-aside"):
+        for step in ("spooled", "drained", "set-aside", "refused", "damaged"):
             self._events.labels(step)
 
     def step(self, step: str, count: int = 1) -> None:
-        """``spooled``, ``drained`` or ``set-aside``."""
+        """Count events: ``spooled``, ``drained``, ``set-aside``, ``refused`` or ``damaged``."""
         self._events.labels(step).inc(count)
 
     def show(self, depths: Sequence[Depth], now: float, *, used: float, usable: bool) -> None:
-        """The files that this process holds, at Unix time ``now``.
+        """Show what this process holds.
 
         Args:
-            depths: Its own and those that dead processes left.
+            depths: Its own slot and those that dead processes left.
             now: Unix seconds.
-            used: Which share of its limit its own file takes.
-            usable: Whether its own file can be written.
+            used: Share of its limit that its own slot takes.
+            usable: Whether its own slot can be written.
         """
         self._used.set(used)
         self._unusable.set(not usable)

@@ -1,1 +1,1 @@
-"""Read and write spool files: events on disk that wait for Redis."""
+"""The spool on disk: its frames, segments and folders, for ingest, which writes them, and `ackfirst spool`."""

@@ -1,37 +1,50 @@
-"""The spool's folder: one file a process, held by a lock that the kernel gives back when the process ends."""
+"""The spool's folders: one a process, held by a lock that the kernel gives back when the process ends."""
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.embedded.lock import FileLock
+from ackfirst.shared.private_folder import make_private_folder
 
-_NAME: Final = "spool-{}.db"
+_NAME: Final = "spool-{}"
 
 
 class Slot:
-    """One place in the folder. Files and locks are never removed, so that a name always means the same file."""
+    """One folder of segments and its lock. Neither is ever removed, so that a name always means the same folder."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = FileLock(path.with_suffix(".lock"))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sqlite = folder.with_suffix(".db")
+        """Where releases that spooled into SQLite kept their file."""
+        self._lock_path = folder.with_suffix(".lock")
+        self._lock = FileLock(self._lock_path)
 
     def take(self) -> bool:
         """Hold it until :meth:`release` or the end of this process; False when another process holds it."""
         if not self._lock.take():
             return False
-        self._lock.sign(os.getpid())
+        with suppress(OSError):  # a full disk has no room for the note, but what waits here must be drained
+            self._lock.sign(os.getpid())
         return True
 
     def release(self) -> None:
-        """Let go of it."""
+        """Let another process have it."""
         self._lock.release()
 
     def holder(self) -> str | None:
-        """Who holds it, for people; None for nobody."""
+        """Name the process that holds it, for people; None when none does."""
         return None if self._lock.is_free() else self._lock.signature()
+
+    def is_in_place(self) -> bool:
+        """Whether folder and lock still are where their names say; False once somebody has moved or removed them."""
+        try:
+            return os.path.samestat(self._lock_path.stat(), os.fstat(self._lock.fileno())) and self.folder.is_dir()
+        except FileNotFoundError:
+            return False
 
 
 def spool_folder(data_dir: Path) -> Path:
@@ -40,20 +53,22 @@ def spool_folder(data_dir: Path) -> Path:
 
 
 def take_slot(folder: Path) -> Slot:
-    """The first place that nobody holds; the folder is made when it is missing.
+    """Take the first slot that no process holds; folders that are missing are made.
 
     Raises:
         OSError: The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return next(slot for slot in (Slot(folder / _NAME.format(number)) for number in count()) if slot.take())
+    make_private_folder(folder)
+    slot = next(slot for slot in (Slot(folder / _NAME.format(number)) for number in count()) if slot.take())
+    try:
+        make_private_folder(slot.folder)
+    except BaseException:
+        slot.release()
+        raise
+    return slot
 
 
 def slots(folder: Path) -> Iterator[Slot]:
-    """Every place that has a file."""
-    return map(Slot, sorted(folder.glob(_NAME.format("*"))))
-
-
-def damaged_files(folder: Path) -> list[Path]:
-    """Files that were found damaged and are kept for a look; their whole records have been moved."""
-    return sorted(path for path in folder.glob("spool-*.damaged-*") if not path.name.endswith(("-wal", "-shm")))
+    """List every slot that has a folder, or the SQLite file of an older release."""
+    names = {path.stem for ending in ("", ".db") for path in folder.glob(_NAME.format(f"*[0-9]{ending}"))}
+    return (Slot(folder / name) for name in sorted(names))

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import redis
+
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.queue import keys
-from tests.support.factories import inbound_message
+from tests.support.factories import API_KEY, inbound_message
 from tests.support.prometheus import alert_names, needs_prometheus
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until
@@ -50,13 +53,23 @@ def message(name: str, **fields: Any) -> dict[str, Any]:
     return inbound_message(message_uuid=f"{name}-{time.monotonic_ns()}", **{"timestamp": now, **fields})
 
 
+def fill_quarantine(client: redis.Redis, *, but: int) -> None:
+    """Leave room for so many callbacks."""
+    limit = IngestLimits().quarantine_records
+    with client.pipeline(transaction=False) as pipeline:
+        for _ in range(limit - but):
+            pipeline.xadd(keys.QUARANTINE, {"v": "1"})
+        pipeline.execute()
+
+
 def test_every_alert_is_brought_about_here() -> None:
     assert set(alert_names()) == CALLBACKS | OUTAGE | PROCESSES
 
 
 def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisProcess, tmp_path: Path) -> None:
-    with Watched(tmp_path, own_redis, QUARANTINE_MAX_RECORDS="40") as stack, own_redis.client() as client:
+    with Watched(tmp_path, own_redis) as stack, own_redis.client() as client:
         nexmo = stack.nexmo
+        fill_quarantine(client, but=40)
 
         def trouble() -> None:
             assert nexmo.post_json(message("early"), iat=int(time.time()) + 600) == 200
@@ -66,13 +79,13 @@ def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisPro
             nexmo.post_json(message("theirs"), api_key="ffffffff")
             assert nexmo.request("GET", "/sms?msisdn=447700900417&to=12015550142&messageId=0C00&text=Hi") == 404
 
-        client.rpush(keys.queue(FAILING), "no-job-of-ours")
-        client.set(keys.queue("blocked"), "no list")
+        client.rpush(keys.queue(f"{API_KEY}.{FAILING}"), "no-job-of-ours")
+        client.set(keys.queue(f"{API_KEY}.blocked"), "no list")
         assert nexmo.post_json(message("blocked"), application_id="blocked") == 200
         with again_and_again(trouble, every=0.3):
             stack.sees_fire(CALLBACKS, timeout=60)
 
-        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue("blocked"))
+        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue(f"{API_KEY}.blocked"))
         assert nexmo.post_json(message("well"), api_key=OTHER_ACCOUNT, secret=OTHER_SECRET) == 200
         assert stack.ingest.terminate() == 0
         stack.start_ingest()  # forgets the strangers, and tries again what is set aside on disk

@@ -17,12 +17,11 @@ import redis
 
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
-from ackfirst.shared.spool.file import look
-from ackfirst.shared.spool.folder import slots, spool_folder
 from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
+from tests.support.spooled import spooled_records
 from tests.support.stack import settings
 from tests.support.waiting import wait_until
 
@@ -155,7 +154,7 @@ def test_a_full_redis_never_keeps_it_from_starting(redis_folder: Path, tmp_path:
         with running(server.url, tmp_path, ACKFIRST_REQUIRE_SAFE_REDIS="1") as ingest:
             assert [line["setting"] for line in log_lines(ingest.cli, "redis.unsafe")] == ["used_memory"]
             assert ingest.nexmo.post_json(message(1)) == 200
-            assert sum(look(slot.path)[0].records for slot in slots(spool_folder(tmp_path / "data"))) == 1
+            assert spooled_records(tmp_path / "data") == 1
     finally:
         server.stop()
 
@@ -189,8 +188,7 @@ def test_sigterm_under_load_answers_what_was_read_and_loses_nothing(
 
 def durable(client: redis.Redis, folder: Path) -> int:
     """Events in the queue, or on disk where Redis has taken longer than the ack deadline."""
-    spooled = sum(look(slot.path)[0].records for slot in slots(spool_folder(folder / ".ackfirst")))
-    return int(client.llen(keys.queue(LANE))) + spooled
+    return int(client.llen(keys.queue(LANE))) + spooled_records(folder / ".ackfirst")
 
 
 def under_load(ingest: Running, act: Callable[[], object]) -> int:

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import random
-import resource
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
+from tests.support.small_disk import needs_small_disk, small_disk
 from tests.support.stack import settings
 from tests.support.waiting import wait_until
 
@@ -151,20 +151,31 @@ def test_the_survivor_empties_the_file_of_a_killed_process(own_redis: RedisProce
     assert len(delivered(own_redis)) == 21
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets a test fill another process's disk")
-def test_a_full_disk_is_503_and_accepts_again_when_there_is_space(own_redis: RedisProcess, tmp_path: Path) -> None:
+@needs_small_disk
+@pytest.mark.timeout(120)
+def test_a_disk_that_stays_full_loses_nothing_when_ingest_is_killed_on_it(
+    own_redis: RedisProcess, tmp_path: Path
+) -> None:
     def send(number: int) -> int:
         return edge.nexmo.post_json(inbound_message(message_uuid=f"u-{number}", text="x" * 30_000))
 
-    with Edge(tmp_path, own_redis) as edge:
-        own_redis.kill()
-        pid = edge.cli.process.pid
-        before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
-        statuses = [send(number) for number in range(30)]
-        accepted = statuses.count(200)
-        assert set(statuses) == {200, 503}
-        assert statuses[-1] == 503
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-        wait_until(lambda: send(99) == 200)
-        own_redis.start()
-        wait_until(lambda: len(set(delivered(own_redis))) == accepted + 1)
+    with small_disk(tmp_path / "data") as disk:
+        with Edge(tmp_path, own_redis) as edge:
+            own_redis.kill()
+            accepted = [number for number in range(150) if send(number) == 200]
+            assert 50 < len(accepted) < 150
+            disk.fill()
+            edge.cli.process.kill()
+        with Edge(tmp_path, own_redis, name="again") as edge:
+            assert send(150) == 503
+            own_redis.start()
+            wait_until(lambda: len(set(delivered(own_redis))) == len(accepted), timeout=30)
+            wait_until(lambda: not list(disk.folder.rglob("*.segment")))
+            disk.fill()
+            own_redis.kill()
+            assert send(151) == 503, "the disk is still full"
+            disk.make_room()
+            wait_until(lambda: send(152) == 200)
+            own_redis.start()
+            wait_until(lambda: len(set(delivered(own_redis))) == len(accepted) + 1, timeout=30)
+    assert sorted(delivered(own_redis)) == sorted([*(f"u-{number}" for number in accepted), "u-152"])

@@ -16,6 +16,7 @@ from tests.chaos.matrix import FAULTS
 from tests.chaos.page import page
 from tests.chaos.play import play_named
 from tests.chaos.table import plain
+from tests.support.small_disk import cannot_mount
 
 if TYPE_CHECKING:
     from tests.chaos.ledger import Ledger
@@ -62,6 +63,9 @@ def main(
         for fault in faults:
             click.echo(f"{fault.name:<26} {fault.about}")
         return
+    if (reason := cannot_mount()) and (skipped := [fault.name for fault in faults if fault.disk]):
+        click.echo(f"skipped: {', '.join(skipped)}: {reason}", err=True)
+        faults = [fault for fault in faults if not fault.disk]
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     kinds = [Kind(load)] if load else list(Kind)
     good = True

@@ -37,6 +37,8 @@ class Fault:
     """Whether ingest reaches Redis through a proxy that can misbehave."""
     clock: bool = False
     """Whether all processes live by a clock that can be set."""
+    disk: str | None = None
+    """Size of a disk of its own for the data folder, as ``mount`` takes it; None for the machine's."""
     duplicates: float = 0.02
     """Share of the traffic that is sent twice."""
     refusals: frozenset[int | None] = frozenset()

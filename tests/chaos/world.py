@@ -20,6 +20,7 @@ from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
+from tests.support.small_disk import SmallDisk, small_disk
 from tests.support.stack import settings
 from tests.support.waiting import wait_until
 
@@ -42,6 +43,8 @@ class World:
         self.clock = Clock(folder) if fault.clock else None
         self.redis = RedisProcess(folder / "r")
         self.proxy = Proxy(free_port(), self.redis.socket) if fault.proxied else None
+        self.disk: SmallDisk
+        """Of a fault that has one."""
         self.ingest: Cli
         self.worker: Cli
         self.killed: dict[str, float] = {}
@@ -51,6 +54,8 @@ class World:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            if self.fault.disk:
+                self.disk = stack.enter_context(small_disk(self.folder / "data", self.fault.disk))
             stack.callback(self.redis.kill)
             self.redis.start()
             if self.proxy:

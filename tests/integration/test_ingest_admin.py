@@ -9,11 +9,13 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.metrics import forget_dead_processes
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, LANE, SECRET, inbound_message
 from tests.support.ingest import Ingest, running_ingest
+from tests.support.waiting import await_until
 
 BODY = json.dumps(inbound_message()).encode()
 
@@ -110,8 +112,11 @@ def our_keys(client: redis.Redis) -> set[bytes]:
 
 
 async def test_strangers_cannot_add_a_series_or_a_key(redis_url: str, redis_sync: redis.Redis) -> None:
-    async with running_ingest(redis_url, QUARANTINE_RATE="1000", QUARANTINE_MAX_RECORDS="50") as ingest:
+    async with running_ingest(
+        redis_url, limits=IngestLimits(quarantine_per_second=1000, quarantine_records=50)
+    ) as ingest:
         await hostile(ingest, "warm-up")
+        await await_until(lambda: redis_sync.exists(keys.GENERATION))
         names, keys_before = set(await samples(ingest)), our_keys(redis_sync)
         await asyncio.gather(*(hostile(ingest, f"stranger-{number}") for number in range(200)))
         found = set(await samples(ingest))

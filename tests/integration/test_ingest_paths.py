@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 import redis
 
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.request_log import LINES_A_MINUTE
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, LANE, inbound_message
@@ -64,7 +65,7 @@ async def test_what_does_not_verify_at_a_wrong_path_is_refused_with_a_line_and_a
 
 
 async def test_a_body_that_is_too_large_leaves_a_line_with_its_path(redis_url: str) -> None:
-    async with running_ingest(redis_url, MAX_BODY_BYTES="100") as ingest:
+    async with running_ingest(redis_url, limits=IngestLimits(body_bytes=100)) as ingest:
         assert (await ingest.send(data=b"x" * 101)).status == 413
         (line,) = ingest.log.of("callback.received")
     assert (line["level"], line["path"]) == ("warning", "/webhooks/inbound-message")

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from ackfirst.ingest.http import Arrival
 from ackfirst.ingest.quarantine import quarantine_record
-from ackfirst.ops.quarantine.order import by_arrival
-from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
+from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, by_arrival, callback_of
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
@@ -41,11 +40,11 @@ class World:
     """Events, by their place in the queue, that Redis refuses."""
     die_in_remove: bool = False
 
-    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
-        results: list[bool | QueueUnavailable] = []
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
+        results: list[bool | QueueUnavailableError] = []
         for envelope in envelopes:
             if len(self.queued) in self.refuse:
-                results.append(QueueUnavailable("out of memory"))
+                results.append(QueueUnavailableError("out of memory"))
                 continue
             new = envelope.id not in {one.id for one in self.queued}
             results.append(new)
@@ -69,7 +68,7 @@ class World:
             accounts=accounts,
             queue=self,
             records=self,
-            tell=self.findings.append,
+            report=self.findings.append,
             clock=lambda: NOW,
         )
         self.findings.clear()
@@ -139,7 +138,7 @@ def test_the_second_delivery_of_an_event_is_a_duplicate_and_leaves() -> None:
     assert (len(around.queued), around.records) == (1, {})
 
 
-def test_a_record_of_another_release_stays_and_holds_up_nobody() -> None:
+def test_a_record_of_another_release_stays_and_blocks_no_other() -> None:
     around = world(None, message(1))
     assert around.run() == [Outcome.UNKNOWN, Outcome.QUEUED]
     assert len(around.records) == 1
@@ -161,7 +160,7 @@ def test_killed_between_queue_and_removal_the_next_run_finds_duplicates() -> Non
 def test_what_the_queue_refuses_stays_and_the_run_ends_there() -> None:
     around = world(*map(message, range(BATCH * 2)))
     around.refuse = {5}
-    with pytest.raises(QueueUnavailable, match="out of memory"):
+    with pytest.raises(QueueUnavailableError, match="out of memory"):
         around.run()
     assert len(around.queued) == 5
     assert len(around.records) == BATCH * 2 - 5

@@ -1,4 +1,4 @@
-"""What is concluded from Redis' answers about its health, whatever form they take."""
+"""How the circuit follows Redis's answers, whatever form they take."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
-from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError  # noqa: A004 - redis-py's name for it
+from redis.exceptions import ConnectionError, NoPermissionError, ReadOnlyError, ResponseError  # noqa: A004 - redis-py's
 
 from ackfirst.ingest.generation import GenerationWatch
 from ackfirst.ingest.spool.circuit import Circuit
@@ -16,8 +16,8 @@ from tests.support.waiting import await_until
 
 
 class _Pipeline:
-    def __init__(self, answer: Any, marker: Any, rounds: Any) -> None:
-        self._answer, self._marker, self._rounds = answer, marker, rounds
+    def __init__(self, answer: Any, marker: Any, rounds: Any, types: list[Any]) -> None:
+        self._answer, self._marker, self._rounds, self._types = answer, marker, rounds, types
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,11 +34,14 @@ class _Pipeline:
     def info(self, *_: object) -> None:
         """Asked."""
 
+    def type(self, *_: object) -> None:
+        """Asked."""
+
     async def execute(self, *, raise_on_error: bool) -> list[Any]:
         assert not raise_on_error
         if isinstance(self._answer, Exception):
             raise self._answer
-        return [True, self._marker, self._rounds, self._answer]
+        return [True, self._marker, self._rounds, self._answer, *self._types]
 
 
 class _Redis:
@@ -46,10 +49,11 @@ class _Redis:
         self.answer: Any = {"used_memory": 1, "maxmemory": 0}
         self.marker: Any = b"marker"
         self.rounds: Any = b"1"
+        self.types: list[Any] = [b"set", b"none", b"list"]
 
     def pipeline(self, *, transaction: bool) -> _Pipeline:
         assert not transaction
-        return _Pipeline(self.answer, self.marker, self.rounds)
+        return _Pipeline(self.answer, self.marker, self.rounds, self.types)
 
 
 def watch(redis: _Redis, circuit: Circuit, folder: Path) -> Health:
@@ -83,7 +87,7 @@ async def test_whatever_fails_opens_the_circuit_and_the_next_good_answer_closes_
     assert circuit.closed
 
 
-async def test_it_goes_on_asking_after_a_connection_that_broke_in_the_middle_of_a_write(tmp_path: Path) -> None:
+async def test_it_goes_on_checking_after_a_connection_that_broke_in_the_middle_of_a_write(tmp_path: Path) -> None:
     redis = _Redis()
     circuit = Circuit(high_water=0.8, log=structlog.get_logger())
     health = watch(redis, circuit, tmp_path)
@@ -97,9 +101,22 @@ async def test_it_goes_on_asking_after_a_connection_that_broke_in_the_middle_of_
 
 
 @pytest.mark.parametrize("nonsense", [ResponseError("WRONGTYPE Operation against a key"), b"many", b"-1", b""])
-async def test_nonsense_under_our_names_is_no_sign_of_an_ill_redis(nonsense: Any, tmp_path: Path) -> None:
+async def test_a_marker_or_counter_that_holds_something_else_does_not_open_the_circuit(
+    nonsense: Any, tmp_path: Path
+) -> None:
     redis = _Redis()
     circuit = Circuit(high_water=0.8, log=structlog.get_logger())
     redis.marker = redis.rounds = nonsense
+    await watch(redis, circuit, tmp_path).ask()
+    assert circuit.closed
+
+
+async def test_a_key_of_another_type_that_every_event_needs_opens_the_circuit_and_names_the_key(tmp_path: Path) -> None:
+    redis = _Redis()
+    circuit = Circuit(high_water=0.8, log=structlog.get_logger())
+    redis.types = [b"set", b"string", b"list"]
+    await watch(redis, circuit, tmp_path).ask()
+    assert circuit.reason == "Redis: the key ackfirst:lanes is a string, not a set: rename or delete it"
+    redis.types = [NoPermissionError("this user has no permissions to run the 'type' command")] * 3
     await watch(redis, circuit, tmp_path).ask()
     assert circuit.closed
