@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         "`[::1]:port` or `:port`. `0.0.0.0` is every IPv4 address, `[::]` every IPv6 address and no IPv4 one; for "
         "both: `0.0.0.0:8080,[::]:8080`.",
     )
+    base_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
+        description="What stands in front of `/webhooks/…` in the public URL, where no proxy takes it off: `/nexmo`.",
+    )
     admin_listen: ListenAddress = Field(
         Address("127.0.0.1", 8081),
         description="Address of ingest's admin server: `/metrics`, `/readyz`, `/healthz`. Not for the public.",
