@@ -5,14 +5,18 @@ import time
 import uuid
 from collections.abc import Iterator
 
+from ackfirst.shared.accounts import default_lane
 from ackfirst.shared.nexmo.token import sign_token
 
 API_KEY = "k7m2p9qa"
 SECRET = "bench-" + "x" * 32
 BODY_SIZE = 700
 
-#: Application of the callbacks, and so the lane of their events.
-LANE = "bench"
+#: Application of the callbacks.
+APPLICATION = "bench"
+
+#: Lane of their events.
+LANE = default_lane(API_KEY, APPLICATION)
 
 
 def callback_bodies(count: int, *, size: int = BODY_SIZE) -> Iterator[bytes]:
@@ -33,7 +37,7 @@ def callback_bodies(count: int, *, size: int = BODY_SIZE) -> Iterator[bytes]:
         yield json.dumps(message, separators=(",", ":")).encode()
 
 
-def signed_requests(count: int, *, application: str = LANE, size: int = BODY_SIZE) -> list[bytes]:
+def signed_requests(count: int, *, application: str = APPLICATION, size: int = BODY_SIZE) -> list[bytes]:
     """``count`` whole HTTP requests."""
     return [_request(body, application) for body in callback_bodies(count, size=size)]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ackfirst.ingest.receiver import CallbackVerifier
 from ackfirst.ingest.request_log import Log
@@ -10,6 +10,9 @@ from ackfirst.ingest.unconfirmed import NO_ACCOUNT, Change, Suspect, Suspects
 from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
+
+#: Seconds between two lines about a clock that is behind the provider's.
+CLOCK_ALARM_SECONDS: Final = 60.0
 
 
 class Alarm:
@@ -20,12 +23,17 @@ class Alarm:
         self._suspects = Suspects(frozenset(ours))
         self._log = log
         self._metrics = metrics
+        self._clock_said_at = float("-inf")
         for account in (*self._suspects.ours, NO_ACCOUNT):
             metrics.unconfirmed(account, is_well=True)
 
     def verify(self, callback: Callback, *, now: float) -> Verification:
         """The verdict at Unix time ``now``."""
         verification = self._verifier.verify(callback, now=now)
+        if verification.reason == FROM_THE_FUTURE and abs(now - self._clock_said_at) >= CLOCK_ALARM_SECONDS:
+            self._clock_said_at = now
+            check = "the clock of this machine: the provider's tokens are of later than now"
+            self._log.warning("clock.behind", skew=verification.skew, account=verification.account, check=check)
         for change in self._suspects.observe(verification, now):
             self._say(change)
         if self._suspects.forget_silent(now):
@@ -44,8 +52,6 @@ class Alarm:
             self._log.info("account.confirmed-again", **_fields(suspect), then="ackfirst quarantine recheck")
         else:
             check = "its secrets" if suspect.ours else "whether it is missing from the accounts"
-            if suspect.reason == FROM_THE_FUTURE:
-                check = "the clock of this machine: the provider's tokens are of later than now"
             self._log.warning("account.unconfirmed", **_fields(suspect), check=check)
         self._count_unknown()
 

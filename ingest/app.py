@@ -126,7 +126,7 @@ class IngestServer:
         )
 
     def _alarm(self, exposition: Exposition) -> Alarm:
-        verifier = Verifier(self._accounts, max_age=self._settings.max_age)
+        verifier = Verifier(self._accounts, max_age=self._settings.max_age, clock=time.perf_counter)
         ours = (account.api_key for account in self._accounts)
         return Alarm(verifier, ours, log=self._log, metrics=exposition.metrics)
 

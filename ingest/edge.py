@@ -16,7 +16,8 @@ from yarl import URL
 from ackfirst.ingest.body import BodyBroken, BodyBudgetSpent, BodyReader, BodyTimeout, BodyTooLarge
 from ackfirst.ingest.http import Answer, Arrival
 from ackfirst.ingest.wire import NAME, Reply, as_response, on_the_wire
-from ackfirst.shared.nexmo.callback import WEBHOOKS, Callback
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Verdict
 
 #: Every path takes every family, by GET, HEAD and POST: an account changes what it sends, and how, overnight.

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.nexmo.callback import WEBHOOKS
+from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.settings import Address, Settings
 

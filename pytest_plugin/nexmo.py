@@ -13,8 +13,9 @@ from ackfirst import Context
 from ackfirst.pytest_plugin.handled import Handled, Sent
 from ackfirst.pytest_plugin.running import Running
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
@@ -127,4 +128,6 @@ class Nexmo:
 def context() -> Context:
     """The context of a first attempt."""
     log = structlog.get_logger("ackfirst.workers.handlers.handler")
-    return Context(attempt=1, retries_left=6, handler="test", idempotency_key=f"{Family.OTHER.letter}-0:test", log=log)
+    return Context(
+        attempt=1, retries_left=6, handler="test", idempotency_key=f"{Family.OTHER.facts.letter}-0:test", log=log
+    )

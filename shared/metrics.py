@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.registry import Collector
 
 from ackfirst.shared.bulk_histogram import BulkHistogram
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.turn_buffer import TurnBuffer
 

@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.sms_signature import SmsMethod
 
 _MADE_UP_APPLICATIONS: Final = 2

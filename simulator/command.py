@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from yarl import URL
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.sms_signature import SmsMethod
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, TypeVar
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content import Content, Recipe, Scene, inbound_v0, inbound_v1, other, sms, status_v0, status_v1
 from ackfirst.simulator.content.model import Transport
 from ackfirst.simulator.saying import say

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.planned import Kind, Planned
 from ackfirst.simulator.provider import ProviderPolicy, Rules, rules_of
 from ackfirst.simulator.provider.rules import ANSWER_TIMEOUT, CONNECT_TIMEOUT, STRANGER

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 
 _SMS: Final = (Family.INBOUND_SMS, Family.DELIVERY_RECEIPT)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from yarl import URL
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.clock import Clock
 from ackfirst.simulator.delivery import Attempt, Delivery
 from ackfirst.simulator.pace import Pace

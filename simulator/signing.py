@@ -8,7 +8,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from ackfirst.shared.nexmo.callback import WEBHOOKS, Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import WEBHOOKS, Family
 from ackfirst.shared.nexmo.sms_signature import sign_parameters
 from ackfirst.shared.nexmo.token import sign_token
 from ackfirst.simulator.account import SigningAccount

@@ -7,7 +7,7 @@ from itertools import islice
 from random import Random
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.simulator.account import SigningAccount
 from ackfirst.simulator.content import RECIPES, Content, Recipe, Scene

@@ -8,7 +8,7 @@ import click
 import structlog
 
 from ackfirst.shared import log
-from ackfirst.shared.accounts import is_lane_name
+from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
@@ -20,8 +20,10 @@ POOL: Final = "_ACKFIRST_POOL"
 
 def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tuple[str, ...]) -> tuple[str, ...]:
     for lane in lanes:
-        if not is_lane_name(lane):
-            raise click.BadParameter(f"{lane!r} is not a lane: 1 to 64 characters of A-Z a-z 0-9 _ -")
+        if not is_lane(lane):
+            raise click.BadParameter(
+                f"{lane!r} is not a lane: a configured name (1 to 64 of A-Z a-z 0-9 _ -) or <api_key>.<application id>"
+            )
     return lanes
 
 

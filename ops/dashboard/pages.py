@@ -49,8 +49,8 @@ EDITS: Final[Mapping[str, Edits]] = {
             "This list below contains all the queued jobs on queue <strong>{{ queue.name }}</strong>.",
             "The list below contains the {{ registry_name }} jobs of queue <strong>{{ queue.name }}</strong>.",
         ),
-        # The name of a lane is most often a UUID.
-        ('<input class="form-control" list="queues_list"', '<input class="form-control" size="44" list="queues_list"'),
+        # The name of a lane is most often an API key, a dot and a UUID.
+        ('<input class="form-control" list="queues_list"', '<input class="form-control" size="54" list="queues_list"'),
         ("{% if enable_delete %}", "{% if enable_delete and registry_name != 'started' %}"),
         ("Remove all jobs from this queue", "Delete all {{ registry_name }} jobs of this queue"),
         (">Empty queue</a>", ">Delete all {{ registry_name }}</a>"),

@@ -16,7 +16,7 @@ from ackfirst.shared.quarantine.review import Entry
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
-from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
+from ackfirst.shared.verification import Verification
 
 #: Events in one round trip, and records that are removed in one.
 BATCH: Final = 64
@@ -104,8 +104,6 @@ class Recheck:
     def _check(self, entry: Entry, record: QuarantineRecord) -> None:
         callback = callback_of(record)
         found = self.judge.verify(callback, now=record.received_at)
-        if found.reason == FROM_THE_FUTURE:  # the clock was ours, and it was slow: by now it may be right
-            found = self.judge.verify(callback, now=max(record.received_at, self.clock()))
         if found.verdict is not Verdict.VERIFIED:
             outcome = Outcome.DOUBTFUL
             self.tell(Finding(entry=entry, outcome=outcome, verdict=found.verdict.value, reason=found.reason))

@@ -1,56 +1,54 @@
-"""Which family a callback belongs to: by content, for one URL may receive every family and every API version."""
+"""Decides which family a callback belongs to: by content, since one URL may receive every family and API version."""
 
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
-from ackfirst.shared.nexmo.reading import Reading
-from ackfirst.shared.nexmo.values import given
+from ackfirst.shared.nexmo.family import Family, Product
+from ackfirst.shared.nexmo.reading import Reading, parameters
+from ackfirst.shared.nexmo.values import given, with_replacements
 
-#: Members of a v1 message that hold its content; each is named after the ``message_type``.
-CONTENT_MEMBERS: Final = (
-    "text", "image", "audio", "video", "file", "vcard", "location", "reply", "button", "contacts", "order", "sticker",
-    "reaction",
-)  # fmt: skip
-
-# v0.1 nests all content in "message"; an MMS with several attachments has "content"; "unsupported" has a type only.
-_INBOUND_MESSAGE: Final = frozenset({*CONTENT_MEMBERS, "message", "message_type", "content"})
-_INBOUND_SMS: Final = frozenset({"text", "data", "type"})
-
-_ID_FIELDS: Final = {
-    Family.INBOUND_MESSAGE: "message_uuid",
-    Family.MESSAGE_STATUS: "message_uuid",
-    Family.INBOUND_SMS: "messageId",
-    Family.DELIVERY_RECEIPT: "messageId",
-}
+_SMS: Final = tuple(family for family in Family if family.facts.product is Product.SMS)
+_MESSAGES_FIRST: Final = (*(family for family in Family if family.facts.product is Product.MESSAGES), *_SMS)
 
 
 def classify(reading: Reading) -> Family:
-    """The family that the fields speak of; ``OTHER`` for Dispatch reports, Verify events and whatever comes next.
+    """Find the family of a callback by its fields.
 
-    The Messages API sends JSON only, the SMS API any encoding. A status decides before content does.
+    ``OTHER`` for Dispatch reports, Verify events and later products. The Messages API sends JSON only, the SMS API any
+    encoding.
     """
-    fields = reading.fields
-    if reading.encoding == "json" and given(fields.get("message_uuid")):
-        return _messages_family(fields)
-    if given(fields.get("messageId")) and given(fields.get("msisdn")):
-        return _sms_family(fields)
+    for family in _MESSAGES_FIRST if reading.encoding == "json" else _SMS:
+        if family.facts.describe(reading.fields):
+            return family
     return Family.OTHER
 
 
+def classify_parameters(reading: Reading) -> Family:
+    """Find the family of a callback that proves itself by its ``sig``: never one of the Messages API.
+
+    The parameters alone are signed, not their encoding. Otherwise a signed form with a ``message_uuid`` could be sent
+    again as JSON and become an event of another family.
+    """
+    return classify(Reading("form", reading.fields))
+
+
+def fields_of(family: Family, reading: Reading) -> dict[str, Any]:
+    """Get the fields from which the event is made.
+
+    Where ``sig`` is the signature these are the parameters as text, exactly the characters that it covers: a signed
+    form with ``messageId=1E00000000000002`` can be sent again as JSON with that number, and must stay the same event.
+    """
+    if reading.encoding == "json" and is_signed_by_parameters(family, reading.fields):
+        return parameters(reading.fields)
+    return reading.fields
+
+
+def is_signed_by_parameters(family: Family, fields: dict[str, Any]) -> bool:
+    """True for families of the SMS API, and for callbacks of no known family that bring a ``sig``."""
+    return family.facts.product is Product.SMS or (family is Family.OTHER and given(fields.get("sig")) is not None)
+
+
 def message_id(family: Family, fields: dict[str, Any]) -> str | None:
-    """Nexmo's id of the message, as text that UTF-8 can hold; None where the family has none, or it is not usable."""
-    name = _ID_FIELDS.get(family)
+    """Get Nexmo's id of the message, as text that UTF-8 can hold; None where the family has none, or it is unusable."""
+    name = family.facts.message_id
     text = given(fields.get(name)) if name else None
-    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _messages_family(fields: dict[str, Any]) -> Family:
-    if given(fields.get("status")):
-        return Family.MESSAGE_STATUS
-    return Family.OTHER if _INBOUND_MESSAGE.isdisjoint(fields) else Family.INBOUND_MESSAGE
-
-
-def _sms_family(fields: dict[str, Any]) -> Family:
-    if given(fields.get("status")):
-        return Family.DELIVERY_RECEIPT
-    return Family.OTHER if _INBOUND_SMS.isdisjoint(fields) else Family.INBOUND_SMS
+    return with_replacements(text) if text else None

@@ -6,8 +6,13 @@ Either version holds the content in a member that is named after the type: ``{"i
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.classify import CONTENT_MEMBERS
 from ackfirst.shared.nexmo.values import given, items, members, scalar
+
+#: Members of a v1 message that hold its content; each is named after the ``message_type``.
+CONTENT_MEMBERS: Final = (
+    "text", "image", "audio", "video", "file", "vcard", "location", "reply", "button", "contacts", "order", "sticker",
+    "reaction",
+)  # fmt: skip
 
 #: Type of content: the members that hold words for a person, best first. A URL, a file name or a payload is none.
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from ackfirst.shared.nexmo.values import encodable
 from ackfirst.shared.record import field_names, named_record, record
 
 
@@ -76,47 +77,29 @@ class Event:
     price: Price | None
     """What it cost; None unless the provider said."""
     payload: dict[str, Any]
-    """The parameters or the JSON object exactly as sent."""
+    """The parameters or the JSON object as sent, except that U+FFFD stands for what UTF-8 cannot hold (undecodable
+    bytes, lone surrogates), here as in every text of the event. Of the SMS API every value is a text: the one that
+    ``sig`` covers."""
     raw: bytes
-    """The request's body (for a GET: its query string), byte for byte."""
+    """The request's body, byte for byte. For a GET, its query string without parameters of the webhook's own URL."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The event as JSON-ready values: times as ISO 8601 text, ``raw`` as text.
-
-        What UTF-8 cannot hold (undecodable bytes, lone surrogates) becomes U+FFFD, so that the JSON text is valid.
-        """
+        """Copy the event into JSON-ready values: times as ISO 8601 text, ``raw`` as text with U+FFFD where needed."""
         fields = {name: getattr(self, name) for name in field_names(type(self))}
         return {name: _plain(value) for name, value in fields.items()}
 
     def as_json(self) -> str:
-        """``as_dict`` as JSON text."""
+        """Write ``as_dict`` as JSON text."""
         return json.dumps(self.as_dict())
 
 
 def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            return value if value.isascii() else _without_surrogates(value)
-        case dict():
-            return {_plain(name): _plain(member) for name, member in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case _:
-            return _plain_of_event(value)
-
-
-def _plain_of_event(value: Any) -> Any:
     match value:
         case datetime():
             return value.isoformat()
         case bytes():
             return value.decode("utf-8", "replace")
         case EventError() | Price():
-            return {name: _plain(getattr(value, name)) for name in field_names(type(value))}
+            return {name: getattr(value, name) for name in field_names(type(value))}
         case _:
-            return value
-
-
-def _without_surrogates(text: str) -> str:
-    # Through UTF-16 each stray surrogate becomes one U+FFFD; UTF-8 would make three of it.
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            return encodable(value)

@@ -6,36 +6,32 @@ It is the dedupe key and RQ's job id.
 from hashlib import sha256
 from typing import Any
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.values import given, lowered
 
 
 def event_id(family: Family, account: str | None, fields: dict[str, Any], body: bytes) -> str:
-    """Family letter, ``-``, first 32 hex digits of the SHA-256 over account, family and what identifies the event.
+    """Make the id: family letter, ``-``, 32 hex digits of the SHA-256 over account, family and identifying fields.
 
-    Inbound: the message id. Message status: id and status. Delivery receipt: id, status and ``err-code``. Anything
-    else, or one of these without a usable id: the SHA-256 of ``body`` (of a GET: the bytes of its query). Times,
-    ``jti``, ``nonce`` and ``sig`` have no part in it: a retry may carry new ones.
+    The family's facts name the fields. A family without any, or a callback in which one has no value, is identified by
+    the SHA-256 of ``body``: the request's body, the bytes of a query, or what a ``sig`` covers. Times, ``jti``,
+    ``nonce`` and ``sig`` have no part in the fields: a retry may carry new ones.
     """
     parts = _identifying(family, fields) or ("body", sha256(body).hexdigest())
     # The length before each part keeps ("ab", "c") apart from ("a", "bc").
     named = (str(family), "" if account is None else f"={account}", *parts)
     text = "".join([f"{len(part)}:{part}" for part in named])
-    return f"{family.letter}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+    return f"{family.facts.letter}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
-def _identifying(family: Family, fields: dict[str, Any]) -> tuple[str, ...] | None:
-    parts: tuple[str | None, ...]
-    match family:
-        case Family.INBOUND_MESSAGE:
-            parts = (given(fields.get("message_uuid")),)
-        case Family.MESSAGE_STATUS:
-            parts = (given(fields.get("message_uuid")), lowered(fields.get("status")))
-        case Family.INBOUND_SMS:
-            parts = (given(fields.get("messageId")),)
-        case Family.DELIVERY_RECEIPT:
-            state = lowered(fields.get("status"))
-            parts = (given(fields.get("messageId")), state, given(fields.get("err-code")) or "")
-        case _:
-            return None
-    return None if None in parts else parts  # type: ignore[return-value]  # mypy does not see it
+def _identifying(family: Family, fields: dict[str, Any]) -> list[str]:
+    """Get the values that identify the event; none if one is missing."""
+    facts = family.facts
+    parts = []
+    for name in facts.identity:
+        # The case of a status differs between the products.
+        part = lowered(fields.get(name)) if name == "status" else given(fields.get(name))
+        if part is None:
+            return []
+        parts.append(part)
+    return parts + [given(fields.get(name)) or "" for name in facts.optional_identity]

@@ -1,14 +1,14 @@
 """From fields to an event: one shape for Messages v1, Messages v0.1 and the SMS API. Nothing is refused."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-from ackfirst.shared.nexmo import messages_v0, messages_v1, sms
-from ackfirst.shared.nexmo.callback import Family
-from ackfirst.shared.nexmo.classify import message_id
+import orjson
+
+from ackfirst.shared.nexmo.classify import fields_of, message_id
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.shared.nexmo.meaning import Meaning
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Reading
+from ackfirst.shared.nexmo.values import encodable
 
 
 def normalise(
@@ -21,7 +21,7 @@ def normalise(
     received_at: float,
     raw: bytes,
 ) -> Event:
-    """The event that ``reading`` tells of. Never raises, whatever the fields hold.
+    """Make the event that ``reading`` describes. Never raises, whatever the fields hold.
 
     Args:
         id: The event's id (``ackfirst.shared.nexmo.identity``).
@@ -32,25 +32,20 @@ def normalise(
         received_at: Unix seconds.
         raw: The body, or the query of a callback without one.
     """
+    fields = payload = fields_of(family, reading)
+    try:
+        orjson.dumps(fields)  # the fastest way to ask whether a handler can write them anywhere
+    except TypeError:
+        # A handler that writes a lone surrogate to a file, a database or JSON fails at every attempt.
+        fields, payload = encodable(fields, keep_literals=True), encodable(fields)
     return Event(
         id=id,
         family=family.value,
-        message_id=message_id(family, reading.fields),
+        message_id=message_id(family, fields),
         received_at=datetime.fromtimestamp(received_at, UTC),
         account=account,
         application_id=application_id,
-        payload=reading.fields,
+        payload=payload,
         raw=raw,
-        **_meaning(family, reading.fields),
+        **family.facts.read(fields),
     )
-
-
-def _meaning(family: Family, fields: dict[str, Any]) -> Meaning:
-    """Family ``other`` is read as a Messages callback: Dispatch reports and Verify events resemble one."""
-    match family:
-        case Family.INBOUND_SMS:
-            return sms.inbound_meaning(fields)
-        case Family.DELIVERY_RECEIPT:
-            return sms.receipt_meaning(fields)
-        case _:
-            return messages_v0.meaning(fields) if messages_v0.is_v0(fields) else messages_v1.meaning(fields)

@@ -9,6 +9,14 @@ from ackfirst.shared.nexmo.meaning import Meaning
 from ackfirst.shared.nexmo.price import price
 from ackfirst.shared.nexmo.values import carrier_time, given, instant, lowered, party, scalar
 
+#: Every parameter that the SMS API is known to send (its reference, and captured requests), of either family. Others
+#: are new ones of Nexmo's, or come from the query of the webhook's own URL.
+PARAMETERS: Final = frozenset({
+    "msisdn", "to", "messageId", "text", "type", "keyword", "message-timestamp", "api-key", "timestamp", "nonce",
+    "sig", "concat", "concat-ref", "concat-total", "concat-part", "data", "udh", "network-code", "sessionId", "price",
+    "status", "scts", "err-code", "client-ref",
+})  # fmt: skip
+
 #: ``unicode`` is a matter of transport: to a handler it is a text like any other.
 _CONTENT_TYPES: Final[Mapping[str, str]] = {"unicode": "text"}
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
+from ackfirst.shared.nexmo.values import with_replacements
+
 SmsMethod = Literal["md5hash", "md5", "sha1", "sha256", "sha512"]
 """The account's setting at Nexmo. ``md5hash`` is a plain MD5 with the secret appended; the other four are HMACs."""
 
@@ -21,7 +23,7 @@ _DELIMITERS: Final = str.maketrans("&=", "__")
 
 
 def sign_parameters(parameters: Mapping[str, str], *, secret: bytes, method: SmsMethod) -> str:
-    """The ``sig`` of decoded parameters: hex, in the case usual on the wire (``md5hash`` lower, the rest upper).
+    """Make the ``sig`` of decoded parameters: hex, in the case usual on the wire (``md5hash`` lower, the rest upper).
 
     A ``sig`` among the parameters is left out of what is signed; everything else counts, known or not.
 
@@ -35,29 +37,51 @@ def sign_parameters(parameters: Mapping[str, str], *, secret: bytes, method: Sms
 
 
 def matches(parameters: Mapping[str, str], sig: str, *, secret: bytes, method: SmsMethod) -> bool:
-    """Whether ``sig``, in either case, signs ``parameters``. Constant time; an empty secret confirms nothing."""
-    return is_well_formed(sig) and base_matches(base_string(parameters), sig, secret=secret, method=method)
+    """Check that ``sig``, in either case, signs ``parameters``. Constant time; an empty secret confirms nothing."""
+    return is_well_formed(sig) and SignatureCheck(base_string(parameters), sig).is_made_with(secret, method)
 
 
-def base_matches(base: bytes, sig: str, *, secret: bytes, method: SmsMethod) -> bool:
-    """``matches`` for who tries several secrets on one ``base_string``; ``sig`` must be well formed."""
-    return bool(secret) and fits(sig, method) and hmac.compare_digest(sig.lower(), _digest(base, secret, method))
+class SignatureCheck:
+    """Tries secrets on one well-formed ``sig``.
+
+    ``md5hash`` appends the secret, so the text before it is hashed once for all secrets: with 2,000 of them and 100 kB
+    of text, 1 ms instead of 147.
+    """
+
+    __slots__ = ("_base", "_hashed", "_sig", "size")
+
+    def __init__(self, base: bytes, sig: str) -> None:
+        """Prepare to check ``sig`` against a ``base_string``."""
+        self.size = len(base)
+        self._base = base
+        self._sig = sig.lower()
+        self._hashed = hashlib.md5(base, usedforsecurity=False) if fits(sig, "md5hash") else None
+
+    def is_made_with(self, secret: bytes, method: SmsMethod) -> bool:
+        """Check in constant time that ``secret`` made the signature; an empty secret confirms nothing."""
+        if not secret or not fits(self._sig, method):
+            return False
+        if method == "md5hash" and self._hashed is not None:
+            keyed = self._hashed.copy()
+            keyed.update(secret)
+            return hmac.compare_digest(self._sig, keyed.hexdigest())
+        return hmac.compare_digest(self._sig, _digest(self._base, secret, method))
 
 
 def is_well_formed(sig: object) -> bool:
-    """Whether ``sig`` could have come from one of the methods: text of 32, 40, 64 or 128 hex digits."""
+    """Check that ``sig`` could have come from one of the methods: text of 32, 40, 64 or 128 hex digits."""
     return isinstance(sig, str) and len(sig) in _HEX_DIGITS.values() and _HEX.fullmatch(sig) is not None
 
 
 def fits(sig: str, method: SmsMethod) -> bool:
-    """Whether ``sig`` has the length of that method: if not, the account signs with another one."""
+    """Check that ``sig`` has the length of that method: if not, the account signs with another one."""
     return len(sig) == _HEX_DIGITS[method]
 
 
 def base_string(parameters: Mapping[str, str]) -> bytes:
-    """What is signed: ``&key=value`` of each parameter in the byte order of the keys, nothing percent-encoded.
+    """Build the text that is signed: ``&key=value`` of each parameter, in the byte order of the keys.
 
-    In values, not in keys, ``&`` and ``=`` become ``_``. A ``sig`` is left out.
+    Nothing is percent-encoded. In values, not in keys, ``&`` and ``=`` become ``_``. A ``sig`` is left out.
     """
     pairs = sorted(
         (_bytes(key), _bytes(value.translate(_DELIMITERS))) for key, value in parameters.items() if key != "sig"
@@ -72,8 +96,8 @@ def _digest(base: bytes, secret: bytes, method: SmsMethod) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes on the wire: undecodable ones were read as surrogate escapes."""
+    """Get the bytes on the wire: undecodable ones were read as surrogate escapes."""
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a lone surrogate, which only JSON can spell: no signer agrees on its bytes
-        return text.encode("utf-8", "surrogatepass")
+    except UnicodeEncodeError:  # a lone surrogate, which ``reading.parameters`` leaves in no text
+        return with_replacements(text).encode()

@@ -1,7 +1,10 @@
 """The envelope: all that ingest and workers share about one event. Text, versioned.
 
-The raw body survives every hop byte for byte: as text where it is UTF-8, as base64 otherwise. Version 1 was one JSON
-object with the body as a text in it, whose quotation marks cost three bytes each by the time they were in Redis.
+The raw body survives every hop byte for byte: as text where it is UTF-8, as base64 otherwise.
+
+Version 1 was one JSON object with the body as a text in it, whose quotation marks cost three bytes each by the time
+they were in Redis. In version 2 a lane that is left out is the application's id; since version 3 it is the default lane
+of the application within its account, so that accounts cannot share one by accident.
 """
 
 import base64
@@ -11,12 +14,13 @@ from typing import Any, Final, Self, get_args
 
 import orjson
 
+from ackfirst.shared.accounts import default_lane
 from ackfirst.shared.errors import EnvelopeError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Encoding
 from ackfirst.shared.record import field_names, named_record
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 @named_record
@@ -47,14 +51,15 @@ class Envelope:
     """W3C ``traceparent`` of the request, if it had one."""
 
     def encode(self) -> str:
-        """Text of the newest version: a line of JSON, then the body as it is.
+        """Write the newest version: a line of JSON, then the body as it is.
 
-        What is as it usually is, is left out. A body that is not UTF-8 is base64 within the line, and nothing follows.
+        Fields with their usual value are left out. A body that is not UTF-8 is base64 within the line, and nothing
+        follows.
         """
         head = {key: value for key, value, usual in zip(_KEYS, _values(self), _USUAL, strict=True) if value != usual}
-        if self.lane == self.application_id:
+        if self.lane == default_lane(self.account, self.application_id):
             del head["lane"]
-        if self.family == _FAMILIES.get(self.id[:1]):
+        if self.family == _FAMILY_BY_LETTER.get(self.id[:1]):
             del head["family"]
         try:
             body = self.body.decode()
@@ -78,16 +83,17 @@ class Envelope:
         version = fields.get("v") if isinstance(fields, dict) else None
         if version == 1:
             return cls(**_fields(fields))
-        if version == VERSION:
-            return cls(**_fields(_long_names(fields) | ({"body": body} if newline else {})))
+        if version in (2, VERSION):
+            lane = fields.get("app") if version == 2 else _default_lane(fields)  # noqa: PLR2004 - a version
+            return cls(**_fields(_long_names(fields, lane) | ({"body": body} if newline else {})))
         raise EnvelopeError(f"envelope version {version!r} is not known here (newest known: {VERSION})")
 
 
-# Of a waiting event's 1.5 KB in Redis, 700 bytes of body and what RQ wants leave 350 for the line: version 2 has short
-# names, and leaves out what is as usual. The family is in the id as well, and the lane is most often the application's.
+# Of a waiting event's 1.5 KB in Redis, 700 bytes of body and what RQ needs leave 350 for the line: since version 2
+# its names are short, and usual values left out. The family is in the id as well, and the lane usually the default one.
 _SHORT: Final = {"application_id": "app", "message_id": "message", "received_at": "at"}
 _CONSTANTS: Final = {"encoding": "json", "content_type": "application/json", "query": "", "secret": 0}
-_FAMILIES: Final = {family.letter: str(family) for family in Family}
+_FAMILY_BY_LETTER: Final = {family.facts.letter: str(family) for family in Family}
 
 _NAMES: Final = tuple(name for name in field_names(Envelope) if name != "body")
 _KEYS: Final = tuple(_SHORT.get(name, name) for name in _NAMES)
@@ -95,8 +101,13 @@ _USUAL: Final = tuple(_CONSTANTS.get(name) for name in _NAMES)
 _values: Final = attrgetter(*_NAMES)
 
 
-def _long_names(head: dict[str, Any]) -> dict[str, Any]:
-    usual = {**_CONSTANTS, "family": _FAMILIES.get(str(head.get("id"))[:1]), "lane": head.get("app")}
+def _default_lane(head: dict[str, Any]) -> str:
+    account, application_id = (value if isinstance(value := head.get(key), str) else None for key in ("account", "app"))
+    return default_lane(account, application_id)
+
+
+def _long_names(head: dict[str, Any], lane: str | None) -> dict[str, Any]:
+    usual = {**_CONSTANTS, "family": _FAMILY_BY_LETTER.get(str(head.get("id"))[:1]), "lane": lane}
     return {**usual, **head, **{name: head.get(short) for name, short in _SHORT.items()}}
 
 
@@ -107,7 +118,7 @@ def _json(fields: dict[str, Any]) -> str:
 #: Unix seconds of the year 10000, which Python cannot date.
 _END_OF_TIME: Final = 253_402_300_800
 
-# What each field may hold: a queue that strangers can write to is input like any other.
+# What each field may hold: other programs can write to the queue, so it is checked like any input.
 _TEXT: Final[frozenset[type]] = frozenset({str})
 _TEXT_OR_NONE: Final[frozenset[type]] = frozenset({str, type(None)})
 _WHOLE_OR_NONE: Final[frozenset[type]] = frozenset({int, type(None)})

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ackfirst.shared.accounts import Account, Application, is_lane_name
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.sms_signature import SmsMethod
 from ackfirst.shared.settings import environment
 from ackfirst.shared.settings.types import Secret

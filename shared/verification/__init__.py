@@ -1,7 +1,7 @@
-"""Is a callback genuine? Pure: the answer depends on the accounts, the callback and the time.
+"""Decides whether a callback is genuine, from the accounts, the callback and the time.
 
-Three ways to tell: a token that covers the body, a ``sig`` that covers the parameters, or an account that allows a
-family to come unsigned.
+Three things can prove it: a token that covers the body, a ``sig`` that covers the parameters, or an account that
+allows a family to be unsigned.
 """
 
 from ackfirst.shared.verification.result import Verification

@@ -1,87 +1,124 @@
-"""Callbacks of the SMS API that bring a ``sig``, which covers the parameters of the one transport used."""
+"""Verifies callbacks that bring a ``sig``, which covers the parameters of the one transport used."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.nexmo.callback import Callback, Family
-from ackfirst.shared.nexmo.reading import Reading, literal_parameters
-from ackfirst.shared.nexmo.sms_signature import base_matches, base_string, fits, is_well_formed
+from ackfirst.shared.nexmo.classify import classify_parameters
+from ackfirst.shared.nexmo.reading import Reading, parameters
+from ackfirst.shared.nexmo.sms import PARAMETERS
+from ackfirst.shared.nexmo.sms_signature import SignatureCheck, base_string, fits, is_well_formed
 from ackfirst.shared.nexmo.values import given
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification.result import Verification
+from ackfirst.shared.verification.secret_search import Found, SecretSearch, try_secrets
 
-#: The parameter of the webhook URL that may hold an account's ``url_token``: the operator added it, not Nexmo.
+#: The parameter of the webhook URL that may hold an account's ``url_token``.
 URL_TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
 
-_Confirmation = tuple[Account, int]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SigPath:
-    """Judges a callback by its ``sig``."""
+    """Judges a callback by its ``sig``.
 
-    accounts: Accounts
+    Args:
+        accounts: Whose secrets are tried.
+        clock: Monotonic seconds, by which the work for callbacks that name no account is bounded; None: no bound.
+    """
 
-    def verify(self, callback: Callback, reading: Reading, family: Family, sig: str) -> Verification:
-        """The verdict on a callback in the shape of the SMS API.
+    def __init__(self, accounts: Accounts, *, clock: Callable[[], float] | None) -> None:
+        self._accounts = accounts
+        self._search = SecretSearch(accounts, clock)
 
-        Many name no ``api-key``: then whichever account's secret confirms the callback is its account.
+    def verify(self, reading: Reading, sig: str) -> Verification:
+        """Judge a callback whose fields hold ``sig``, whatever else they hold.
+
+        Many name no ``api-key``: then the account whose secret confirms the callback is its account.
         """
-        claimed = given(reading.fields.get("api-key"))
-        account = self.accounts.get(claimed) if claimed else None
-        found = partial(Verification, claimed_account=claimed, reading=reading, family=family)
+        texts = reading.fields
+        if reading.encoding == "json":
+            texts = parameters(reading.fields)
+            reading = Reading("json", texts)
+        claimed = given(texts.get("api-key"))
+        account = self._accounts.get(claimed) if claimed else None
+        suspect = partial(
+            Verification,
+            verdict=Verdict.SUSPECT,
+            account=account.api_key if account else None,
+            claimed_account=claimed,
+            reading=reading,
+            family=classify_parameters(reading),
+        )
         if not is_well_formed(sig):
-            return found(verdict=Verdict.FORGED, reason="sig-not-hex")
+            return suspect(verdict=Verdict.FORGED, reason="sig-not-hex", account=None)
         if claimed and account is None:
-            return found(verdict=Verdict.SUSPECT, reason="unknown-api-key")
-        candidates = [account] if account else list(self.accounts)
-        confirmation = _confirm(literal_parameters(callback, reading), sig, candidates)
-        if confirmation is None:
-            reason = _why_not(reading, sig, candidates)
-            return found(verdict=Verdict.SUSPECT, reason=reason, account=account.api_key if account else None)
-        confirmed, secret = confirmation
-        return found(verdict=Verdict.VERIFIED, reason="sig", account=confirmed.api_key, secret=secret)
+            return suspect(reason="unknown-api-key")
+        signable = [candidate for candidate in candidates(reading) if not any(map(_is_ambiguous, candidate))]
+        if not signable:
+            return suspect(reason="ambiguous-parameter")
+        checks = [SignatureCheck(base_string(candidate), sig) for candidate in signable]
+        all_tried = account is not None or self._search.tries_all(checks)
+        found = try_secrets(account, checks) if account else self._search.find(checks)
+        if found is None:
+            tried = [account] if account else list(self._accounts)
+            return suspect(reason=_why_not(sig, tried) if all_tried else "secrets-not-tried")
+        return _confirmed(Reading(reading.encoding, signable[found.check]), found, claimed)
+
+
+def candidates(reading: Reading) -> Sequence[dict[str, str]]:
+    """List the sets of parameters that Nexmo may have sent, the likeliest first.
+
+    A query also holds the parameters of the webhook's own URL. Whether Nexmo signs those is not documented, so the
+    signature is tried with and without them: without all that are no parameters of the SMS API, and, since Nexmo may
+    add new parameters of its own after the URL's, without those that precede the first known one. A body holds nothing
+    of the URL.
+    """
+    fields = reading.fields
+    if reading.encoding != "query" or fields.keys() <= PARAMETERS:
+        return [fields]
+    known = {name: value for name, value in fields.items() if name in PARAMETERS}
+    sets = [known, without_leading_unknown(fields), fields]
+    return [one for number, one in enumerate(sets) if one not in sets[:number]]
+
+
+def without_leading_unknown(fields: dict[str, str]) -> dict[str, str]:
+    """Drop what precedes the first parameter of the SMS API in a query: it comes from the webhook's own URL."""
+    names = list(fields)
+    first = next((number for number, name in enumerate(names) if name in PARAMETERS), len(names))
+    return {name: fields[name] for name in names[first:]}
+
+
+def without_url_token(reading: Reading) -> Reading:
+    """Drop the webhook URL's own secret: handlers and dashboards must not see it."""
+    if URL_TOKEN not in reading.fields or reading.encoding != "query":
+        return reading
+    return Reading("query", {name: value for name, value in reading.fields.items() if name != URL_TOKEN})
+
+
+def _confirmed(signed: Reading, found: Found, claimed: str | None) -> Verification:
+    """Accept the parameters that the signature covers, and only those."""
+    reading = without_url_token(signed)
+    return Verification(
+        verdict=Verdict.VERIFIED,
+        reason="sig",
+        account=found.account.api_key,
+        claimed_account=claimed,
+        reading=reading,
+        family=classify_parameters(reading),
+        secret=found.secret,
+    )
 
 
 def _is_ambiguous(name: str) -> bool:
-    """The scheme does not delimit keys: with ``&`` or ``=`` in one, a captured ``sig`` would fit other parameters.
+    """True for a name that the scheme does not delimit: with ``&`` or ``=`` in it, a captured ``sig`` fits others.
 
     No parameter of Nexmo's holds either.
     """
     return "&" in name or "=" in name
 
 
-def _confirm(parameters: Mapping[str, str], sig: str, accounts: Iterable[Account]) -> _Confirmation | None:
-    """The account and the number of its secret that signed these parameters."""
-    if any(map(_is_ambiguous, parameters)):
-        return None
-    bases = list(_bases(parameters))
-    return next(
-        (
-            (account, index)
-            for base in bases
-            for account in accounts
-            for index, secret in enumerate(account.secrets)
-            if base_matches(base, sig, secret=secret, method=account.sms_signature_method)
-        ),
-        None,
-    )
-
-
-def _bases(parameters: Mapping[str, str]) -> Iterator[bytes]:
-    """Without the URL's own parameter first: whether Nexmo signs those is not documented."""
-    yield base_string({name: value for name, value in parameters.items() if name != URL_TOKEN})
-    if URL_TOKEN in parameters:
-        yield base_string(parameters)
-
-
-def _why_not(reading: Reading, sig: str, candidates: Iterable[Account]) -> str:
-    if any(map(_is_ambiguous, reading.fields)):
-        return "ambiguous-parameter"
-    able = [account for account in candidates if account.secrets]
+def _why_not(sig: str, tried: Iterable[Account]) -> str:
+    able = [account for account in tried if account.secrets]
     if not able:
         return "no-secret"
     return "signature-mismatch" if any(fits(sig, account.sms_signature_method) for account in able) else "other-method"

@@ -1,4 +1,4 @@
-"""Callbacks that bring a bearer token: all of the Messages API's. The token covers the body, nothing else."""
+"""Verifies callbacks that bring a bearer token: all of the Messages API's. The token covers the body, nothing else."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,19 +6,20 @@ from typing import Final
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.classify import classify
-from ackfirst.shared.nexmo.reading import read, read_unvouched
+from ackfirst.shared.nexmo.reading import read, read_unverified
 from ackfirst.shared.nexmo.token import ISSUER, Claims, Token, TokenError, parse
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification.result import Verification
 
-#: The reason of a token whose ``iat`` is further ahead than clocks may differ: as a rule the slow clock is ours.
+#: The reason given for a verified token whose ``iat`` is further ahead than clocks may differ. Its signature is as good
+#: as any, and as a rule the slow clock is ours: refusing it would park everything that the provider sends.
 FROM_THE_FUTURE: Final = "issued-in-the-future"
 
 _SCHEME: Final = "bearer"
 
 
 def bearer_token(authorization: str) -> str:
-    """The token of an ``Authorization`` header; empty when there is none or the scheme is another."""
+    """Get the token of an ``Authorization`` header; empty when there is none or the scheme is another."""
     scheme, _, token = authorization.strip(" \t").partition(" ")
     return token.strip(" \t") if scheme.lower() == _SCHEME else ""
 
@@ -29,12 +30,12 @@ class TokenPath:
 
     accounts: Accounts
     leeway: float
-    """Seconds that a token may be issued in our future."""
+    """Seconds that a token may be issued in our future before ``FROM_THE_FUTURE`` is its reason."""
     max_age: float | None
     """Seconds after which a token is too old; None for never."""
 
     def verify(self, callback: Callback, text: str, *, now: float) -> Verification:
-        """The verdict on a callback with a body and the bearer token ``text``, at Unix time ``now``."""
+        """Judge a callback with a body and the bearer token ``text``, at Unix time ``now``."""
         try:
             token = parse(text)
         except TokenError as error:
@@ -64,7 +65,7 @@ class TokenPath:
         reading = read(callback)
         return Verification(
             verdict=Verdict.SUSPECT if doubt else Verdict.VERIFIED if reading else Verdict.UNREADABLE,
-            reason=doubt or ("token" if reading else "unreadable-body"),
+            reason=doubt or (self._reason(claims, now) if reading else "unreadable-body"),
             account=claims.api_key,
             claimed_account=claims.api_key,
             application_id=claims.application_id,
@@ -77,20 +78,21 @@ class TokenPath:
         )
 
     def _doubt(self, claims: Claims, now: float) -> str | None:
-        """Why a token is not enough, although the account's secret signed it."""
+        """Say why a token is not enough, although the account's secret signed it."""
         if claims.payload_hash is None:
             return "no-payload-hash"
         if claims.iat is None:
             return None if self.max_age is None else "no-iat"
-        if claims.iat - now > self.leeway:
-            return FROM_THE_FUTURE
         if self.max_age is not None and now - claims.iat > self.max_age:
             return "too-old"
         return None
 
+    def _reason(self, claims: Claims, now: float) -> str:
+        return FROM_THE_FUTURE if (_skew(claims, now) or 0.0) > self.leeway else "token"
+
 
 def _forgery(claims: Claims, body: bytes) -> str | None:
-    """What no misconfiguration of ours explains."""
+    """Say what is wrong that no misconfiguration of ours explains."""
     if claims.iss != ISSUER:
         return "issuer-not-vonage"
     if claims.payload_hash is not None and not claims.cover(body):
@@ -106,7 +108,7 @@ def _confirming_secret(token: Token, account: Account) -> int | None:
 
 
 def _unconfirmed(callback: Callback, claims: Claims, reason: str, *, account: str | None = None) -> Verification:
-    reading = read_unvouched(callback)
+    reading = read_unverified(callback)
     return Verification(
         verdict=Verdict.SUSPECT,
         reason=reason,

@@ -6,7 +6,7 @@ Their identity is the hash of their body, so they carry no time of their own: th
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content.model import Content
 from ackfirst.simulator.content.scene import Scene
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content.lives import RECEIPT_LIVES
 from ackfirst.simulator.content.model import Content, Recipe, Transport
 from ackfirst.simulator.content.scene import Scene

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content.inbound_v0 import parties
 from ackfirst.simulator.content.lives import FAILURES, errors, lives
 from ackfirst.simulator.content.model import Content

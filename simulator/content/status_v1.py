@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.content.lives import FAILURES, errors, lives
 from ackfirst.simulator.content.model import Content
 from ackfirst.simulator.content.scene import Scene

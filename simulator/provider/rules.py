@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 
 #: Vonage help article 226572227: seconds to connect, and seconds from there to the answer.
 CONNECT_TIMEOUT: Final = 3.0

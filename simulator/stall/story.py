@@ -9,7 +9,7 @@ from typing import Final
 
 from yarl import URL
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from ackfirst.simulator.content import Wanted
 from ackfirst.simulator.pace import Pace

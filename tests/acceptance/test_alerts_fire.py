@@ -20,6 +20,7 @@ pytestmark = needs_prometheus
 
 CALLBACKS = {
     "AckfirstAccountUnconfirmed",
+    "AckfirstClockBehind",
     "AckfirstDeadLetters",
     "AckfirstHandlersFailing",
     "AckfirstProviderLag",
@@ -56,6 +57,7 @@ def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisPro
         nexmo = stack.nexmo
 
         def trouble() -> None:
+            assert nexmo.post_json(message("early"), iat=int(time.time()) + 600) == 200
             late = datetime.fromtimestamp(time.time() - 120, UTC).isoformat()
             assert nexmo.post_json(message("late", timestamp=late), application_id=FAILING) == 200
             assert nexmo.post_json(message("ours"), api_key=OTHER_ACCOUNT, secret="of-last-year") in (200, 429)

@@ -17,7 +17,7 @@ import redis
 
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
@@ -78,7 +78,7 @@ def test_it_answers_logs_one_line_and_stops_with_zero(redis_url: str, redis_sync
         assert ingest.cli.terminate() == 0
         (line,) = log_lines(ingest.cli, "callback.received")
     assert (line["verdict"], line["http_status"]) == ("verified", 200)
-    assert redis_sync.llen(keys.queue(APPLICATION)) == 1
+    assert redis_sync.llen(keys.queue(LANE)) == 1
     assert "Traceback" not in ingest.cli.output
     assert not any(personal in ingest.cli.output for personal in ("447700900417", "Moor at berth", "Bearer"))
 
@@ -117,7 +117,7 @@ def test_started_while_redis_is_away_it_says_so_answers_and_queues_later(
         assert {ingest.nexmo.post_json(inbound_message(message_uuid=f"u-{number}")) for number in range(10)} == {200}
         own_redis.start()
         with own_redis.client() as client:
-            wait_until(lambda: client.llen(keys.queue(APPLICATION)) == 10, timeout=20)
+            wait_until(lambda: client.llen(keys.queue(LANE)) == 10, timeout=20)
 
 
 def test_a_redis_that_refuses_us_is_one_sentence_and_exit_code_2(redis_folder: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_sigterm_under_load_answers_what_was_read_and_loses_nothing(
 
 def durable(client: redis.Redis, folder: Path) -> int:
     """Events in the queue, or on disk where Redis has taken longer than the ack deadline."""
-    return int(client.llen(keys.queue(APPLICATION))) + spooled_records(folder / ".ackfirst")
+    return int(client.llen(keys.queue(LANE))) + spooled_records(folder / ".ackfirst")
 
 
 def under_load(ingest: Running, act: Callable[[], object]) -> int:

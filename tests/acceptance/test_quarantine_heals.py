@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.nexmo import Nexmo
 from tests.support.parked import message, park_now
@@ -20,7 +20,7 @@ from tests.support.stack import ingest, settings, work_until_empty
 from tests.support.waiting import wait_until
 
 WRONG = "a-secret-that-nobody-signs-with"
-LANE = keys.queue(APPLICATION)
+QUEUE = keys.queue(LANE)
 MANY = 800
 
 
@@ -51,7 +51,7 @@ def test_a_wrong_secret_that_is_mended_costs_nothing(
     with ingest(tmp_path, wrong) as nexmo:
         send_all(nexmo, numbers)
         send_all(nexmo, numbers[:20])  # the provider does not know that it was heard
-    assert (redis_sync.xlen(keys.QUARANTINE), redis_sync.exists(LANE)) == (320, 0)
+    assert (redis_sync.xlen(keys.QUARANTINE), redis_sync.exists(QUEUE)) == (320, 0)
     recheck = run_cli("quarantine", "recheck", cwd=tmp_path, env=env)
     assert recheck.process.returncode == 0, recheck.output
     assert redis_sync.exists(keys.QUARANTINE, keys.QUARANTINE_BYTES) == 1  # the stream stays, empty
@@ -70,12 +70,12 @@ def test_a_recheck_that_is_killed_again_and_again_queues_each_event_once(
     kills = 0
     for stop_at in sorted(chosen.sample(range(1, MANY), 4)):
         with Cli("quarantine", "recheck", cwd=tmp_path, env=env) as recheck:
-            wait_until(lambda limit=stop_at: redis_sync.llen(LANE) >= limit, timeout=20)
+            wait_until(lambda limit=stop_at: redis_sync.llen(QUEUE) >= limit, timeout=20)
             recheck.process.send_signal(signal.SIGKILL)
             kills += recheck.wait() == -signal.SIGKILL
         held = sum(len(key) + len(value) for _, row in redis_sync.xrange(keys.QUARANTINE) for key, value in row.items())
         assert int(redis_sync.get(keys.QUARANTINE_BYTES) or 0) == held
-        assert redis_sync.llen(LANE) + redis_sync.xlen(keys.QUARANTINE) >= MANY
+        assert redis_sync.llen(QUEUE) + redis_sync.xlen(keys.QUARANTINE) >= MANY
     assert kills
     assert run_cli("quarantine", "recheck", cwd=tmp_path, env=env).process.returncode == 0
     assert redis_sync.xlen(keys.QUARANTINE) == 0

@@ -10,7 +10,7 @@ import pytest
 
 from ackfirst.shared.queue import keys
 from tests.support.certificates import Authority
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.processes import Cli, run_cli
 from tests.support.stack import ingest, settings, work_until_empty
@@ -51,7 +51,7 @@ def test_a_callback_reaches_its_handler_over_tls(server: TlsRedis, tmp_path: Pat
     with ingest(tmp_path, everything) as nexmo:
         assert nexmo.post_json(inbound_message(text="over TLS")) == 200
         with server.client() as client:
-            assert client.llen(keys.queue(APPLICATION)) == 1, "in Redis, not in the spool"
+            assert client.llen(keys.queue(LANE)) == 1, "in Redis, not in the spool"
     work_until_empty(tmp_path, everything)
     with server.client() as client:
         assert calls(client) == ["over TLS"]
@@ -77,7 +77,7 @@ def test_a_wrong_secret_is_mended_over_tls(server: TlsRedis, tmp_path: Path) -> 
     assert json.loads(listed.output)["verdict"] == "suspect"
     assert run_cli("quarantine", "recheck", cwd=tmp_path, env=right).process.returncode == 0
     with server.client() as client:
-        assert client.llen(keys.queue(APPLICATION)) == 1
+        assert client.llen(keys.queue(LANE)) == 1
 
 
 def test_the_dashboard_shows_a_redis_over_tls(server: TlsRedis, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.processes import ROOT, Cli, clean_environment
 from tests.support.stack import ingest, settings
 from tests.support.waiting import wait_until
@@ -34,7 +34,7 @@ def handle(event):
         lines.write(json.dumps(event.as_dict()) + "\\n")
 """
 
-LANE = f"ackfirst-{APPLICATION}"
+QUEUE = f"ackfirst-{LANE}"
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def handled(folder: Path) -> list[str]:
 
 
 def test_a_stock_rq_worker_processes_what_ingest_queued(queued: None, folder: Path, env: dict[str, str]) -> None:
-    rq("worker", "--burst", "--serializer", "json", LANE, folder=folder, env=env)
+    rq("worker", "--burst", "--serializer", "json", QUEUE, folder=folder, env=env)
     assert sorted(handled(folder)) == ["one", "three", "two"]
 
 
 def test_rq_info_shows_the_lane_and_what_waits_in_it(queued: None, folder: Path, env: dict[str, str]) -> None:
     lines = rq("info", "--raw", "--only-queues", folder=folder, env=env).splitlines()
-    assert any(line.startswith(f"queue {LANE} 3") for line in lines), lines
+    assert any(line.startswith(f"queue {QUEUE} 3") for line in lines), lines
 
 
 def test_rq_info_shows_our_worker_busy_with_a_running_job(
@@ -103,8 +103,8 @@ def test_rq_info_shows_our_worker_busy_with_a_running_job(
                 if line.startswith("worker")
             ]
             assert "busy" in worker
-            assert LANE in worker
-            assert redis_sync.zcard(f"rq:wip:{LANE}") == 1
+            assert QUEUE in worker
+            assert redis_sync.zcard(f"rq:wip:{QUEUE}") == 1
             (folder / "go on").touch()
             wait_until(lambda: len(handled(folder)) == 4)
 
@@ -114,8 +114,8 @@ def test_a_job_that_always_fails_ends_in_rqs_failed_registry_with_its_traceback(
 ) -> None:
     with ingest(folder, env) as nexmo, Cli("worker", cwd=folder, env=env, name="worker") as worker:
         nexmo.post_json(inbound_message(text="fail"))
-        wait_until(lambda: redis_sync.zcard(f"rq:failed:{LANE}") == 1, timeout=30)
+        wait_until(lambda: redis_sync.zcard(f"rq:failed:{QUEUE}") == 1, timeout=30)
         assert worker.output.count("the cash desk is closed") >= 2, "the traceback of every attempt is logged"
-    [job_id] = redis_sync.zrange(f"rq:failed:{LANE}", 0, -1)
+    [job_id] = redis_sync.zrange(f"rq:failed:{QUEUE}", 0, -1)
     [(_, result)] = redis_sync.xrange(f"rq:results:{job_id.decode()}")
     assert result

@@ -15,7 +15,7 @@ import pytest
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
@@ -80,7 +80,7 @@ class Sender:
 def delivered(redis: RedisProcess) -> list[str]:
     """The message of every waiting job, in order."""
     with redis.client() as client:
-        ids = [job.decode() for job in client.lrange(keys.queue(APPLICATION), 0, -1)]
+        ids = [job.decode() for job in client.lrange(keys.queue(LANE), 0, -1)]
         pipeline = client.pipeline()
         for job in ids:
             pipeline.hget(keys.job(job), "data")

@@ -10,7 +10,7 @@ import redis
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.classify import classify
 from ackfirst.shared.nexmo.identity import event_id
-from ackfirst.shared.nexmo.reading import read_unvouched
+from ackfirst.shared.nexmo.reading import read_unverified
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
 from ackfirst.simulator.delivery import OK, Delivery
@@ -57,7 +57,7 @@ def event_of(record: QuarantineRecord) -> str | None:
         body=record.body,
         received_at=record.received_at,
     )
-    reading = read_unvouched(callback)
+    reading = read_unverified(callback)
     if reading is None:
         return None
     return event_id(classify(reading), ACCOUNT.api_key, reading.fields, record.body or record.query.encode())

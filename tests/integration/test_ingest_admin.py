@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ackfirst.ingest.exposition import forget_dead_processes
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.queue import keys
-from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message
+from tests.support.factories import API_KEY, LANE, SECRET, inbound_message
 from tests.support.ingest import Ingest, running_ingest
 
 BODY = json.dumps(inbound_message()).encode()
@@ -64,8 +64,8 @@ async def test_what_redis_holds_is_shown(redis_url: str, redis_sync: redis.Redis
     redis_sync.sadd(keys.RQ_WORKERS, "rq:worker:a", "rq:worker:b", "rq:worker:killed-long-ago")
     redis_sync.hset("rq:worker:a", "state", "busy")
     redis_sync.hset("rq:worker:b", "state", "idle")
-    redis_sync.zadd(keys.scheduled(APPLICATION), {"x": 1})
-    redis_sync.zadd(keys.failed(APPLICATION), {"y": 1, "z": 2})
+    redis_sync.zadd(keys.scheduled(LANE), {"x": 1})
+    redis_sync.zadd(keys.failed(LANE), {"y": 1, "z": 2})
     async with running_ingest(redis_url) as ingest:
         await ingest.post_signed(BODY)
         await ingest.post_signed(BODY, api_key="ffffffff")
@@ -77,17 +77,17 @@ async def test_what_redis_holds_is_shown(redis_url: str, redis_sync: redis.Redis
         ("ackfirst_quarantine_records", ()): 1,
         ("ackfirst_retries_waiting", ()): 1,
         ("ackfirst_dead_letters", ()): 2,
-        ("ackfirst_lane_waiting", (("lane", APPLICATION),)): 1,
+        ("ackfirst_lane_waiting", (("lane", LANE),)): 1,
         ("ackfirst_events_total", (("outcome", "processed"),)): 7,
         ("ackfirst_handler_seconds_sum", (("handler", "app.callbacks:reply"),)): 1.5,
         ("ackfirst_handler_seconds_count", (("handler", "app.callbacks:reply"),)): 3,
     }
     assert expected.items() <= found.items()
-    assert 0 <= found["ackfirst_oldest_waiting_seconds", (("lane", APPLICATION),)] < 60
+    assert 0 <= found["ackfirst_oldest_waiting_seconds", (("lane", LANE),)] < 60
     assert found["ackfirst_quarantine_bytes", ()] > 100
     assert ready["ready"] is True
     assert (ready["policy"], ready["accounts"], ready["workers"]) == ("never-stall", 1, 2)
-    assert ready["lanes"] == {APPLICATION: {"waiting": 1, "retries": 1, "dead_letters": 2}}
+    assert ready["lanes"] == {LANE: {"waiting": 1, "retries": 1, "dead_letters": 2}}
     assert ready["quarantine"]["records"] == 1
 
 
@@ -100,7 +100,7 @@ async def test_a_key_of_another_type_in_the_place_of_a_lane_hides_no_other_lane(
         await ingest.post_signed(BODY)
         found = await samples(ingest)
     assert found["ackfirst_redis_up", ()] == 1
-    assert found["ackfirst_lane_waiting", (("lane", APPLICATION),)] == 1
+    assert found["ackfirst_lane_waiting", (("lane", LANE),)] == 1
     assert found["ackfirst_lane_waiting", (("lane", "blocked"),)] == 0
 
 

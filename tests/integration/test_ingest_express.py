@@ -11,7 +11,7 @@ import redis
 
 from ackfirst.ingest import express
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.ingest import running_ingest, signed_headers
 from tests.support.raw_http import head, raw_connection
 from tests.support.waiting import await_until
@@ -27,7 +27,7 @@ def callback(number: int = 0, *lines: str) -> bytes:
 
 
 def queued(redis_sync: redis.Redis) -> int:
-    return redis_sync.llen(keys.queue(APPLICATION))
+    return redis_sync.llen(keys.queue(LANE))
 
 
 async def test_answers_keep_the_order_of_requests_whichever_way_these_go(redis_url: str) -> None:

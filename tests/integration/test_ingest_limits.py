@@ -14,7 +14,7 @@ from ackfirst.ingest import app as server
 from ackfirst.ingest.body import BodyReader
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.ingest import running_ingest, signed_headers
 from tests.support.raw_http import RawConnection, head, raw_connection
 
@@ -109,7 +109,7 @@ async def test_a_body_in_many_pieces_is_put_together(redis_url: str, redis_sync:
         for byte in head(*lines, f"Content-Length: {len(BODY)}") + BODY:
             await sender.send(bytes([byte]))
         assert await sender.status() == 200
-    assert redis_sync.llen(keys.queue(APPLICATION)) == 1
+    assert redis_sync.llen(keys.queue(LANE)) == 1
 
 
 async def test_a_client_that_asks_first_is_invited(redis_url: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.ingest import Ingest, Reply, running_ingest
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import await_until
@@ -20,7 +20,7 @@ def body(number: int) -> bytes:
 
 def queued(server: RedisProcess) -> int:
     with server.client() as client:
-        return int(client.llen(keys.queue(APPLICATION)))
+        return int(client.llen(keys.queue(LANE)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from tests.support.factories import APPLICATION, inbound_message
+from tests.support.factories import LANE, inbound_message
 from tests.support.ingest import Ingest, running_ingest, signed_headers
 from tests.support.raw_http import head, raw_connection
 from tests.support.redis_process import RedisProcess
@@ -38,7 +38,7 @@ async def test_a_stop_under_load_loses_nothing_that_was_acknowledged(redis_url: 
         await await_until(lambda: len(acknowledged) > 200)
         await ingest.server.stop()
         await asyncio.wait_for(asyncio.gather(*clients), 10)
-    queued = redis_sync.llen(keys.queue(APPLICATION))
+    queued = redis_sync.llen(keys.queue(LANE))
     assert len(acknowledged) <= queued <= len(acknowledged) + len(clients)
 
 
@@ -57,7 +57,7 @@ async def test_a_request_whose_body_is_on_its_way_is_answered_before_the_end(
         await stopping
     assert reply.startswith(b"HTTP/1.1 200 ")
     assert b"Connection: close" in reply
-    assert redis_sync.llen(keys.queue(APPLICATION)) == 1
+    assert redis_sync.llen(keys.queue(LANE)) == 1
 
 
 def in_flight(ingest: Ingest) -> int:

@@ -11,10 +11,10 @@ import redis
 
 from ackfirst.ingest.edge import WEBHOOK_PATHS
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
-from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message
+from tests.support.factories import API_KEY, LANE, SECRET, inbound_message
 from tests.support.ingest import Ingest, Reply, running_ingest, signed_headers
 from tests.support.nexmo import signed
 
@@ -24,7 +24,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SENT = Callable[[Ingest], Awaitable[Reply]]
 
 
-def waiting(client: redis.Redis, lane: str = APPLICATION) -> int:
+def waiting(client: redis.Redis, lane: str = LANE) -> int:
     return int(client.llen(keys.queue(lane)))
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from ackfirst.ops import cli
 from ackfirst.shared.queue import keys
-from tests.support.factories import API_KEY, APPLICATION, SECRET
+from tests.support.factories import API_KEY, APPLICATION, LANE, SECRET
 from tests.support.parked import message, park_now, sms
 from tests.support.redis_process import RedisProcess
 
@@ -97,7 +97,7 @@ def test_recheck_queues_what_verifies_and_says_why_the_rest_stays(
         ("doubtful", "no-sig"),
     ]
     assert sorted(one["outcome"] for one in found) == ["doubtful", "doubtful", "duplicate", "queued", "queued"]
-    waiting = [name.decode() for name in redis_sync.lrange(keys.queue(APPLICATION), 0, -1)]
+    waiting = [name.decode() for name in redis_sync.lrange(keys.queue(LANE), 0, -1)]
     assert waiting == [one["event_id"] for one in found if one["outcome"] == "queued"]
     assert depth(redis_sync) == 2
 

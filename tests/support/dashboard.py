@@ -12,8 +12,9 @@ from werkzeug.datastructures import Authorization
 
 from ackfirst.ops.dashboard.app import create_app
 from ackfirst.ops.dashboard.guard import Credentials
+from tests.support import factories
 
-LANE = "ackfirst-c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
+LANE = f"ackfirst-{factories.LANE}"
 NUMBER = "447700900417"
 TEXT = "Moor at berth 7?"
 ENVELOPE = json.dumps({"v": 2}) + "\n" + json.dumps({"from": NUMBER, "text": TEXT})

@@ -8,6 +8,7 @@ from ackfirst.shared.queue.envelope import Envelope
 
 API_KEY = "k7m2p9qa"
 APPLICATION = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
+LANE = f"{API_KEY}.{APPLICATION}"
 SECRET = "orchid-Lantern-42-visible-harbour"
 NOW = 1_772_615_728.0
 
@@ -33,7 +34,7 @@ def make_envelope(*, payload: dict[str, Any] | None = None, **overrides: Any) ->
         "family": "inbound-message",
         "account": API_KEY,
         "application_id": APPLICATION,
-        "lane": APPLICATION,
+        "lane": LANE,
         "message_id": "6f1d2b0e-3c55-4d8a-9b6e-1f20c7a4e913",
         "received_at": NOW,
         "encoding": "json",

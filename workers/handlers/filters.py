@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ackfirst.shared.nexmo.callback import Family
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.family import Family
 
 Wanted = str | Iterable[str] | None
 

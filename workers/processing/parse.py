@@ -1,8 +1,8 @@
 """From the envelope to the event that handlers see."""
 
 from ackfirst.shared.errors import EnvelopeError
-from ackfirst.shared.nexmo.callback import Family
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.normalise import normalise
 from ackfirst.shared.nexmo.reading import read_as
 from ackfirst.shared.queue.envelope import Envelope

@@ -12,7 +12,8 @@ from ackfirst.ingest.receiver import Receiver
 from ackfirst.ingest.request_log import AckLog
 from ackfirst.shared.errors import QueueUnavailable
 from ackfirst.shared.metrics import IngestMetrics
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import read
 from ackfirst.shared.policy import Policy, Verdict
 from ackfirst.shared.queue.envelope import Envelope

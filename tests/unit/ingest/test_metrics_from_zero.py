@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 
 from ackfirst.shared.metrics import OUTCOMES, IngestMetrics, QueueSnapshot, SnapshotCollector
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.workers.processing.report import Outcome
 

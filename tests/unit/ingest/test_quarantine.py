@@ -59,7 +59,7 @@ async def test_the_rate_is_for_strangers_and_not_for_what_a_secret_of_ours_has_s
     quarantine = HangingQuarantine()
     quarantine.goes_on.set()
     siding = parking(quarantine, rate=2.0)
-    ours = Verification(verdict=Verdict.SUSPECT, reason="issued-in-the-future", account="a", secret=0)
+    ours = Verification(verdict=Verdict.SUSPECT, reason="too-old", account="a", secret=0)
     one = Arrival(callback(b"{}"))
     assert [await siding.park(one, ours, Verdict.SUSPECT) for _ in range(20)] == [True] * 20
     assert [await siding.park(one, SUSPECT, Verdict.SUSPECT) for _ in range(4)] == [True, True, False, False]

@@ -14,7 +14,8 @@ from ackfirst.ingest.request_log import AckLog
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailable
 from ackfirst.shared.metrics import IngestMetrics
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import read
 from ackfirst.shared.policy import TABLE, Fate, Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
@@ -199,7 +200,7 @@ async def test_the_log_line_has_what_joins_it_to_the_event_and_nothing_personal(
         "family": "inbound-message",
         "account": API_KEY,
         "application": APPLICATION,
-        "lane": APPLICATION,
+        "lane": f"{API_KEY}.{APPLICATION}",
         "message_id": inbound_message()["message_uuid"],
         "http_status": 200,
         "body_bytes": len(MESSAGE.body),

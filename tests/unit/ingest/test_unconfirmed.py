@@ -1,6 +1,6 @@
 """When an account's callbacks count as all unconfirmed: said once at each turn, and bounded whatever strangers send."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -72,10 +72,16 @@ def test_an_account_that_was_never_confirmed_is_named_at_its_first_callback_and_
     assert (around.gauge(A), around.gauge(B)) == (1, 0)
 
 
-def test_tokens_of_the_future_are_a_matter_of_our_clock() -> None:
+def test_verified_tokens_of_the_future_alarm_about_our_clock_once_a_minute_and_about_no_account() -> None:
     around = World()
-    assert around.see(doubtful(A, "issued-in-the-future")) == [BEGAN]
-    assert "clock" in around.log.lines[0]["check"]
+    early = replace(confirmed(A), reason="issued-in-the-future", skew=3600.0)
+    assert around.see(early, early) == ["clock.behind"]
+    [line] = around.log.lines
+    assert (line["level"], line["skew"], line["account"]) == ("warning", 3600.0, A)
+    assert "clock of this machine" in line["check"]
+    assert (around.gauge(A), around.alarm.shown()) == (0, [])
+    around.now += 60
+    assert around.see(early) == ["clock.behind"]
 
 
 def test_one_confirmed_callback_ends_it() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from ackfirst.shared.nexmo.callback import Family
 from ackfirst.shared.nexmo.classify import classify, message_id
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Encoding, Reading
 
 UUID = "6f1d2b0e-3c55-4d8a-9b6e-1f20c7a4e913"
@@ -146,6 +146,9 @@ def test_each_family_names_its_message_by_its_own_field(family: Family, expected
     assert message_id(family, {"message_uuid": UUID, "messageId": SMS_ID}) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(7, "7"), (None, None), ("null", None), ({}, None), ("x\udce9", "x?")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(7, "7"), (None, None), ("null", None), ({}, None), ("x\udce9", "x\N{REPLACEMENT CHARACTER}")],
+)
 def test_a_message_id_is_text_that_utf_8_can_hold_or_none(value: object, expected: str | None) -> None:
     assert message_id(Family.INBOUND_SMS, {"messageId": value}) == expected

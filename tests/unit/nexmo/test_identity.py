@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from tests.support.callbacks import any_text, hostile_fields
 
@@ -47,7 +47,7 @@ def test_ids_never_change_between_releases(family: Family, expected: str) -> Non
 
 @pytest.mark.parametrize("family", Family)
 def test_an_id_is_the_letter_of_the_family_and_32_hex_digits(family: Family) -> None:
-    assert re.fullmatch(rf"{family.letter}-[0-9a-f]{{32}}", id_of(family, FIELDS))
+    assert re.fullmatch(rf"{family.facts.letter}-[0-9a-f]{{32}}", id_of(family, FIELDS))
 
 
 def test_an_id_is_the_hash_of_length_prefixed_parts() -> None:

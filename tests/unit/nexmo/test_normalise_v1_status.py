@@ -96,7 +96,7 @@ def test_a_failure_may_come_with_or_without_an_error(status: str) -> None:
         ({"currency": "EUR", "price": "0.0333"}, Price("0.0333", "EUR")),
         ({"currency": "USD", "price": "0"}, Price("0", "USD")),
         ({"price": "0.03330000"}, Price("0.03330000", "EUR")),
-        ({"currency": "EUR", "price": 0.00005}, Price("0.00005", "EUR")),
+        ({"currency": "EUR", "price": 0.00005}, Price("5e-05", "EUR")),
         ({"currency": "EUR", "price": 1}, Price("1", "EUR")),
         ({"currency": "EUR"}, None),
         ({"currency": "EUR", "price": ""}, None),

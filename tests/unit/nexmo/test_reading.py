@@ -74,8 +74,24 @@ def test_a_form_is_read_under_its_own_type_and_under_a_missing_or_odd_one(conten
     assert read(callback(PAIRS, content_type=content_type)) == Reading("form", FIELDS)
 
 
-def test_a_form_type_is_believed_even_where_the_body_begins_like_json() -> None:
-    assert encoding_of(callback(OBJECT, content_type=FORM)) == "form"
+@pytest.mark.parametrize("body", [OBJECT, b"\xef\xbb\xbf" + OBJECT, b" \n" + OBJECT])
+def test_json_that_says_it_is_a_form_is_read_as_json(body: bytes) -> None:
+    assert read(callback(body, content_type=f"{FORM}; charset=UTF-8")) == Reading("json", FIELDS)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/json; charset=utf-8"])
+def test_a_form_that_says_it_is_json_is_read_as_a_form(content_type: str) -> None:
+    assert read(callback(PAIRS, content_type=content_type)) == Reading("form", FIELDS)
+
+
+@pytest.mark.parametrize("body", [b"[1, 2]", b'["messageId=1"]', b"{"])
+def test_json_without_an_object_is_unreadable_whatever_it_says_it_is(body: bytes) -> None:
+    assert read(callback(body, content_type=FORM)) is None
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"))))
+def test_no_form_is_taken_for_json(parameters: dict[str, str]) -> None:
+    assert encoding_of(callback(urlencode(parameters).encode() or b"=", content_type=FORM)) == "form"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])

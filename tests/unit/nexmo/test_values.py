@@ -1,4 +1,4 @@
-"""Single values of a stranger's payload: taken for what they can be, never a reason to fail."""
+"""Single values of a payload: read as what they can be, never a reason to fail."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -20,9 +20,9 @@ MOMENT = datetime(2026, 3, 4, 9, 15, 27, tzinfo=UTC)
         ("", ""),
         (7, "7"),
         (-7, "-7"),
-        (0.5, "0.5"),
-        (5e-05, "0.00005"),
-        (1e21, "1000000000000000000000"),
+        (values.Number("0.50"), "0.50"),
+        (values.Number("5e-05"), "5e-05"),
+        (values.Number("1E21"), "1E21"),
         (True, None),
         (None, None),
         ([], None),
@@ -55,7 +55,8 @@ def test_what_only_resembles_no_value_is_a_value(value: Any) -> None:
         "\\2026-03-04 09:15:27",
         "1772615727",
         1772615727,
-        1772615727.0,
+        values.Number("1772615727.0"),
+        values.Number("1.772615727E9"),
         "1772615727000",
         1772615727000,
     ],

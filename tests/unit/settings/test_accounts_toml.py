@@ -6,7 +6,7 @@ import pytest
 
 from ackfirst.shared.accounts import Application
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.settings.accounts_toml import parse_accounts
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.queue.envelope import VERSION, Envelope
-from tests.support.factories import make_envelope
+from tests.support.factories import API_KEY, APPLICATION, make_envelope
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PLAIN = st.text(alphabet=st.characters(codec="utf-8"), max_size=50)
@@ -57,6 +57,11 @@ def test_every_envelope_that_a_release_ever_queued_can_still_be_read(file: Path)
     assert (envelope.iat, envelope.jti, envelope.secret) == (1772615728, "0b9d6a52", 1)
 
 
+@pytest.mark.parametrize(("version", "lane"), [(1, APPLICATION), (2, APPLICATION), (3, f"{API_KEY}.{APPLICATION}")])
+def test_an_envelope_stays_in_the_lane_that_it_was_queued_in(version: int, lane: str) -> None:
+    assert Envelope.decode((GOLDEN / f"envelope-v{version}.json").read_text()).lane == lane
+
+
 def test_the_newest_version_has_a_golden_file() -> None:
     assert (GOLDEN / f"envelope-v{VERSION}.json").exists()
 
@@ -70,13 +75,14 @@ def test_the_newest_version_has_a_golden_file() -> None:
         ('{"v": "1"}', "version '1'"),
         ('{"v": 1}', "'id' is NoneType"),
         ('{"v": 2}', "'id' is NoneType"),
-        (make_envelope().encode().replace('"v":2', '"v":2,"encoding":"xml"'), "encoding 'xml'"),
+        ('{"v": 3}', "'id' is NoneType"),
+        (make_envelope().encode().replace('"v":3', '"v":3,"encoding":"xml"'), "encoding 'xml'"),
         (make_envelope().encode().partition("\n")[0], "no body"),
         (make_envelope().encode() + "\udc80", "body is not text"),
         (make_envelope(received_at=1e300).encode(), "'received_at' is no time"),
         (make_envelope(received_at=-1.0).encode(), "'received_at' is no time"),
         (make_envelope(body=b"\xff").encode().replace("/w==", "!!"), "not base64"),
-        (make_envelope().encode().replace('"v":2', '"v":2,"query":7'), "'query' is int"),
+        (make_envelope().encode().replace('"v":3', '"v":3,"query":7'), "'query' is int"),
     ],
 )
 def test_what_is_not_an_envelope_is_refused_with_the_reason(text: str, complaint: str) -> None:
@@ -95,7 +101,7 @@ def test_decoding_any_text_raises_nothing_else(text: str) -> None:
         st.sampled_from([*Envelope.__slots__, "v", "body_b64", "app", "message", "at"]),
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just([]),
     ),
-    st.sampled_from([1, 2]),
+    st.sampled_from([1, 2, 3]),
 )
 def test_decoding_any_object_raises_nothing_else(fields: dict[str, object], version: int) -> None:
     with contextlib.suppress(EnvelopeError):

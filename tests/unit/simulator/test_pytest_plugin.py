@@ -11,7 +11,7 @@ import pytest
 from ackfirst import Context, Discard, Event
 from ackfirst.pytest_plugin.nexmo import Nexmo
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from tests.support import plugin_handlers
 
 MakeEvent = Callable[..., Event]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.simulator.content import RECIPES, Wanted, choose
 from ackfirst.simulator.planned import Kind

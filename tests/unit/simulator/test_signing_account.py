@@ -4,7 +4,7 @@ import pytest
 
 from ackfirst.shared.accounts import Account, Accounts, Application
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.nexmo.callback import Family
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.simulator.account import Wanted, made_up_applications, signing_account
 
 FIRST = Account(api_key="first", secrets=(b"one", b"old"), sms_signature_method="sha256")

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from ackfirst.shared.nexmo.callback import Family
 from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.nexmo.normalise import normalise
 from ackfirst.shared.nexmo.reading import read

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification import Verification
 from tests.support.callbacks import FORM, any_json, any_text, hostile_fields

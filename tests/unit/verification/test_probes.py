@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ackfirst.shared.nexmo.sms import PARAMETERS
 from ackfirst.shared.policy import Verdict
 from tests.support.callbacks import callback, get_callback
 from tests.support.signing import account, judge, signed, verifier
@@ -29,9 +30,19 @@ def test_it_is_one_for_every_account_even_with_a_url_token() -> None:
     assert judge(callback(method="GET", query="token=wrong"), by=asks).verdict is Verdict.PROBE
 
 
-@pytest.mark.parametrize("query", ["token=secret&text=hello", "Token=secret", "sig=" + "0" * 32])
-def test_a_request_with_any_other_parameter_is_not(query: str) -> None:
-    assert judge(callback(method="GET", query=query)).verdict is Verdict.UNSIGNED
+@pytest.mark.parametrize("query", ["key=x", "Token=secret", "a=1&b=2", "tok%65n=secret", "caf%C3%A9=1", "flag"])
+def test_the_check_of_a_url_with_parameters_of_the_operators_own_is_one(query: str) -> None:
+    assert judge(callback(method="GET", query=query)).verdict is Verdict.PROBE
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS - {"sig"}))
+def test_a_request_with_any_parameter_of_the_sms_api_is_not(name: str) -> None:
+    assert judge(callback(method="GET", query=f"token=secret&{name}=1")).verdict is Verdict.UNSIGNED
+
+
+def test_a_request_with_a_sig_is_judged_by_it() -> None:
+    assert judge(callback(method="GET", query="sig=" + "0" * 32)).verdict is Verdict.SUSPECT
+    assert judge(callback(method="GET", query="key=x&sig=no-hex")).verdict is Verdict.FORGED
 
 
 def test_a_request_with_a_body_is_not() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.sms_signature import METHODS, SmsMethod, base_string, sign_parameters
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification import Verification

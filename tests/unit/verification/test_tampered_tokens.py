@@ -78,8 +78,6 @@ SIGNED_CLAIMS: Final = {
     "api_key endless": (claims_for(api_key=API_KEY * 100), SUSPECT, "no-api-key"),
     "api_key unknown": (claims_for(api_key="z9z9z9z9"), SUSPECT, "unknown-api-key"),
     "api_key in upper case": (claims_for(api_key=API_KEY.upper()), SUSPECT, "unknown-api-key"),
-    "iat at the end of time": (claims_for(iat=10**30), SUSPECT, "issued-in-the-future"),
-    "iat in milliseconds": (claims_for(iat=1772615728000), SUSPECT, "issued-in-the-future"),
     "no claims": ({}, FORGED, "issuer-not-vonage"),
     "claims a list": ([claims_for()], FORGED, "malformed-token"),
     "claims null": (None, FORGED, "malformed-token"),

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ackfirst.shared.nexmo.callback import Callback, Family
+from ackfirst.shared.nexmo.callback import Callback
+from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification import Verification
 from tests.support.callbacks import callback, form_callback, get_callback, json_callback
