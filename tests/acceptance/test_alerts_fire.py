@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ackfirst.shared.accounts import default_lane
 from ackfirst.shared.queue import keys
-from tests.support.factories import inbound_message
+from tests.support.factories import API_KEY, inbound_message
 from tests.support.prometheus import alert_names, needs_prometheus
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until
@@ -63,16 +64,18 @@ def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisPro
             assert nexmo.post_json(message("ours"), api_key=OTHER_ACCOUNT, secret="of-last-year") in (200, 429)
             nexmo.post_json(message("theirs"), api_key="ffffffff")
 
-        client.rpush(keys.queue(FAILING), "no-job-of-ours")
-        client.set(keys.queue("blocked"), "no list")
+        client.rpush(keys.queue(default_lane(API_KEY, FAILING)), "no-job-of-ours")
+        client.set(keys.queue(default_lane(API_KEY, "blocked")), "no list")
         assert nexmo.post_json(message("blocked"), application_id="blocked") == 200
         with again_and_again(trouble, every=0.3):
             stack.sees_fire(CALLBACKS, timeout=60)
 
-        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue("blocked"))
+        client.delete(
+            keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue(default_lane(API_KEY, "blocked"))
+        )
         assert nexmo.post_json(message("well"), api_key=OTHER_ACCOUNT, secret=OTHER_SECRET) == 200
         assert stack.ingest.terminate() == 0
-        stack.start_ingest()  # forgets the strangers, and tries again what is set aside on disk
+        stack.start_ingest()  # forgets the strangers
         stack.sees_end(CALLBACKS - {"AckfirstDeadLetters", "AckfirstHandlersFailing"}, timeout=60)  # windows are long
 
 
