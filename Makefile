@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint bench chaos compose-test clean
+.PHONY: help install demo dev test lint docs bench chaos compose-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(STAMP) ## write the generated tables of docs/ and .env.example anew
+	@$(BIN)/python -m tools.docs
 
 bench: $(STAMP) ## measure everything against its references and write docs/performance.md; about twenty minutes
 	@$(BIN)/python -m bench --page docs/performance.md

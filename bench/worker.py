@@ -9,6 +9,7 @@ import redis
 import redis.asyncio
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.settings import load_settings
@@ -59,7 +60,7 @@ async def fill(url: str, count: int) -> None:
     """
     settings = load_settings({})
     async with redis.asyncio.from_url(url) as client:
-        enqueuer = Enqueuer(client, settings.job_options, dedupe_seconds=settings.dedupe_seconds)
+        enqueuer = Enqueuer(client, settings.job_options, dedupe_seconds=DEDUPE_SECONDS)
         envelopes = [envelope(body) for body in callback_bodies(count)]
         for start in range(0, count, 200):
             results = await enqueuer.enqueue(envelopes[start : start + 200], now=time.time())

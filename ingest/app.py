@@ -17,6 +17,7 @@ from ackfirst.ingest.durable import ABANDON, Durability
 from ackfirst.ingest.edge import Edge
 from ackfirst.ingest.exposition import Exposition
 from ackfirst.ingest.express import GuardedServer
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.quarantine import Parking
 from ackfirst.ingest.receiver import Receiver
 from ackfirst.ingest.request_log import AckLog, Log
@@ -50,6 +51,7 @@ class IngestServer:
         accounts: Whose callbacks are genuine.
         log: A structlog logger.
         lines: A logger for the line of each callback, if that is another one.
+        limits: Bounds of memory, time and rate.
         shared_folder: Where a group of processes keeps its counts. Given, this process is one of the group and shares
             its ports with the others (``SO_REUSEPORT``).
     """
@@ -61,15 +63,17 @@ class IngestServer:
         *,
         log: Log,
         lines: Log | None = None,
+        limits: IngestLimits | None = None,
         shared_folder: Path | None = None,
     ) -> None:
         self._settings = settings
+        self._limits = limits or IngestLimits()
         self._accounts = accounts
         self._log = log
         self._lines = lines
         self._shared_folder = shared_folder
         self._cleanup = AsyncExitStack()
-        self.addresses: dict[str, Address] = {}
+        self.addresses: dict[str, list[Address]] = {}
         """Where it listens, once it is started: ``listen`` and ``admin_listen``."""
         self.edge: Edge | None = None
         """The public side, once it is started."""
@@ -85,7 +89,9 @@ class IngestServer:
         except BaseException:
             await self._cleanup.aclose()
             raise
-        self._log.info("ingest.listening", **{name: str(address) for name, address in self.addresses.items()})
+        self._log.info(
+            "ingest.listening", **{name: ",".join(map(str, places)) for name, places in self.addresses.items()}
+        )
 
     async def _start(self) -> None:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
@@ -116,7 +122,7 @@ class IngestServer:
         return client
 
     def _guard(self, exposition: Exposition) -> ConnectionGuard:
-        wanted = self._settings.max_connections
+        wanted = self._limits.connections
         limit = room_for_connections(wanted)
         if limit < wanted:
             self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
@@ -131,7 +137,7 @@ class IngestServer:
         return Alarm(verifier, ours, log=self._log, metrics=exposition.metrics)
 
     def _durability(self, exposition: Exposition) -> Durability:
-        durability = Durability(self._settings, self._redis, exposition, self._log)
+        durability = Durability(self._settings, self._limits, self._redis, exposition, self._log)
         durability.start()
         self._cleanup.push_async_callback(durability.close)
         return durability
@@ -150,18 +156,16 @@ class IngestServer:
             ack_log=ack_log,
             clock=time.monotonic,
         )
-        bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+        bodies = BodyReader(max_bytes=self._limits.body_bytes, timeout=self._limits.body_seconds)
         return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
 
     def _parking(self, metrics: IngestMetrics) -> Parking:
-        settings = self._settings
+        limits = self._limits
         quarantine = Quarantine(
-            self._redis(SIDE_CONNECTIONS),
-            max_records=settings.quarantine_max_records,
-            max_bytes=settings.quarantine_max_bytes,
+            self._redis(SIDE_CONNECTIONS), max_records=limits.quarantine_records, max_bytes=limits.quarantine_bytes
         )
-        metrics.limit_quarantine(settings.quarantine_max_records, settings.quarantine_max_bytes)
-        rate, deadline = settings.quarantine_rate, settings.ack_deadline
+        metrics.limit_quarantine(limits.quarantine_records, limits.quarantine_bytes)
+        rate, deadline = limits.quarantine_per_second, self._settings.ack_deadline
         parking = Parking(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
         self._cleanup.push_async_callback(parking.close, within=ABANDON)
         return parking
@@ -170,16 +174,16 @@ class IngestServer:
         runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)
         await runner.setup()
         self._cleanup.push_async_callback(runner.cleanup)
-        await self._listen("admin_listen", runner.server)
+        await self._listen("admin_listen", self._settings.admin_listen, runner.server)
 
     async def _listen_public(self, edge: Edge, server: GuardedServer) -> None:
         self._cleanup.push_async_callback(server.shutdown, CLOSING_TIME)
         self._cleanup.callback(server.pre_shutdown)
         self._cleanup.push_async_callback(_within, self._settings.stop_grace, edge.drain)
-        await self._listen("listen", server)
+        for address in self._settings.listen:
+            await self._listen("listen", address, server)
 
-    async def _listen(self, setting: str, protocol_factory: Any) -> None:
-        address: Address = getattr(self._settings, setting)
+    async def _listen(self, setting: str, address: Address, protocol_factory: Any) -> None:
         try:
             listener = await asyncio.get_running_loop().create_server(
                 protocol_factory,
@@ -192,7 +196,7 @@ class IngestServer:
             raise cannot_listen(setting, address, error) from error
         self._cleanup.push_async_callback(_let_accepted_begin)
         self._cleanup.callback(listener.close)
-        self.addresses[setting] = Address(*listener.sockets[0].getsockname()[:2])
+        self.addresses.setdefault(setting, []).append(Address(*listener.sockets[0].getsockname()[:2]))
 
 
 def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from ackfirst.ingest.ending import end
 from ackfirst.ingest.watchdog import Watchdog
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 
 #: Most events in one round trip: about 2 ms of Redis' time.
@@ -21,7 +21,7 @@ FLUSH_LIMIT: Final = 2
 #: Most events that may wait for a flush. Reached only while Redis hangs; beyond it the answer is "unavailable" at once.
 BACKLOG_LIMIT: Final = 16_384
 
-Written = bool | QueueUnavailable
+Written = bool | QueueUnavailableError
 Result = Written | Exception
 
 
@@ -93,12 +93,12 @@ class Batcher:
         A caller that goes away does not stop its event from being written.
 
         Raises:
-            QueueUnavailable: It was refused, or not confirmed within the deadline. An event that was already sent may
-                still be written; writing it again is harmless.
+            QueueUnavailableError: It was refused, or not confirmed within the deadline. An event that was already sent
+                may still be written; writing it again is harmless.
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if not self.offer(envelope, partial(_resolve, done)):
-            raise QueueUnavailable(f"{self._backlog} events already wait for Redis")
+            raise QueueUnavailableError(f"{self._backlog} events already wait for Redis")
         return await done
 
     def offer(self, envelope: Envelope, told: Told) -> bool:
@@ -127,7 +127,7 @@ class Batcher:
                 late += flush.members
         while self._stuck and self._waiting and self._waiting[0].since <= limit:
             late.append(self._waiting.popleft())  # not on its way yet, and it will be sent again
-        _settle_all(late, QueueUnavailable(self._overdue))
+        _settle_all(late, QueueUnavailableError(self._overdue))
         return self._next_beginning()
 
     def _next_beginning(self) -> float | None:
@@ -167,7 +167,7 @@ class Batcher:
     async def _write(self, envelopes: list[Envelope]) -> Sequence[Result]:
         try:
             return await self._queue.enqueue(envelopes, now=self._clock())
-        except QueueUnavailable as error:
+        except QueueUnavailableError as error:
             return [error] * len(envelopes)
         except Exception as error:  # noqa: BLE001 - every waiting callback must hear of it, whatever it is
             if len(envelopes) == 1:

@@ -19,6 +19,7 @@ from ackfirst.shared import log
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.settings.files import protect_files
 
 
 @click.command()
@@ -38,6 +39,7 @@ def command(processes: int, *, member: bool) -> None:
     logger = structlog.get_logger().bind()
     accounts = load_accounts(settings)
     if not member:  # of a member, its supervisor has looked
+        protect_files(settings, logger)
         check_redis(settings, logger)
         check_accounts(accounts, logger)
     if processes > 1:

@@ -13,12 +13,14 @@ from ackfirst.ingest.batcher import FLUSH_LIMIT, Batcher
 from ackfirst.ingest.ending import end
 from ackfirst.ingest.exposition import Exposition
 from ackfirst.ingest.generation import GenerationWatch
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.ingest.spool.drain import Drain
 from ackfirst.ingest.spool.health import Health
 from ackfirst.ingest.spool.keeper import Spool
 from ackfirst.ingest.spool.sink import FallbackSink
+from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.spool.folder import spool_folder
@@ -31,17 +33,20 @@ class Durability:
     """The parts, put together.
 
     Args:
-        settings: Limits.
+        settings: Deadlines and sizes that the operator chose.
+        limits: Bounds that are constants.
         redis: Makes a client of so many connections; further arguments go to redis-py.
         exposition: The metrics.
         log: A structlog logger.
     """
 
-    def __init__(self, settings: Settings, redis: Callable[..., Any], exposition: Exposition, log: Log) -> None:
+    def __init__(
+        self, settings: Settings, limits: IngestLimits, redis: Callable[..., Any], exposition: Exposition, log: Log
+    ) -> None:
         self._settings = settings
         self._redis = redis
         self._log = log
-        self._circuit = circuit = Circuit(high_water=settings.redis_high_water, log=log)
+        self._circuit = circuit = Circuit(high_water=limits.redis_memory_share, log=log)
         self.generation = GenerationWatch(
             settings.data_dir, settings.redis_url.get_secret_value(), log=log, registry=exposition.registry
         )
@@ -90,8 +95,9 @@ class Durability:
                 await self._batcher.close()
         await self._batcher.abandon(within=ABANDON)
         await self.spool.close()
+        self.generation.close()
 
     def _enqueuer(self, connections: int) -> Enqueuer:
         """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
-        return Enqueuer(client, self._settings.job_options, dedupe_seconds=self._settings.dedupe_seconds)
+        return Enqueuer(client, self._settings.job_options, dedupe_seconds=DEDUPE_SECONDS, counter=self.generation)

@@ -17,8 +17,9 @@ def run_processes(settings: Settings, count: int, *, log: Log) -> int:
     Raises:
         ConfigurationError: A port is in use, or 0.
     """
-    for setting in ("listen", "admin_listen"):
-        _check_free(setting, getattr(settings, setting))
+    for address in settings.listen:
+        _check_free("listen", address)
+    _check_free("admin_listen", settings.admin_listen)
     with tempfile.TemporaryDirectory(prefix="ackfirst-metrics-") as folder:
         children = [
             Child(name=f"ingest-{number}", argv=reexec("ingest", "--member"), env={SHARED_FOLDER: folder})
@@ -35,6 +36,8 @@ def _check_free(setting: str, address: Address) -> None:
         family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # as asyncio listens: [::] leaves IPv4 to an address of its own
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind(place)
     except OSError as error:
         raise cannot_listen(setting, address, error) from error

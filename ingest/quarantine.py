@@ -7,7 +7,7 @@ from typing import Final
 from ackfirst.ingest.ending import end
 from ackfirst.ingest.http import Arrival
 from ackfirst.ingest.token_bucket import TokenBucket
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.stream import Quarantine, QuarantineRecord
 from ackfirst.shared.verification import Verification
@@ -38,11 +38,11 @@ class Parking:
         """Keep the callback; False when the quarantine is over its rate or its size.
 
         Raises:
-            QueueUnavailable: Redis did not confirm it within the deadline, or has not confirmed too many others.
+            QueueUnavailableError: Redis did not confirm it within the deadline, or has not confirmed too many others.
         """
         size = len(arrival.callback.body)
         if self._writes and self._unwritten + size > UNWRITTEN_LIMIT:
-            raise QueueUnavailable(f"{self._unwritten} bytes already wait for the quarantine")
+            raise QueueUnavailableError(f"{self._unwritten} bytes already wait for the quarantine")
         # The rate is for strangers: what a secret of ours has signed is as much as the provider sends.
         if verification.secret is None and not self._bucket.take(self._clock()):
             return False
@@ -53,7 +53,7 @@ class Parking:
         # Not cancelled when it is late: redis-py takes seconds to give up a connection that does not answer.
         await asyncio.wait((write,), timeout=self._deadline)
         if not write.done():
-            raise QueueUnavailable(f"Redis did not park the callback within {self._deadline:g} s")
+            raise QueueUnavailableError(f"Redis did not park the callback within {self._deadline:g} s")
         return write.result()
 
     async def close(self, *, within: float) -> None:

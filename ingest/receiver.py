@@ -9,7 +9,7 @@ from ackfirst.ingest.http import Answer, Arrival, answer
 from ackfirst.ingest.request_log import AckLog, Acknowledgement
 from ackfirst.ingest.unsigned_memory import UnsignedMemory
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Fate, Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
@@ -31,7 +31,7 @@ class EventSink(Protocol):
         """Make an event durable: True when it is new, False when it was seen before, None when that is not known yet.
 
         Raises:
-            QueueUnavailable: It may not be durable.
+            QueueUnavailableError: It may not be durable.
         """
 
     def offer(self, envelope: Envelope, told: Callable[[bool | Exception], None]) -> bool:
@@ -41,7 +41,7 @@ class EventSink(Protocol):
         """Make an event durable elsewhere whose offer came to ``error``.
 
         Raises:
-            QueueUnavailable: It may not be durable.
+            QueueUnavailableError: It may not be durable.
             Exception: ``error`` itself, when that is beyond help.
         """
 
@@ -53,7 +53,7 @@ class Siding(Protocol):
         """Keep a callback; False when there is no room for it.
 
         Raises:
-            QueueUnavailable: The record may not be durable.
+            QueueUnavailableError: The record may not be durable.
         """
 
 
@@ -202,7 +202,7 @@ class Receiver:
 
     def _give_up(self, ack: Acknowledgement, error: Exception) -> None:
         ack.verdict, ack.reason = Verdict.UNAVAILABLE, "queue-unavailable"
-        if not isinstance(error, QueueUnavailable):
+        if not isinstance(error, QueueUnavailableError):
             ack.reason = "internal-error"
             self._ack_log.failed()
 

@@ -4,10 +4,12 @@ from contextlib import closing
 
 from ackfirst.ingest.request_log import Log
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import ConfigurationError, RedisAway
+from ackfirst.shared.errors import ConfigurationError, RedisUnavailableError
+from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import reachable, sync_redis
 from ackfirst.shared.redis.preflight import inspect
 from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings.accounts_file import doubtful_secrets
 
 
 def check_redis(settings: Settings, log: Log) -> None:
@@ -18,8 +20,8 @@ def check_redis(settings: Settings, log: Log) -> None:
     """
     url = settings.redis_url.get_secret_value()
     try:
-        reachable(url)
-    except RedisAway as error:
+        reachable(url, spaces=keys.INGEST_SPACES)
+    except RedisUnavailableError as error:
         log.warning(
             "redis.away", reason=str(error), consequence="verified events go to the spool on disk until it is back"
         )
@@ -48,3 +50,5 @@ def check_accounts(accounts: Accounts, log: Log) -> None:
             consequence="no callback can be verified: whatever is signed is parked in quarantine as suspect",
             check="ACKFIRST_API_KEY and ACKFIRST_SIGNATURE_SECRET, or ACKFIRST_CONFIG",
         )
+    for doubt in doubtful_secrets(accounts):
+        log.warning("accounts.doubtful-secret", doubt=doubt, consequence="if it is wrong, callbacks are quarantined")

@@ -1,4 +1,4 @@
-"""Which unsigned callbacks were here before: the first time asks for a signed retry, the second time parks it."""
+"""Remembers unsigned callbacks: the first time one is answered 503, which asks for a signed retry, then quarantined."""
 
 from collections import OrderedDict
 from hashlib import blake2b
@@ -6,14 +6,14 @@ from typing import Final
 
 from ackfirst.shared.nexmo.callback import Callback
 
-#: About 1 MiB of memory. A stranger who fills it only makes the provider retry once more.
-LIMIT: Final = 8192
+#: Callbacks; about 1 MiB of memory. Filling it from outside only makes the provider retry once more.
+REMEMBERED_CALLBACKS: Final = 8192
 
 
 class UnsignedMemory:
     """Remembers the last ``limit`` distinct unsigned callbacks of this process, by body and query."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = REMEMBERED_CALLBACKS) -> None:
         self._limit = limit
         self._seen: OrderedDict[bytes, None] = OrderedDict()
 
@@ -21,7 +21,7 @@ class UnsignedMemory:
         return len(self._seen)
 
     def seen_before(self, callback: Callback) -> bool:
-        """Whether the same content came before; it is remembered from now on."""
+        """Check whether the same content came before, and remember it."""
         digest = _digest(callback)
         known = digest in self._seen
         self._seen[digest] = None

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ackfirst.ops.dashboard.password import USERNAME
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy
@@ -14,7 +15,7 @@ _LABEL = 11
 def banner(settings: Settings, accounts: Accounts, *, queue: str) -> str:
     """The text, several lines. ``queue`` says in words where the events wait."""
     rows = [
-        ("webhooks", [url(settings.listen) + path for path in WEBHOOKS.values()]),
+        ("webhooks", [url(settings.listen[0]) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
         ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings)]),
         ("queue", [queue]),
@@ -42,7 +43,7 @@ def _login(settings: Settings) -> str:
         if settings.dashboard_password
         else f"the file {settings.data_dir / Path('dashboard-password')}"
     )
-    return f"user {settings.dashboard_username}, password in {place}"
+    return f"user {USERNAME}, password in {place}"
 
 
 def _handlers(settings: Settings) -> list[str]:

@@ -9,6 +9,7 @@ from typing import IO, Any, Final, NamedTuple
 import click
 
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.descriptors import open_standard_descriptors
 
 
 class Entry(NamedTuple):
@@ -30,7 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
         "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
         "rejects": Entry("ops.rejects:command", "Look at entries of lanes that no worker could run."),
-        "prepare": Entry("ops.prepare.command:command", "Make passwords and hand on configuration (docker compose)."),
+        "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
         "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
     }
 )
@@ -65,6 +66,11 @@ class LazyGroup(click.Group):
         """List the commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as a program."""
+        open_standard_descriptors()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what the operator must change ends in a sentence instead of a traceback."""

@@ -20,6 +20,7 @@ from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.settings.files import protect_files
 
 #: Seconds that a command has beyond its own grace, before it is killed: it may be a supervisor itself.
 MARGIN = 5.0
@@ -34,6 +35,7 @@ def command() -> None:
     """
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    protect_files(settings, structlog.get_logger())
     # Until the supervisor takes over, and again while the queue stops: leave through every ``with`` block.
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -59,7 +61,7 @@ def _run(settings: Settings, *, queue: str, env: dict[str, str], server: Embedde
     check_free(settings)
     text = banner(settings, load_accounts(settings), queue=queue)
     # Both of them: a stranger on one port must not be taken for ingest, which is about to say that the port is in use.
-    places = [(address.local().host, address.port) for address in (settings.listen, settings.admin_listen)]
+    places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
     with contextlib.ExitStack() as watches:
         watches.enter_context(Watch(announce(places, lambda: click.echo(text)), every=0.2))
         if server:

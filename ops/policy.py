@@ -1,4 +1,4 @@
-"""``ackfirst policy``: the verdict table, for the eye or for a program."""
+"""``ackfirst policy``: shows the verdict table, as a table or as JSON."""
 
 import json
 from typing import Any, Final
@@ -13,7 +13,7 @@ from ackfirst.shared.policy import TABLE, Policy, Row, Ruling, Verdict
 _LEGEND: Final = """
 queued       handlers get it
 counted      shown in the metrics, nothing is kept
-quarantined  kept in Redis for a second look, no handler gets it
+quarantined  kept in Redis until it is checked again, no handler gets it
 
 Only 200 satisfies Nexmo everywhere. A 429 or 503 makes it send again for 24
 hours; after a 401 or 413 it may drop the callback for good."""

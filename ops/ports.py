@@ -5,13 +5,10 @@ Otherwise another ackfirst on the same ports would be taken for the one that is 
 
 import os
 import socket
-from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.types import Address
-
-SETTINGS: Final = ("listen", "admin_listen", "dashboard_listen")
 
 
 def check_free(settings: Settings) -> None:
@@ -20,7 +17,9 @@ def check_free(settings: Settings) -> None:
     Raises:
         ConfigurationError: One cannot be listened on, most often because another process does.
     """
-    for setting in SETTINGS:
+    for address in settings.listen:
+        _try("listen", address)
+    for setting in ("admin_listen", "dashboard_listen"):
         _try(setting, getattr(settings, setting))
 
 

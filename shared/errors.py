@@ -1,6 +1,6 @@
-"""What can go wrong, sorted by who must act.
+"""Define the errors that ackfirst raises, sorted by whether an operator or time repairs them.
 
-A driver's own exception never leaves the module that talks to the driver: callers see these.
+A driver's own exception stays in the module that talks to the driver: callers see only these.
 """
 
 
@@ -11,15 +11,15 @@ class AckfirstError(Exception):
 class ConfigurationError(AckfirstError):
     """The operator must change a setting or a file; the message is one sentence that names which.
 
-    The command line prints the message without a traceback and exits with 2.
+    The command line prints the message without a traceback and exits with code 2.
     """
 
 
-class RedisAway(ConfigurationError):  # noqa: N818 - a state of the world
-    """Nobody answers at the configured Redis. Perhaps the setting is wrong, perhaps it is only away for a while."""
+class RedisUnavailableError(ConfigurationError):
+    """No server answers at the configured Redis URL: the setting may be wrong, or Redis may be down for a while."""
 
 
-class QueueUnavailable(AckfirstError):  # noqa: N818 - a state of the world, not a mistake
+class QueueUnavailableError(AckfirstError):
     """Redis could not take a write in time, or refused it. The event is not known to be durable."""
 
 

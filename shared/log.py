@@ -1,4 +1,4 @@
-"""One way out for every log line: ours (structlog) and those of libraries (logging), JSON or for the eye."""
+"""Write every log line in one way, ours (structlog) and those of libraries (logging): JSON, or text for a terminal."""
 
 import json
 import logging
@@ -17,11 +17,13 @@ from structlog.typing import EventDict, Processor
 
 from ackfirst.shared import masking
 
-#: Fields that name a person. Masked unless the operator asks for them.
+#: Fields with a person's number or words. Masked unless the operator asks for them.
 _NUMBERS: Final = frozenset({"sender", "recipient", "from", "to", "msisdn", "number"})
 _TEXTS: Final = frozenset({"text", "body", "raw", "payload"})
-_PERSONAL: Final = _NUMBERS | _TEXTS | {"exception"}
-#: What a line of JSON begins with, for the eye that looks through a file of them.
+#: Messages of programs, which may repeat a number.
+_MESSAGES: Final = frozenset({"exception", "error", "reason", "cause"})
+_PERSONAL: Final = _NUMBERS | _TEXTS | _MESSAGES
+#: The first fields of a line of JSON: people read files of them.
 _FIRST: Final = ("timestamp", "level", "event")
 #: Never shown. ``secret`` as a number says which secret matched: only its text would be one.
 _SECRETS: Final = frozenset(
@@ -37,14 +39,14 @@ def configure(
     stream: TextIO | None = None,
     libraries: bool = True,
 ) -> "Sink":
-    """Send every log line of this process to ``stream``, one line an event; what writes them.
+    """Send every log line of this process to ``stream``, one line an event; return the sink that writes them.
 
     Args:
         format: ``json`` or ``console``; None chooses ``console`` where ``stream`` is a terminal.
         level: The least severe level that is written: ``debug``, ``info``, ``warning`` or ``error``.
         personal: Show numbers and texts as they are.
         stream: Where to; standard error by default, so that a command's own output stays clean.
-        libraries: Send what libraries log there too; not where the process is another program's, which sees to that.
+        libraries: Send the lines of libraries there too. False in another program's process, which has its own way.
     """
     stream = stream or sys.stderr
     chosen = format or ("console" if stream.isatty() else "json")
@@ -57,14 +59,15 @@ def configure(
         cache_logger_on_first_use=False,
     )
     if libraries:
-        _adopt_logging(stream, level, [*_common(personal=personal)], [*lines])
+        masked = [] if personal else [_mask_message]
+        _adopt_logging(stream, level, [*_common(personal=personal), *masked], [*lines])
     return sink
 
 
 class WideLines:
-    """What writes lines of which there is one a callback or event: the same lines as of any logger, in one step.
+    """Writes the lines of which there is one a callback or event: the same lines as any logger's, in one step.
 
-    What they hold is the caller's promise: no secret, no number, no person's words.
+    Nothing is masked here: callers pass no secret, number or person's words.
     """
 
     def __init__(self, sink: "Sink", *, shown: Container[str]) -> None:
@@ -72,18 +75,18 @@ class WideLines:
         self._shown = shown
 
     def info(self, event: str, /, **fields: Any) -> None:
-        """The ordinary."""
+        """Log something ordinary."""
         if "info" in self._shown:
             self._sink.msg(_wide_line("info", event, fields))
 
     def warning(self, event: str, /, **fields: Any) -> None:
-        """What somebody should look at."""
+        """Log something that an operator should look at."""
         if "warning" in self._shown:
             self._sink.msg(_wide_line("warning", event, fields))
 
 
 def wide_lines() -> Any:
-    """``WideLines`` where lines are JSON; else, and where a test listens, a logger like any other."""
+    """Return ``WideLines`` if lines are JSON; otherwise, and while a test captures lines, a usual logger."""
     config = structlog.get_config()
     logger = structlog.get_logger().bind()
     if config["processors"][-1:] != _JSON:
@@ -119,7 +122,7 @@ def _adopt_logging(stream: TextIO, level: str, first: list[Processor], last: lis
 
 
 class Sink:
-    """Writes finished lines. A full disk or a closed pipe costs the line, never the callback that it is about."""
+    """Writes finished lines. A full disk or a closed pipe loses the line, never the callback that it is about."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -128,11 +131,11 @@ class Sink:
         self._lines: list[str] = []
 
     def gather(self, soon: Callable[[Callable[[], None]], object]) -> None:
-        """Write the lines of this thread together, when ``soon`` calls back: a write costs as much as a line."""
+        """Collect the lines of this thread until ``soon`` calls back: a write costs as much as making a line."""
         self._soon, self._thread = soon, get_ident()
 
     def scatter(self) -> None:
-        """Write what is gathered, and each line at once from now on."""
+        """Write the collected lines, and every further line at once."""
         self._soon = None
         self._flush()
 
@@ -170,14 +173,22 @@ def _hide_secrets(_logger: Any, _name: str, event: EventDict) -> EventDict:
 def _mask_personal(_logger: Any, _name: str, event: EventDict) -> EventDict:
     if _PERSONAL.isdisjoint(event):
         return event
+    known = [str(event[name]) for name in _NUMBERS & event.keys() if event[name] is not None]
     for name in _NUMBERS & event.keys():
         if isinstance(event[name], str):
             event[name] = masking.number(event[name])
-    if "exception" in event:
-        event["exception"] = masking.numbers(event["exception"])
+    for name in _MESSAGES & event.keys():
+        if isinstance(event[name], str):
+            event[name] = masking.numbers(event[name], known)
     for name in _TEXTS & event.keys():
         if event[name] is not None:
             event[name] = masking.text(str(event[name]))
+    return event
+
+
+def _mask_message(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Mask numbers in a message of a library, which may repeat what it was given."""
+    event["event"] = masking.numbers(str(event.get("event", "")))
     return event
 
 
@@ -185,7 +196,7 @@ def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str
     event = {**{name: event[name] for name in _FIRST if name in event}, **event}
     try:
         return orjson.dumps(event, default=repr).decode()
-    except TypeError:  # lone surrogates, huge integers, keys that are no text: what a stranger's bytes may become
+    except TypeError:  # lone surrogates, huge integers, keys that are no text: a sender may send any of them
         return json.dumps({str(name): value for name, value in event.items()}, default=repr, skipkeys=True)
 
 
@@ -198,7 +209,7 @@ def _wide_line(level: str, event: str, fields: dict[str, Any]) -> str:
 
 
 def _now() -> str:
-    """The time as ``TimeStamper`` writes it."""
+    """Format the time as ``TimeStamper`` does."""
     second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return f"{_to_the_second(second)}.{nanoseconds // 1000:06d}Z"
 
@@ -212,18 +223,18 @@ _JSON: Final[list[Processor]] = [_json_line]
 
 
 def _console(*, colours: bool) -> list[Processor]:
-    # The plain formatter: others print local variables, and with them secrets.
+    # Other formatters print local variables, and with them secrets.
     renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
     return [_known, _printable, renderer]
 
 
 def _known(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Without the fields that have no value: a machine wants the same fields in each line, an eye does not."""
+    """Leave out fields without a value: programs want the same fields in each line, people do not."""
     return {name: value for name, value in event.items() if value is not None}
 
 
 def _printable(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """Control characters and lone surrogates as escapes: a stranger's bytes never steer the operator's terminal."""
+    """Escape control characters and lone surrogates: bytes of a sender must not control the operator's terminal."""
     for name, value in event.items():
         if isinstance(value, str) and name != "exception" and not value.isprintable():
             event[name] = value.encode("unicode_escape").decode()

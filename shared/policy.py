@@ -1,4 +1,4 @@
-"""The verdict table: what each verdict answers to the sender, and what becomes of the callback. Data, in one place.
+"""The verdict table: what the sender of each verdict is answered, and what becomes of the callback.
 
 Facts about the provider that the table rests on (``docs/nexmo.md``): only exactly 200 is success everywhere; 429 and
 5xx are retried for 24 hours; any other 4xx may throw the callback away for good; an internal fault at Nexmo can send an
@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Verdict(StrEnum):
-    """What verification and intake said about one callback."""
+    """The result of verifying and storing one callback."""
 
     VERIFIED = "verified"
     DUPLICATE = "duplicate"
@@ -40,9 +40,9 @@ class Policy(StrEnum):
     """How to answer what cannot be verified."""
 
     NEVER_STALL = "never-stall"
-    """The default: answer 200 to whatever may be genuine, and keep it for a second look."""
+    """The default: answer 200 to whatever may be genuine, and quarantine it."""
     STRICT = "strict"
-    """Refuse with 401 whatever is not verified, and keep it all the same."""
+    """Refuse with 401 whatever is not verified, and quarantine it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Row:
     strict: Ruling
 
     def under(self, policy: Policy) -> Ruling:
-        """The ruling that ``policy`` gives."""
+        """Get the ruling that ``policy`` gives."""
         return self.strict if policy is Policy.STRICT else self.never_stall
 
 
@@ -73,19 +73,23 @@ def _same(when: str, ruling: Ruling) -> Row:
     return Row(when, never_stall=ruling, strict=ruling)
 
 
-_PARKED: Final = Ruling(200, Fate.QUARANTINED)
+_QUARANTINED: Final = Ruling(200, Fate.QUARANTINED)
 _REFUSED_BUT_KEPT: Final = Ruling(401, Fate.QUARANTINED)
 
 TABLE: Final[Mapping[Verdict, Row]] = MappingProxyType(
     {
-        Verdict.VERIFIED: _same("signature, iss and payload_hash (or sig) all hold", Ruling(200, Fate.QUEUED)),
+        Verdict.VERIFIED: _same(
+            "signature, iss and payload_hash (or sig) all hold, whatever iat says", Ruling(200, Fate.QUEUED)
+        ),
         Verdict.DUPLICATE: _same("verified, and seen before within 72 hours", Ruling(200, Fate.COUNTED)),
-        Verdict.PROBE: _same("an empty request: Nexmo checks the URL when it is saved", Ruling(200, Fate.COUNTED)),
-        Verdict.UNREADABLE: _same("verified, but the body cannot be parsed", _PARKED),
+        Verdict.PROBE: _same(
+            "no body and no parameter of a callback: Nexmo checks the URL when it is saved", Ruling(200, Fate.COUNTED)
+        ),
+        Verdict.UNREADABLE: _same("verified, but the body cannot be parsed", _QUARANTINED),
         Verdict.SUSPECT: Row(
             "plausible, but not confirmed by our configuration: a wrong or missing secret, an unknown api_key, "
             "a good signature without payload_hash",
-            never_stall=_PARKED,
+            never_stall=_QUARANTINED,
             strict=_REFUSED_BUT_KEPT,
         ),
         Verdict.UNSIGNED: Row(
@@ -95,14 +99,14 @@ TABLE: Final[Mapping[Verdict, Row]] = MappingProxyType(
         ),
         Verdict.UNSIGNED_AGAIN: Row(
             "no token or no sig, and the same body came unsigned before",
-            never_stall=_PARKED,
+            never_stall=_QUARANTINED,
             strict=_REFUSED_BUT_KEPT,
         ),
         Verdict.FORGED: _same(
             "malformed token, another alg, a body that does not match payload_hash, a sig that is not hex",
             Ruling(401, Fate.COUNTED),
         ),
-        Verdict.TOO_LARGE: _same("body over ACKFIRST_MAX_BODY_BYTES (1 MiB)", Ruling(413, Fate.COUNTED)),
+        Verdict.TOO_LARGE: _same("body over 1 MiB", Ruling(413, Fate.COUNTED)),
         Verdict.SHED: _same("quarantine over its rate or size cap", Ruling(429, Fate.COUNTED, retry_after=60)),
         Verdict.UNAVAILABLE: _same(
             "the event could not be made durable, in Redis or on disk", Ruling(503, Fate.COUNTED, retry_after=5)
@@ -112,5 +116,5 @@ TABLE: Final[Mapping[Verdict, Row]] = MappingProxyType(
 
 
 def ruling(verdict: Verdict, policy: Policy) -> Ruling:
-    """What ``verdict`` means under ``policy``."""
+    """Look up what ``verdict`` means under ``policy``."""
     return TABLE[verdict].under(policy)

@@ -164,7 +164,7 @@ def _plan(url: URL | None, options: Mapping[str, Any], environ: Mapping[str, str
     shares = ("duplicates", "wrong_secret", "unsigned", "tampered", "disorder", "slow")
     speed = options["speed"]
     return Plan(
-        target=url or URL(f"http://{settings.listen.local()}"),
+        target=url or URL(f"http://{settings.listen[0].local()}"),
         account=_account(options, settings),
         count=options["count"],
         seed=secrets.randbelow(2**32) if options["seed"] is None else options["seed"],

@@ -13,6 +13,7 @@ from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings.files import protect_files
 
 #: Environment variable by which a supervisor tells its engines their pool. Not a setting, hence without its prefix.
 POOL: Final = "_ACKFIRST_POOL"
@@ -48,6 +49,7 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     if not supervised:  # restarted while Redis is away, it waits until Redis is back
+        protect_files(settings, structlog.get_logger("worker"))
         reachable(settings.redis_url.get_secret_value())
     for name in ("rq", "rq.worker"):  # the second sets itself to INFO where it finds no level
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -20,7 +20,7 @@ from ackfirst.shared.settings import Settings
 from ackfirst.workers.engine.event_worker import EventWorker
 from ackfirst.workers.engine.journal import Journal, journals
 from ackfirst.workers.engine.lanes import Lanes
-from ackfirst.workers.engine.pace import MOST, Pace
+from ackfirst.workers.engine.pace import HANDLER_CONCURRENCY, MOST, Pace
 from ackfirst.workers.handlers.invoke import Invoker
 from ackfirst.workers.handlers.isolation import IsolatedInvoker
 from ackfirst.workers.handlers.registry import Registry
@@ -76,7 +76,7 @@ def _work(
         processor = build_processor(settings, registry, redis, invoke=invoke, steadily=patience, wall=reference.now)
         rejects = Rejects(redis, keep=settings.failure_ttl)
         lanes = Lanes(redis, engine=engine, seed=secrets.token_hex(12), pinned=pinned)
-        pace = Pace(concurrency=settings.handler_concurrency)
+        pace = Pace(concurrency=HANDLER_CONCURRENCY)
         # RQ's constructor asks the server for our address.
         worker = patience(
             lambda: EventWorker(

@@ -5,8 +5,8 @@ made=/tmp/edge
 certificates=/etc/ackfirst/tls
 mkdir -p "$made"
 
-# A body that ingest would refuse as too large need not get there.
-limit=${ACKFIRST_MAX_BODY_BYTES:-1048576}
+# Ingest refuses a larger body (ingest/limits.py): it need not get there.
+limit=1048576
 
 # Where the ingest containers are. nginx 1.27.3 and newer follow the name by themselves and keep connections open. An
 # older one asks for every request, which also follows `--scale`, but opens a connection each time.

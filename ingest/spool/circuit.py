@@ -5,7 +5,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from ackfirst.ingest.request_log import Log
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 
 #: Once Redis was too full, its memory must fall below this share of the limit, so that the circuit does not flap.
 RELAXED_SHARE: Final = 0.95
@@ -51,7 +51,7 @@ class Circuit:
         limit = self._high_water * (1.0 if self.closed else RELAXED_SHARE)
         if memory is not None and memory > limit:
             self.writable = False
-            self._open(f"Redis uses {memory:.0%} of its maxmemory, more than ACKFIRST_REDIS_HIGH_WATER allows")
+            self._open(f"Redis uses {memory:.0%} of its maxmemory, more than {self._high_water:.0%}")
             return
         self.writable = True
         if not self.closed:
@@ -64,7 +64,7 @@ class Circuit:
         self.reason = reason
 
 
-def is_about_one_event(error: QueueUnavailable) -> bool:
+def is_about_one_event(error: QueueUnavailableError) -> bool:
     """Whether Redis refuses this event because a key that it needs is of another type; others may pass."""
     cause = error.__cause__
     return isinstance(cause, ResponseError) and "WRONGTYPE" in str(cause)

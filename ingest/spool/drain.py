@@ -10,7 +10,7 @@ from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.spool.circuit import is_about_one_event
 from ackfirst.ingest.spool.segment_log import Page
 from ackfirst.ingest.spool.writer import SpoolWriter
-from ackfirst.shared.errors import EnvelopeError, QueueUnavailable
+from ackfirst.shared.errors import EnvelopeError, QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.frame import Record
 
@@ -68,7 +68,7 @@ class Drain:
         """Move the oldest records; False when there is nothing to move.
 
         Raises:
-            QueueUnavailable: Redis or the disk cannot go on; what was not confirmed will be sent once more.
+            QueueUnavailableError: Redis or the disk cannot go on; what was not confirmed will be sent once more.
         """
         most, _ = self._portions()
         page = await spool.call(lambda segments: segments.page(most))
@@ -78,7 +78,7 @@ class Drain:
         """Try once more what Redis refused before.
 
         Raises:
-            QueueUnavailable: As :meth:`page`.
+            QueueUnavailableError: As :meth:`page`.
         """
         most, _ = self._portions()
         page = await spool.call(lambda segments: segments.refused_page(most))
@@ -151,7 +151,7 @@ class Drain:
             return []
         try:
             return list(await self._queue.enqueue(envelopes, now=self._clock()))
-        except QueueUnavailable as error:
+        except QueueUnavailableError as error:
             return [error] * len(envelopes)
         except Exception as error:  # noqa: BLE001 - one that cannot be written must not hold up the rest
             if len(envelopes) == 1:
@@ -180,7 +180,7 @@ def _note(
     """Add a slice's results, up to the first record that Redis could not take.
 
     Raises:
-        QueueUnavailable: Redis could not take one.
+        QueueUnavailableError: Redis could not take one.
     """
     answers = iter(results)
     for record, envelope in zip(records, sent, strict=True):
@@ -194,9 +194,9 @@ def _note(
                 match next(answers):
                     case bool():
                         outcome.confirmed += 1
-                    case QueueUnavailable() as error if not is_about_one_event(error):
+                    case QueueUnavailableError() as error if not is_about_one_event(error):
                         raise error
-                    case QueueUnavailable() as error:
+                    case QueueUnavailableError() as error:
                         outcome.refused.append(record)
                         outcome.reason = str(error)
                     case error:

@@ -73,11 +73,12 @@ class Health:
 
     async def _check(self) -> float | None:
         """Write while the circuit is open (which finds READONLY, OOM, LOADING and the like), and read the memory."""
+        since = self._generation.position
         async with self._redis.pipeline(transaction=False) as pipeline:
             if not self._circuit.closed:
                 pipeline.set(keys.PROBE, "1", ex=_PROBE_SECONDS)
             pipeline.get(keys.GENERATION)
-            pipeline.get(keys.ROUNDS)
+            pipeline.get(keys.ACKNOWLEDGED)
             pipeline.info("memory")
             for key in _TYPES:
                 pipeline.type(key)
@@ -85,12 +86,12 @@ class Health:
         for answer in answers:
             if isinstance(answer, Exception) and not _is_harmless(answer):
                 raise answer
-        *_, marker, rounds, memory = answers[: -len(_TYPES)]
+        *_, marker, acknowledged, memory = answers[: -len(_TYPES)]
         _check_types(answers[-len(_TYPES) :])
         if marker is None and self._circuit.closed:
             await self._redis.set(keys.GENERATION, secrets.token_hex(8), nx=True)
         if isinstance(marker, bytes):
-            self._generation.observe(marker.decode(errors="replace"), _whole(rounds))
+            self._generation.observe(marker.decode(errors="replace"), _whole(acknowledged), since=since)
         return None if isinstance(memory, Exception) else _share(memory)
 
 

@@ -12,7 +12,7 @@ from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.ingest.spool.drain import Drain
 from ackfirst.ingest.spool.meters import SpoolMeters
 from ackfirst.ingest.spool.writer import SpoolWriter
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.folder import Slot, slots, take_slot
 from ackfirst.shared.spool.segment import segment_paths
@@ -70,7 +70,7 @@ class Spool:
         """Make an event durable on disk.
 
         Raises:
-            QueueUnavailable: It may not be.
+            QueueUnavailableError: It may not be.
         """
         await self._own.put(envelope)
         self._meters.step("spooled")
@@ -122,7 +122,7 @@ class Spool:
                 # Not only where the depth says so: a damaged piece is no record, and is to be reported.
                 moved |= await self._drain.page(writer, lambda: self._circuit.writable)
                 await writer.call(lambda segments: segments.tidy(idle=False))
-            except QueueUnavailable as error:
+            except QueueUnavailableError as error:
                 self._pause(str(error))
                 continue
             if writer in self._adopted and not writer.depth.bytes:
@@ -146,7 +146,7 @@ class Spool:
             return
         await self._adopt()
         for writer in self._writers():
-            with suppress(QueueUnavailable):
+            with suppress(QueueUnavailableError):
                 await self._drain.retry_refused(writer, lambda: self._circuit.writable)
 
     async def _adopt(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ackfirst.ingest.spool.circuit import Circuit, is_about_one_event
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 
 
@@ -12,7 +12,7 @@ class Primary(Protocol):
     """The way to Redis."""
 
     async def put(self, envelope: Envelope) -> bool:
-        """Make an event durable; raises ``QueueUnavailable``."""
+        """Make an event durable; raises ``QueueUnavailableError``."""
 
     def offer(self, envelope: Envelope, told: Callable[[bool | Exception], None]) -> bool:
         """``put`` for who has no coroutine; False when it does not take the event on."""
@@ -22,7 +22,7 @@ class Fallback(Protocol):
     """The way to the disk."""
 
     async def put(self, envelope: Envelope) -> None:
-        """Make an event durable; raises ``QueueUnavailable``."""
+        """Make an event durable; raises ``QueueUnavailableError``."""
 
 
 class FallbackSink:
@@ -39,14 +39,14 @@ class FallbackSink:
         """Make an event durable: True new, False seen before, None when it is on disk and neither is known.
 
         Raises:
-            QueueUnavailable: It may be durable in neither place.
+            QueueUnavailableError: It may be durable in neither place.
         """
         self.arrivals += 1
         if not self._circuit.closed:
             return await self._spool_or_try(envelope)
         try:
             return await self._primary.put(envelope)
-        except QueueUnavailable as error:
+        except QueueUnavailableError as error:
             await self.rescue(envelope, error)
         return None
 
@@ -64,10 +64,10 @@ class FallbackSink:
         """Make an event durable on disk that Redis has not taken.
 
         Raises:
-            QueueUnavailable: It may be durable in neither place.
+            QueueUnavailableError: It may be durable in neither place.
             Exception: ``error`` itself, when it is not about Redis.
         """
-        if not isinstance(error, QueueUnavailable):
+        if not isinstance(error, QueueUnavailableError):
             raise error
         if not is_about_one_event(error):
             self._circuit.fail(str(error))
@@ -76,6 +76,6 @@ class FallbackSink:
     async def _spool_or_try(self, envelope: Envelope) -> bool | None:
         try:
             await self._fallback.put(envelope)
-        except QueueUnavailable:  # a Redis that is too full or too slow is better than none
+        except QueueUnavailableError:  # a Redis that is too full or too slow is better than none
             return await self._primary.put(envelope)
         return None

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.spool.legacy import remove_sqlite, sqlite_frames
 from ackfirst.ingest.spool.segment_log import MovedError, SegmentLog
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.folder import Slot
 from ackfirst.shared.spool.frame import Frame
@@ -73,10 +73,10 @@ class SpoolWriter:
         """Return when the event is on the disk.
 
         Raises:
-            QueueUnavailable: It may not be: the spool is full, or the disk is, or it cannot be written.
+            QueueUnavailableError: It may not be: the spool is full, or the disk is, or it cannot be written.
         """
         if len(self._waiting) >= BACKLOG_LIMIT:
-            raise QueueUnavailable(f"{BACKLOG_LIMIT} events already wait for the disk")
+            raise QueueUnavailableError(f"{BACKLOG_LIMIT} events already wait for the disk")
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((Frame(self._clock(), envelope.encode().encode()), done))
         if self._commits is None:
@@ -85,21 +85,21 @@ class SpoolWriter:
             async with asyncio.timeout(CONFIRM_SECONDS):
                 await done
         except TimeoutError:
-            raise QueueUnavailable(f"the spool's disk did not confirm within {CONFIRM_SECONDS:g} s") from None
+            raise QueueUnavailableError(f"the spool's disk did not confirm within {CONFIRM_SECONDS:g} s") from None
 
     async def call(self, work: Callable[[SegmentLog], T]) -> T:
         """Do something to the segments, in their thread.
 
         Raises:
-            QueueUnavailable: It cannot be done now.
+            QueueUnavailableError: It cannot be done now.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
 
     async def look(self) -> None:
         """Bring ``depth`` and ``trouble`` up to date: is the folder in place, and can it be written?"""
-        with suppress(QueueUnavailable):
+        with suppress(QueueUnavailableError):
             await self.call(self._look)
-        with suppress(QueueUnavailable):
+        with suppress(QueueUnavailableError):
             while await self.call(SegmentLog.count_next):
                 """One segment a call: callbacks get their turn in between."""
 
@@ -141,7 +141,7 @@ class SpoolWriter:
                 return work(self._recreate(segments, error))
         except OSError as error:
             self._failure = f"the spool cannot be used: {error}"
-            raise QueueUnavailable(self._failure) from error
+            raise QueueUnavailableError(self._failure) from error
         finally:
             if self._segments is not None:
                 self.depth = self._segments.depth()
@@ -152,7 +152,7 @@ class SpoolWriter:
         held = segments.depth().bytes
         if held + sum(len(frame.text) for frame in frames) > self._max_bytes:
             self._full_at = held
-            raise QueueUnavailable(self._full_text)
+            raise QueueUnavailableError(self._full_text)
         segments.append(frames)
         self._failure = self._full_at = None
 

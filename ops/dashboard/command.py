@@ -45,7 +45,7 @@ def command(listen: Address | None) -> None:
     """Serve queues, jobs and workers to the browser (rq-dashboard, behind a password).
 
     Without ACKFIRST_DASHBOARD_PASSWORD a password is made at the first start and kept in the file
-    dashboard-password of the data folder; the user name is ACKFIRST_DASHBOARD_USERNAME (ackfirst).
+    dashboard-password of the data folder; the user name is ackfirst.
     """
     die_with_parent()
     settings = load_settings(os.environ)
@@ -75,7 +75,7 @@ def run(settings: Settings, address: Address) -> None:
 def _credentials(settings: Settings) -> Credentials:
     given = settings.dashboard_password
     secret = given.get_secret_value() if given else password.kept_in(settings.data_dir)
-    return Credentials(settings.dashboard_username, secret)
+    return Credentials(password.USERNAME, secret)
 
 
 def _say_where(settings: Settings, listener: socket.socket) -> None:
@@ -85,7 +85,7 @@ def _say_where(settings: Settings, listener: socket.socket) -> None:
     logger.info(
         "dashboard.started",
         url=f"http://{address}/",
-        user=settings.dashboard_username,
+        user=password.USERNAME,
         password_in="ACKFIRST_DASHBOARD_PASSWORD" if given else str(password.path_in(settings.data_dir)),
     )
     if server.is_exposed(host):

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.private_folder import make_private_folder
 
+#: The user name that the dashboard asks for, along with the password.
+USERNAME: Final = "ackfirst"
 FILE_NAME: Final = "dashboard-password"
 _BYTES: Final = 18
 _MODE: Final = 0o600
@@ -44,7 +47,7 @@ def kept_in(data_dir: Path) -> str:
 
 
 def _make(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(file.parent)
     # mkstemp's mode is 0600; a link appears complete or not at all, and never replaces another process's password.
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{FILE_NAME}-")
     try:

@@ -15,6 +15,10 @@ _CALL: Final = re.compile(r"[\w.<>]+(?=\()")
 # Fields of a callback that hold a person's words even where these are a single one.
 _WRITTEN: Final = frozenset({"text", "caption", "title", "name", "keyword"})
 
+# Fields of a callback that hold a number, and the longest text that is one with its separators.
+_NUMBERED: Final = frozenset({"from", "to", "msisdn", "number", "sender", "recipient", "id"})
+_LONGEST_NUMBER: Final = 40
+
 # Characters. "Y" and "1" are common answers: masked within quotation marks only, or no traceback could be read.
 _TOO_SHORT: Final = 3
 
@@ -34,12 +38,26 @@ def without_texts(text: str, arguments: Any) -> str:
     return text
 
 
+def numbers_in(arguments: Any) -> set[str]:
+    """Return the phone numbers that the job's own arguments hold, in fields that are known to hold numbers."""
+    return {
+        str(value) for name, value in _leaves(arguments) if name in _NUMBERED and len(str(value)) <= _LONGEST_NUMBER
+    }
+
+
 def _quotation(spelling: str) -> str:
     literally = re.escape(spelling)
     return literally if len(spelling) > _TOO_SHORT else rf"(?<=['\"]){literally}(?=['\"])"
 
 
 def _texts(arguments: Any) -> Iterator[str]:
+    for name, value in _leaves(arguments):
+        if isinstance(value, str) and (" " in value or name in _WRITTEN or _inside(value) is not None):
+            yield value
+
+
+def _leaves(arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Yield texts and numbers with the name of their field, also those inside of texts that hold JSON or a form."""
     # A stack instead of recursion: how deep a message is nested is up to its sender.
     pending: list[tuple[str, Any]] = [("", arguments)]
     while pending:
@@ -50,10 +68,10 @@ def _texts(arguments: Any) -> Iterator[str]:
             case list():
                 pending.extend((name, item) for item in value)
             case str() if value.strip():
-                inside = _inside(value)
-                if inside is not None or " " in value or name in _WRITTEN:
-                    yield value
-                pending.append((name, inside))
+                yield name, value
+                pending.append((name, _inside(value)))
+            case int() if not isinstance(value, bool):
+                yield name, value
 
 
 def _inside(value: str) -> Any:

@@ -82,7 +82,7 @@ class ShownJob(Job):
             arguments = [*self.args, *self.kwargs.values()]
         except _UNUSABLE:
             arguments = []
-        return masking.numbers(personal.without_texts(traceback, arguments))
+        return masking.numbers(personal.without_texts(traceback, arguments), personal.numbers_in(arguments))
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - RQ's signature
         """The job's metadata, masked; empty when it cannot be read."""

@@ -20,9 +20,10 @@ from ackfirst.ops.quarantine.recheck import Finding, Outcome, Recheck, callback_
 from ackfirst.ops.quarantine.rehearsal import KeptRecords, RehearsedQueue
 from ackfirst.ops.quarantine.selection import Selection
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineDepth
+from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings, load_settings
@@ -161,7 +162,7 @@ async def _recheck(
     dry_run: bool,
 ) -> None:
     review = QuarantineReview(redis)
-    rehearsed = RehearsedQueue(redis, dedupe_seconds=settings.dedupe_seconds)
+    rehearsed = RehearsedQueue(redis, dedupe_seconds=DEDUPE_SECONDS)
     run = Recheck(
         judge=_verifier(settings, accounts),
         accounts=accounts,
@@ -184,7 +185,7 @@ def _verifier(settings: Settings, accounts: Accounts) -> Verifier:
 
 
 async def _enqueuer(redis: Redis, settings: Settings) -> Enqueuer:
-    enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=settings.dedupe_seconds)
+    enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=DEDUPE_SECONDS)
     await enqueuer.prepare()
     return enqueuer
 
@@ -200,7 +201,7 @@ def _run(settings: Settings, work: Callable[[Redis], Coroutine[Any, Any, T]]) ->
 
     try:
         return asyncio.run(connected())
-    except QueueUnavailable as error:
+    except QueueUnavailableError as error:
         raise click.ClickException(str(error)) from error
 
 

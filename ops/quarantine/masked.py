@@ -37,8 +37,6 @@ _KNOWN: Final = _HARMLESS | _NUMBERS | _NAMES
 
 _SECRET: Final = re.compile(r"token|secret|passw|authori[sz]ation|^sig$|signature|jwt", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[\w.:+ -]{0,128}", re.ASCII)
-# Long runs of digits that stand alone. Parts of a UUID have a dash or a letter beside them.
-_PHONE: Final = re.compile(r"(?<![\w-])\+?\d{7,15}(?![\w-])", re.ASCII)
 
 
 def fields(value: Any, *, personal: bool) -> Any:
@@ -48,7 +46,7 @@ def fields(value: Any, *, personal: bool) -> Any:
 
 def line(text: str) -> str:
     """A header or a name as it was sent: printable, not too long, phone numbers masked."""
-    return _PHONE.sub(lambda found: masking.number(found[0]), printable(text[:LENGTH]))
+    return masking.numbers(printable(text[:LENGTH]))
 
 
 def printable(text: str) -> str:
@@ -85,7 +83,7 @@ def _walk(value: Any, name: str, depth: int, *, key: Callable[[str], str], leaf:
 
 def _scalar(value: Any, name: str) -> Any:
     text = str(value)
-    if name in _HARMLESS and _PLAIN.fullmatch(text) and not _PHONE.search(text):
+    if name in _HARMLESS and _PLAIN.fullmatch(text) and masking.numbers(text) == text:
         return value
     return masking.number(printable(text)) if name in _NUMBERS else masking.text(text)
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.review import Entry
@@ -47,7 +47,7 @@ class Finding:
 class EventQueue(Protocol):
     """Where events go. One result an envelope: True new, False seen before, or why it could not be written."""
 
-    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> Sequence[bool | QueueUnavailable]:
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> Sequence[bool | QueueUnavailableError]:
         """Write them in order; ``now`` in Unix seconds."""
 
 
@@ -90,7 +90,7 @@ class Recheck:
         """Check all entries, which come in order of arrival.
 
         Raises:
-            QueueUnavailable: Redis did not confirm an event or a removal; what was told until then is certain.
+            QueueUnavailableError: Redis did not confirm an event or a removal; what was told until then is certain.
         """
         async for entry in entries:
             if entry.record is None:
@@ -120,7 +120,7 @@ class Recheck:
         for (entry, envelope, reason), new in settled:
             self.tell(_passed(entry, envelope, reason, new=new))
         for result in results:
-            if isinstance(result, QueueUnavailable):
+            if isinstance(result, QueueUnavailableError):
                 raise result
 
 

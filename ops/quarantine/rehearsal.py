@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import PERIODS, period, place
 from ackfirst.shared.queue.envelope import Envelope
@@ -23,7 +23,7 @@ class RehearsedQueue:
         """True for each event that would be new.
 
         Raises:
-            QueueUnavailable: Redis did not answer.
+            QueueUnavailableError: Redis did not answer.
         """
         try:
             seconds, _ = await self._redis.time()
@@ -36,7 +36,7 @@ class RehearsedQueue:
                         pipeline.sismember(keys.seen(self._period, number, bucket), member)
                 answers = await pipeline.execute()
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not say which events it knows: {error}") from error
+            raise QueueUnavailableError(f"Redis did not say which events it knows: {error}") from error
         asked = PERIODS + 3
         known = [any(answers[start : start + asked]) for start in range(0, len(answers), asked)]
         return [not seen and self._take(envelope.id) for seen, envelope in zip(known, envelopes, strict=True)]

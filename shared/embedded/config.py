@@ -1,4 +1,4 @@
-"""The embedded server's configuration file. The directives are known to Redis 7 and to every Valkey."""
+"""Write the embedded server's configuration file, with directives that Redis 7 and every Valkey know."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ _PRINTABLE = range(0x20, 0x7F)
 
 
 def render(*, folder: Path, socket: Path, max_memory: int) -> bytes:
-    """The file for a server that keeps its data in ``folder`` and listens on ``socket``; ``max_memory`` in bytes.
+    """Build the file for a server that keeps its data in ``folder`` and listens on ``socket``.
 
-    An acknowledged callback must be on the disk (``appendfsync always``) and stay (``noeviction``). The two sizes
-    halve the memory of a waiting job and take nine tenths off a finished one.
+    An acknowledged callback must be on the disk (``appendfsync always``) and stay there (``noeviction``). The two sizes
+    at the end halve the memory of a waiting job and take nine tenths off a finished one.
     """
     directives = {
         "port": b"0",
@@ -30,7 +30,7 @@ def render(*, folder: Path, socket: Path, max_memory: int) -> bytes:
 
 
 def quoted(path: Path) -> bytes:
-    """A path as the configuration syntax wants it, whatever bytes it is made of (``sds.c:sdssplitargs``)."""
+    """Quote a path for the configuration syntax, whatever bytes it holds (``sds.c:sdssplitargs``)."""
     return b'"%s"' % b"".join(map(_escaped, os.fsencode(path)))
 
 
@@ -41,5 +41,5 @@ def _escaped(byte: int) -> bytes:
 
 
 def half_of_the_memory() -> int:
-    """Bytes that the server may use: beyond them it refuses writes, while the machine still has room to work."""
+    """Return the most bytes that the server may use: above them it refuses writes, and the machine stays usable."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -1,8 +1,8 @@
-"""Starts the embedded server, or adopts one that a killed process left behind, and stops it cleanly.
+"""Start the embedded server, or adopt one that a killed process left behind, and stop it cleanly.
 
-Two locks in its folder say what is going on: ``owner.lock`` belongs to the process that uses the server,
-``server.lock`` to the server itself, which inherits the open file and so holds it for exactly as long as it lives. No
-guess about a process id that may be somebody else's by now is needed.
+Two locks in its folder tell the state: ``owner.lock`` is held by the process that uses the server, ``server.lock`` by
+the server itself, which inherits the open file and so holds it for exactly as long as it lives. A process id in a file
+would not do: by now it may be another process's.
 """
 
 import os
@@ -26,14 +26,14 @@ from ackfirst.shared.embedded.output import Output
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.private_folder import make_private_folder
 
-#: Seconds between two looks at a server that starts or stops.
-POLL: Final = 0.02
+#: Time between two checks of a server that starts or stops.
+POLL_SECONDS: Final = 0.02
 
-#: Seconds that a server may be silent when it starts. Reading its file does not count: that can take minutes.
-PATIENCE: Final = 15.0
+#: Longest silence of a server that starts. Reading its file does not count: that can take minutes.
+SILENCE_SECONDS: Final = 15.0
 
-#: Seconds to wait for one answer.
-ANSWER: Final = 2.0
+#: Longest wait for one reply.
+REPLY_SECONDS: Final = 2.0
 
 
 class EmbeddedServer:
@@ -42,7 +42,9 @@ class EmbeddedServer:
     ``pid`` and ``adopted`` mean something after :meth:`start`.
     """
 
-    def __init__(self, data_dir: Path, *, binary: Callable[[], Path] = find_binary, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, data_dir: Path, *, binary: Callable[[], Path] = find_binary, patience: float = SILENCE_SECONDS
+    ) -> None:
         self.folder = data_dir.resolve() / "valkey"
         self.adopted = False
         self.pid = 0
@@ -65,14 +67,14 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The server's address as redis-py reads it."""
+        """The server's Redis URL."""
         return f"unix://{quote(os.fsencode(self._socket))}"
 
     def start(self) -> None:
-        """Return when the server answers.
+        """Start the server, or adopt a running one; return when it answers.
 
         Raises:
-            ConfigurationError: another process uses the folder, it cannot be used at all, or no server starts in it.
+            ConfigurationError: Another process uses the folder, it cannot be used at all, or no server starts in it.
         """
         self._claim_folder()
         try:
@@ -83,10 +85,10 @@ class EmbeddedServer:
             raise
 
     def restart_if_dead(self) -> bool:
-        """Start again a server that has died meanwhile; True when that was so.
+        """Start the server again if it has died; return whether it had.
 
         Raises:
-            ConfigurationError: as for :meth:`start`.
+            ConfigurationError: As for :meth:`start`.
         """
         if not self._is_gone():
             return False
@@ -94,7 +96,7 @@ class EmbeddedServer:
         return True
 
     def stop(self, timeout: float = 10.0) -> None:
-        """End the server, by force after ``timeout`` seconds, and leave the folder to others. May be called again."""
+        """Stop the server, by force after ``timeout`` seconds, and release the folder. May be called again."""
         if self.pid and not self._is_gone():
             os.kill(self.pid, signal.SIGTERM)
             if not self._wait_until_gone(timeout):
@@ -134,7 +136,7 @@ class EmbeddedServer:
                     f"a server that was left behind in {self.folder} does not answer ({self._server.signature()}): "
                     "end it and start again"
                 )
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
         self._launch()
         self._wait_until_ready()
 
@@ -153,10 +155,10 @@ class EmbeddedServer:
                 config.render(folder=self.folder, socket=self._socket, max_memory=config.half_of_the_memory())
             )
             with self._output.open() as output:
-                # Its own session: Ctrl-C must not end it before those who still write to it.
+                # A session of its own: Ctrl-C must not end it before the processes that still write to it.
                 self._process = subprocess.Popen(  # noqa: S603 - the binary that we have just looked up
                     [binary, settings],
-                    # A locale that this machine does not have would keep the server from starting.
+                    # A server does not start with a locale that the machine does not have.
                     env={**os.environ, "LC_ALL": "C"},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -181,7 +183,7 @@ class EmbeddedServer:
                 raise ConfigurationError(
                     f"the embedded server did not start: {self._output.last_line()} (log: {self._output.path})"
                 )
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
     def _state(self) -> Literal["ready", "loading", "silent"]:
         try:
@@ -196,13 +198,13 @@ class EmbeddedServer:
     def _client(self) -> redis.Redis:
         return redis.Redis(
             unix_socket_path=os.fspath(self._socket),
-            socket_timeout=ANSWER,
-            socket_connect_timeout=ANSWER,
+            socket_timeout=REPLY_SECONDS,
+            socket_connect_timeout=REPLY_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
 
     def _is_gone(self) -> bool:
-        # The exit code has to be fetched from a child of ours, or it stays a zombie.
+        # A child of ours must be waited for, or it stays a zombie.
         return self._process.poll() is not None if self._process else self._server.is_free()
 
     def _wait_until_gone(self, timeout: float) -> bool:
@@ -210,5 +212,5 @@ class EmbeddedServer:
         while not self._is_gone():
             if time.monotonic() > deadline:
                 return False
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
         return True

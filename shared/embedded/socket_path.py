@@ -1,4 +1,4 @@
-"""Where the embedded server's socket lies: in its folder, unless that path is not fit to be a socket address."""
+"""Choose the path of the embedded server's socket: in its folder, unless that path cannot be a socket address."""
 
 import contextlib
 import hashlib
@@ -11,8 +11,8 @@ from typing import Final
 
 from ackfirst.shared.errors import ConfigurationError
 
-#: Bytes that a path may have: ``sun_path`` holds 104 on macOS and 108 on Linux, one of them the closing zero.
-LONGEST: Final = 103
+#: ``sun_path`` has 104 bytes on macOS and 108 on Linux, one of them for the closing zero.
+LONGEST_BYTES: Final = 103
 
 #: redis-py 8.1 cannot read ``CLIENT INFO`` when a socket's path holds a space or ``=``, and RQ's worker asks for that.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@,~-]+")
@@ -21,11 +21,11 @@ _NAME: Final = "server.sock"
 
 
 def choose(folder: Path, *, temporary: Path | None = None) -> Path:
-    """The socket of the server that keeps its data in ``folder`` (absolute).
+    """Return the socket of the server that keeps its data in ``folder`` (absolute).
 
     Raises:
-        ConfigurationError: the path is not fit, and the place for short ones (below ``temporary``, the system's
-            folder for temporary files) is not ours alone.
+        ConfigurationError: The path cannot be used, and the folder for shorter ones (below ``temporary``, the system's
+            folder for temporary files) belongs to another user.
     """
     direct = folder / _NAME
     if _is_fit(direct):
@@ -42,7 +42,7 @@ def choose(folder: Path, *, temporary: Path | None = None) -> Path:
 
 
 def remove(socket: Path, folder: Path) -> None:
-    """Leave nothing of what :func:`choose` made for the server in ``folder``."""
+    """Remove the socket, and the folder that :func:`choose` may have created for it."""
     socket.unlink(missing_ok=True)
     if socket.parent != folder:
         with contextlib.suppress(OSError):
@@ -50,11 +50,11 @@ def remove(socket: Path, folder: Path) -> None:
 
 
 def _is_fit(path: Path) -> bool:
-    return len(os.fsencode(path)) <= LONGEST and _PLAIN.fullmatch(os.fspath(path)) is not None
+    return len(os.fsencode(path)) <= LONGEST_BYTES and _PLAIN.fullmatch(os.fspath(path)) is not None
 
 
 def _make_private(folder: Path) -> None:
-    """Everybody may write to a temporary folder: one that somebody else has put there is not used."""
+    """Create the folder for this user only; refuse one that another user has put into the temporary folder."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
@@ -63,4 +63,4 @@ def _make_private(folder: Path) -> None:
             f"cannot make {folder} for the socket: {error.strerror}, set ACKFIRST_DATA_DIR"
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigurationError(f"{folder} belongs to somebody else: remove it, or set a shorter ACKFIRST_DATA_DIR")
+        raise ConfigurationError(f"{folder} belongs to another user: remove it, or set a shorter ACKFIRST_DATA_DIR")

@@ -17,7 +17,7 @@ def classify(reading: Reading) -> Family:
     encoding.
     """
     for family in _MESSAGES_FIRST if reading.encoding == "json" else _SMS:
-        if family.facts.describe(reading.fields):
+        if family.facts.fits(reading.fields):
             return family
     return Family.OTHER
 

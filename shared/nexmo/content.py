@@ -1,4 +1,4 @@
-"""The content of an inbound message: of which type it is, and what a person would read in it. v1 and v0.1 share it.
+"""Reads the content of an inbound message: its type, and the words in it. v1 and v0.1 share it.
 
 Either version holds the content in a member that is named after the type: ``{"image": {"url": …, "caption": …}}``.
 """
@@ -14,7 +14,7 @@ CONTENT_MEMBERS: Final = (
     "reaction",
 )  # fmt: skip
 
-#: Type of content: the members that hold words for a person, best first. A URL, a file name or a payload is none.
+#: Members that hold words for a person, by type of content, best first. A URL, a file name or a payload is none.
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "image": ("caption",),
     "audio": ("caption",),
@@ -32,14 +32,14 @@ _WORDS_OF_A_NEW_TYPE: Final = ("text", "caption", "title")
 
 
 def content_type(declared: Any, content: dict[str, Any]) -> str | None:
-    """The declared type, else the member that is there (v1 SMS declares none), else the first attachment's type."""
+    """Get the declared type, else the member that is there (v1 SMS declares none), else the first attachment's type."""
     present = (name for name in CONTENT_MEMBERS if content.get(name) is not None)
     attachments = (given(members(item).get("type")) for item in items(content.get("content")))
     return given(declared) or next(present, None) or next(attachments, None)
 
 
 def words(kind: str | None, content: dict[str, Any]) -> str | None:
-    """What a person would read: the text, else words of the member ``kind``, else the first attachment's caption."""
+    """Get what a person would read: the text, else words of the member ``kind``, else an attachment's caption."""
     text = scalar(content.get("text"))
     if text is not None:
         return text
@@ -50,7 +50,7 @@ def words(kind: str | None, content: dict[str, Any]) -> str | None:
 
 
 def _caption(content: dict[str, Any]) -> str | None:
-    """An MMS with several attachments lists them in ``content``; SDK-java shows captions there."""
+    """Get the first caption of an MMS with several attachments, which lists them in ``content`` (SDK-java)."""
     captions = (_first(members(item), ("caption",)) for item in items(content.get("content")))
     return next(filter(None, captions), None)
 

@@ -1,4 +1,4 @@
-"""Why a message failed, in the three ways in which the provider says it."""
+"""Reads why a message failed, in the three ways in which the provider says it."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -34,7 +34,7 @@ RECEIPT_MEANINGS: Final[Mapping[str, str]] = {
 
 
 def message_error(error: Any) -> EventError | None:
-    """The ``error`` of a Messages callback: v1 ``title`` and ``detail``, v0.1 ``code`` and ``reason``, or plain text.
+    """Read the ``error`` of a Messages callback: v1 ``title``, ``detail``, v0.1 ``code``, ``reason``, or plain text.
 
     The code is text in v1 and a number in v0.1 and older v1 payloads; without one, the fragment of the ``type`` URL
     has it. A second ``error`` object inside (Kotlin SDK test) is unwrapped.
@@ -50,7 +50,7 @@ def message_error(error: Any) -> EventError | None:
 
 
 def receipt_error(status: str | None, code: Any) -> EventError | None:
-    """The ``err-code`` of a delivery receipt. Code 0 is none, and that of an ``accepted`` message means nothing."""
+    """Read the ``err-code`` of a delivery receipt. Code 0 and that of an ``accepted`` message mean nothing."""
     text = given(code)
     if text is None or status == "accepted" or not text.strip("0"):
         return None

@@ -48,7 +48,7 @@ class Facts:
     any_of: frozenset[str] = frozenset()
     """and if one of these is present, with or without a value. Empty: no such condition."""
 
-    def describe(self, fields: dict[str, Any]) -> bool:
+    def fits(self, fields: dict[str, Any]) -> bool:
         """Check that a callback with these fields is of this family."""
         for name in self.required:
             if given(fields.get(name)) is None:
@@ -59,7 +59,7 @@ class Facts:
 
 
 def _messages_meaning(fields: dict[str, Any]) -> Meaning:
-    """Read v1 or v0.1, told apart for each callback: any application, account or message may use either."""
+    """Read v1 or v0.1, decided for each callback: any application, account or message may use either."""
     return messages_v0.meaning(fields) if messages_v0.is_v0(fields) else messages_v1.meaning(fields)
 
 

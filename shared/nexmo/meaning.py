@@ -1,4 +1,4 @@
-"""What one dialect says about an event: the part of an ``Event`` that is read from the callback's fields."""
+"""The part of an ``Event`` that is read from the callback's fields, in whatever dialect they are."""
 
 from datetime import datetime
 from typing import TypedDict

@@ -1,6 +1,7 @@
 """Messages API v0.1: nested callbacks, ``{"from": {"type": "sms", "number": "4477…"}, "message": {"content": …}}``.
 
-An application, an account or a single message can ask for this version at any time, so it is told apart per callback.
+An application, an account or a single message can ask for this version at any time, so it is decided for each callback
+which one it has.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from ackfirst.shared.nexmo.values import given, instant, lowered, members, party
 
 
 def is_v0(fields: dict[str, Any]) -> bool:
-    """Whether the fields have the nested shape: a party, or the message itself, is an object."""
+    """Check for the nested shape: a party, or the message itself, is an object."""
     return any(isinstance(fields.get(name), dict) for name in ("to", "from", "message"))
 
 

@@ -31,6 +31,6 @@ def meaning(fields: dict[str, Any]) -> Meaning:
 
 
 def channel(value: Any) -> str | None:
-    """The channel by its v1 name; a channel that nobody knows yet as it came."""
+    """Get the channel by its v1 name; a new, unknown channel as it came."""
     name = given(value)
     return name and _RENAMED.get(name, name)

@@ -1,4 +1,4 @@
-"""What a message cost, as the provider wrote it."""
+"""Reads what a message cost, as the provider wrote it."""
 
 from typing import Any, Final
 
@@ -10,12 +10,12 @@ CURRENCY: Final = "EUR"
 
 
 def price(amount: Any, currency: Any = None) -> Price | None:
-    """A decimal number as text; None if there is no amount."""
+    """Read a decimal number as text; None if there is no amount."""
     text = given(amount)
     return Price(text, given(currency) or CURRENCY) if text else None
 
 
 def usage_price(usage: Any) -> Price | None:
-    """The ``usage`` object of a Messages callback."""
+    """Read the ``usage`` object of a Messages callback."""
     used = members(usage)
     return price(used.get("price"), used.get("currency"))

@@ -55,7 +55,7 @@ def receipt_meaning(fields: dict[str, Any]) -> Meaning:
 
 
 def _receipt_time(fields: dict[str, Any]) -> datetime | None:
-    """The provider's time first: the carrier's has minutes only, and ``timestamp`` is the moment of signing."""
+    """Prefer the provider's time: the carrier's has minutes only, and ``timestamp`` is the moment of signing."""
     pushed = instant(fields.get("message-timestamp"))
     return pushed or carrier_time(fields.get("scts")) or instant(fields.get("timestamp"))
 

@@ -1,4 +1,4 @@
-"""The token of a Messages callback: a JWT in ``Authorization`` whose ``payload_hash`` covers the body.
+"""Reads and makes the token of a Messages callback: a JWT in ``Authorization`` whose ``payload_hash`` covers the body.
 
 Source: Vonage, "Signed webhooks". PyJWT parses and checks; a token is parsed once, however many secrets are tried.
 """
@@ -25,10 +25,10 @@ ISSUER: Final = "Vonage"
 MAX_TOKEN_CHARS: Final = 8192
 
 _SIGNATURE_BYTES: Final = hashlib.sha256().digest_size
-#: To the alphabet that Python decodes; what is of that one and not of base64url becomes what it refuses.
+#: Translates base64url to the alphabet that Python decodes; ``+/=``, which base64url has not, to what it refuses.
 _FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-#: What a canonical segment may end in, by its length modulo 4: of the last character 6, 2 or 4 bits say something.
+#: Characters that may end a canonical segment, by its length modulo 4: 6, 2 or 4 bits of the last one are used.
 _LAST: Final = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])
 _NO_CLAIMS: Final = b".e30." + b"A" * 43
 _MAX_CLAIM_CHARS: Final = 256
@@ -38,7 +38,7 @@ _NUMBERS: Final = (int, float)
 
 
 class TokenError(ValueError):
-    """The text is no token that Nexmo could have made; the message is the reason, in kebab-case."""
+    """The text is not a token that Nexmo could have made; the message is the reason, in kebab-case."""
 
 
 class SecretError(ValueError):
@@ -60,7 +60,7 @@ class Claims:
     """Hex SHA-256 of the body; the empty string, which no body has, where something else than text was sent."""
 
     def cover(self, body: bytes) -> bool:
-        """Whether ``payload_hash`` is there and is the hash of ``body``. Constant time."""
+        """Check in constant time that ``payload_hash`` is there and is the hash of ``body``."""
         if self.payload_hash is None:
             return False
         return hmac.compare_digest(self.payload_hash.lower().encode(), payload_hash(body).encode())
@@ -75,12 +75,12 @@ class Token:
     _signature: bytes = field(repr=False)
 
     def is_confirmed_by(self, secret: bytes) -> bool:
-        """Whether ``secret`` made the signature. Constant time; an empty secret confirms nothing."""
+        """Check in constant time that ``secret`` made the signature; an empty secret confirms nothing."""
         return bool(secret) and _HS256.verify(self._signing_input, secret, self._signature)
 
 
 def parse(text: str) -> Token:
-    """Read a token without believing it.
+    """Read a token without verifying it.
 
     Raises:
         TokenError: Too long, malformed, not HS256, or with claims that are not a JSON object.
@@ -102,14 +102,14 @@ def parse(text: str) -> Token:
 
 
 def payload_hash(body: bytes) -> str:
-    """The claim that binds a token to a body: 64 lower-case hex digits, SHA-256 of the bytes on the wire."""
+    """Compute the claim that binds a token to a body: 64 lower-case hex digits, SHA-256 of the bytes on the wire."""
     return hashlib.sha256(body).hexdigest()
 
 
 def sign_token(
     *, secret: bytes, body: bytes, api_key: str, application_id: str | None, iat: int, jti: str, **extra_claims: Any
 ) -> str:
-    """A token as Nexmo makes it: ``iat`` in Unix seconds, ``application_id`` left out when None.
+    """Make a token as Nexmo does: ``iat`` in Unix seconds, ``application_id`` left out when None.
 
     ``extra_claims`` add to the claims or replace them; one that is None is left out.
 
@@ -133,7 +133,7 @@ def sign_token(
 
 
 def check_secret(secret: bytes) -> None:
-    """Let PyJWT look at a secret once, at the start, so that it need not for every token.
+    """Let PyJWT check a secret once, at the start, so that it need not do it for every token.
 
     Raises:
         SecretError: The secret is empty, or a key of another kind (PEM, SSH, JWK).
@@ -163,7 +163,7 @@ def _claims(payload: bytes) -> Claims:
 def _seconds(claim: object) -> int | None:
     if isinstance(claim, bool) or not isinstance(claim, _NUMBERS):
         return None
-    return int(min(max(claim, -_MAX_SECONDS), _MAX_SECONDS))  # an absurd time is still a time: far off
+    return int(min(max(claim, -_MAX_SECONDS), _MAX_SECONDS))  # an absurd time is still a time far off
 
 
 class _SharedSecret(HMACAlgorithm):
@@ -174,7 +174,7 @@ class _SharedSecret(HMACAlgorithm):
         return None
 
     def sign(self, msg: bytes, key: bytes) -> bytes:
-        """The signature, from a copy of what is already keyed: OpenSSL takes as long for the key as for the message."""
+        """Sign with a copy of the keyed hash: OpenSSL takes as long for the key as for the message."""
         keyed = _keyed(key).copy()
         keyed.update(msg)
         return keyed.digest()
@@ -186,9 +186,9 @@ def _keyed(key: bytes) -> hmac.HMAC:
 
 
 def _decode(segment: bytes, name: str) -> bytes:
-    """Decode base64url. PyJWT looks at every character in Python, which is two thirds of its time.
+    """Decode base64url. PyJWT checks every character in Python, which is two thirds of its time.
 
-    Only canonical text passes: no strange characters, no padding, no bits in the last character that say nothing.
+    Only canonical text passes: no other characters, no padding, no unused bits in the last character.
     """
     length = len(segment)
     if segment[-1:] not in _LAST[length % 4]:
@@ -210,7 +210,7 @@ class _CanonicalJws(PyJWS):
 
 @lru_cache(maxsize=64)
 def _algorithm(header: bytes) -> str | None:
-    """What PyJWT makes of a header. Nexmo's is always the same, and stays in the cache whatever others send.
+    """Read the algorithm of a header as PyJWT does. Nexmo's header is always the same, and stays in the cache.
 
     Raises:
         InvalidTokenError: PyJWT refuses a token with it, whatever else it holds.

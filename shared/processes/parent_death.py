@@ -1,4 +1,4 @@
-"""A supervised process ends when its supervisor does, even when that was killed with ``kill -9``."""
+"""End a supervised process with its supervisor, even if that was killed with ``kill -9``."""
 
 import ctypes
 import os
@@ -8,23 +8,23 @@ import threading
 import time
 from typing import Final
 
-#: Environment variable by which a supervisor tells a child who it is. Not a setting, hence without the prefix of one.
+#: Environment variable with the supervisor's process id. No setting, hence the underscore before the prefix.
 SUPERVISOR_PID: Final = "_ACKFIRST_SUPERVISOR_PID"
 
 #: ``linux/prctl.h``: deliver this signal to the caller when the thread that started it ends.
 PR_SET_PDEATHSIG: Final = 1
 
-#: Seconds between two looks at the parent, where the kernel cannot be asked to watch it.
+#: Time between two checks of the parent, where the kernel cannot watch it.
 POLL_SECONDS: Final = 0.5
 
 
 def die_with_parent() -> bool:
-    """Arrange that this process is killed as soon as the supervisor that started it is gone; whether there is one.
+    """Have this process killed as soon as the supervisor that started it is gone; return whether there is one.
 
     Does nothing in a process that no supervisor started. SIGKILL, because an orphan must not keep a port or a data
-    folder from the next start, and because nothing acknowledged is lost by it.
+    folder from the next start, and because it loses nothing that was acknowledged.
     """
-    # Taken out of the environment: what this process starts has another parent.
+    # Removed from the environment: processes that this one starts have another parent.
     supervisor = int(os.environ.pop(SUPERVISOR_PID, "0"))
     if not supervisor:
         return False
@@ -33,12 +33,12 @@ def die_with_parent() -> bool:
 
 
 def die_with(parent: int) -> None:
-    """Arrange that this process, a child of ``parent``, is killed as soon as that one is gone."""
+    """Have this process, a child of ``parent``, killed as soon as its parent is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
         threading.Thread(target=_watch, args=(parent,), name="parent-death", daemon=True).start()
-    # It may have ended before the kernel was asked.
+    # The parent may have ended before the kernel was asked.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Signals as something to wait for: the main thread sleeps until one arrives or a time has passed."""
+"""Wait for signals: the main thread sleeps until one arrives or a time has passed."""
 
 import select
 import signal
@@ -6,15 +6,14 @@ import socket
 from types import FrameType, TracebackType
 from typing import Final, Self
 
-#: What asks a process to stop. SIGHUP is the closed terminal; where it is ignored (``nohup``) it stays ignored.
+#: Signals that ask a process to stop. SIGHUP: its terminal was closed; if it is ignored (``nohup``), it stays ignored.
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class SignalInbox:
     """Collects stop signals and wakes for ended children while its ``with`` block runs (main thread only).
 
-    ``stop_requests`` counts the stop signals so far. The handlers and the wake-up descriptor found on entry are put
-    back on exit.
+    ``stop_requests`` counts the stop signals so far. Exit restores the handlers and the wake-up descriptor.
     """
 
     def __init__(self) -> None:
@@ -27,7 +26,7 @@ class SignalInbox:
         self._former_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         wanted = [signum for signum in STOP_SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
         self._former = {signum: signal.signal(signum, self._stop) for signum in wanted}
-        # A signal without a Python handler does not reach the wake-up descriptor.
+        # Only a signal with a Python handler reaches the wake-up descriptor.
         self._former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _only_wake)
         return self
 
@@ -50,4 +49,4 @@ class SignalInbox:
 
 
 def _only_wake(_signum: int, _frame: FrameType | None) -> None:
-    """The wake-up descriptor has done the work."""
+    """Do nothing: the wake-up descriptor has woken ``wait``."""

@@ -1,6 +1,6 @@
-"""Keeps a set of child processes running: starts them, restarts the ones that die, stops them in order.
+"""Keep child processes running: start them, restart those that end, stop them in order.
 
-Every process of ``ackfirst dev`` and of ``--processes N`` runs under one of these.
+Every process of ``ackfirst dev`` and of ``--processes N`` has such a supervisor.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ from typing import Any, Final, Protocol
 from ackfirst.shared.processes.parent_death import SUPERVISOR_PID
 from ackfirst.shared.processes.signals import SignalInbox
 
-#: Exit code of a command whose configuration is wrong: another start would end the same way. Not so where an earlier
-#: one went well: then the world has changed, perhaps a Redis is away for a minute, and the next start is worth its try.
+#: Exit code of a command whose configuration is wrong: another start would end the same way. Not if an earlier start
+#: went well: then Redis may be away for a minute, and the next start may succeed.
 CONFIGURATION_EXIT: Final = 2
 
-#: Seconds that a killed process is waited for. It is gone at once unless the kernel holds it in a device.
+#: Longest wait for a killed process. It is gone at once unless the kernel waits for a device on its behalf.
 KILL_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """What to run. ``env`` is added to the supervisor's own environment.
+    """A command to keep running. ``env`` is added to the supervisor's own environment.
 
-    Children are told to stop by ``stage``, lowest first: the next stage hears of it when the one before is gone.
+    A stop signals the children by ``stage``, lowest first; a stage is signalled when the one before it has ended.
     """
 
     name: str
@@ -46,36 +46,36 @@ class Backoff:
     steady: float = 10.0
 
     def pause(self, former: float, *, alive: float) -> float:
-        """The pause for a child that lived ``alive`` seconds after the ``former`` pause (0: none yet)."""
+        """Return the pause after a child that ran for ``alive`` seconds and was started after the ``former`` pause."""
         if alive >= self.steady:
             return self.first
         return min(max(self.first, former * 2), self.limit)
 
 
 class Log(Protocol):
-    """The part of a structlog logger that the supervisor speaks to."""
+    """The part of a structlog logger that the supervisor uses."""
 
     def info(self, event: str, /, **fields: Any) -> Any:
-        """Something that was meant to happen."""
+        """Log something expected."""
 
     def warning(self, event: str, /, **fields: Any) -> Any:
-        """Something that was not."""
+        """Log something unexpected."""
 
 
 class Watcher(Protocol):
-    """Hears of every process of a child. Must not block and not raise."""
+    """Is notified of every process of a child. Must not block and not raise."""
 
     def started(self, pid: int) -> None:
-        """A process runs."""
+        """Handle the start of a process."""
 
     def ended(self, pid: int, cause: str) -> None:
-        """It does not any more; ``cause`` is its signal or its exit code, in words."""
+        """Handle its end; ``cause`` is its signal or exit code, in words."""
 
 
 class Supervisor:
-    """Runs ``children`` until a stop signal, or until one of them says at its start that its configuration is wrong.
+    """Runs ``children`` until a stop signal, or until one of them ends with the exit code of a wrong configuration.
 
-    ``grace`` is the time in seconds that each stage has to end after SIGTERM; what is left then is killed.
+    ``grace`` is the time in seconds that each stage has to end after SIGTERM; what still runs then is killed.
     """
 
     def __init__(
@@ -87,93 +87,95 @@ class Supervisor:
         backoff: Backoff | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        self._lives = [_Life(child, backoff or Backoff()) for child in children]
+        self._runs = [_ChildRun(child, backoff or Backoff()) for child in children]
         self._grace = grace
         self._log = log
         self._watcher = watcher
 
     def run(self) -> int:
-        """Block until all children are gone. 0 after SIGTERM, SIGINT or SIGHUP; 2 when a child ended with 2.
+        """Block until all children have ended; return 0 after a stop signal, 2 if a child ended with 2.
 
-        A second stop signal kills what still runs. Call it in the main thread.
+        A second stop signal kills what still runs. Call this in the main thread.
         """
         with SignalInbox() as inbox:
             try:
-                code = self._watch(inbox)
+                code = self._supervise(inbox)
                 self._stop(inbox)
             finally:
-                self._kill(self._lives)
+                self._kill(self._runs)
         return code
 
-    def _watch(self, inbox: SignalInbox) -> int:
+    def _supervise(self, inbox: SignalInbox) -> int:
         while not inbox.stop_requests:
             now = time.monotonic()
-            for life in self._lives:
-                if self._tend(life, now) == CONFIGURATION_EXIT and not life.was_steady:
+            for child_run in self._runs:
+                if self._check(child_run, now) == CONFIGURATION_EXIT and not child_run.was_steady:
                     return CONFIGURATION_EXIT
-            inbox.wait(_soonest(self._lives, now))
+            inbox.wait(_soonest(self._runs, now))
         return 0
 
-    def _tend(self, life: "_Life", now: float) -> int | None:
-        """Start the child when its time has come; the exit code when it has just ended."""
-        code = life.ended(now)
+    def _check(self, child_run: "_ChildRun", now: float) -> int | None:
+        """Start the child if its start is due; return its exit code if it has just ended."""
+        code = child_run.ended(now)
         if code is not None:
-            self._tell_end(life, code)
-            self._log.warning("child.ended", child=life.name, **_cause(code), **life.prospect(now))
-        elif life.due <= now:
-            self._start(life, now)
+            self._notify_end(child_run, code)
+            self._log.warning("child.ended", child=child_run.name, **_cause(code), **child_run.restart_fields(now))
+        elif child_run.due <= now:
+            self._start(child_run, now)
         return code
 
-    def _start(self, life: "_Life", now: float) -> None:
+    def _start(self, child_run: "_ChildRun", now: float) -> None:
         try:
-            pid = life.start(now)
+            pid = child_run.start(now)
         except OSError as error:
-            self._log.warning("child.not-started", child=life.name, error=str(error), **life.prospect(now))
+            self._log.warning(
+                "child.not-started", child=child_run.name, error=str(error), **child_run.restart_fields(now)
+            )
         else:
             if self._watcher:
                 self._watcher.started(pid)
-            self._log.info("child.started", child=life.name, pid=pid)
+            self._log.info("child.started", child=child_run.name, pid=pid)
 
-    def _tell_end(self, life: "_Life", code: int) -> None:
+    def _notify_end(self, child_run: "_ChildRun", code: int) -> None:
         if self._watcher:
             self._watcher.ended(
-                life.pid, " ".join(f"{what.replace('_', ' ')} {value}" for what, value in _cause(code).items())
+                child_run.pid, " ".join(f"{what.replace('_', ' ')} {value}" for what, value in _cause(code).items())
             )
 
     def _stop(self, inbox: SignalInbox) -> None:
         heard = inbox.stop_requests
-        for stage in sorted({life.child.stage for life in self._lives}):
-            lives = [life for life in self._lives if life.child.stage == stage]
-            for life in lives:
-                life.signal(signal.SIGTERM)
-            self._wait_for(lives, inbox, patience=heard)
-            for life in lives:
-                code = life.ended(time.monotonic())
+        for stage in sorted({child_run.child.stage for child_run in self._runs}):
+            runs = [child_run for child_run in self._runs if child_run.child.stage == stage]
+            for child_run in runs:
+                child_run.signal(signal.SIGTERM)
+            self._wait_for(runs, inbox, patience=heard)
+            for child_run in runs:
+                code = child_run.ended(time.monotonic())
                 if code is not None:
-                    self._tell_end(life, code)
-                    self._log.info("child.stopped", child=life.name, **_cause(code))
-            self._kill(self._lives if inbox.stop_requests > heard else lives)
+                    self._notify_end(child_run, code)
+                    self._log.info("child.stopped", child=child_run.name, **_cause(code))
+            self._kill(self._runs if inbox.stop_requests > heard else runs)
 
-    def _wait_for(self, lives: Sequence["_Life"], inbox: SignalInbox, *, patience: int) -> None:
+    def _wait_for(self, runs: Sequence["_ChildRun"], inbox: SignalInbox, *, patience: int) -> None:
         deadline = time.monotonic() + self._grace
-        while any(life.runs() for life in lives) and inbox.stop_requests <= patience:
+        while any(child_run.is_running() for child_run in runs) and inbox.stop_requests <= patience:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
             inbox.wait(left)
 
-    def _kill(self, lives: Iterable["_Life"]) -> None:
-        for life in lives:
-            if life.runs():
-                self._log.warning("child.killed", child=life.name)
-                life.kill()
+    def _kill(self, runs: Iterable["_ChildRun"]) -> None:
+        for child_run in runs:
+            if child_run.is_running():
+                self._log.warning("child.killed", child=child_run.name)
+                child_run.kill()
 
 
-class _Life:
-    """One child through all its processes.
+class _ChildRun:
+    """The state of one child over all its processes.
 
     ``pid``: of the latest process. ``due``: monotonic second of the next start, infinite while it runs.
-    ``was_steady``: a process of it has lived long.
+    ``was_steady``: one of its processes ran for long enough that a wrong configuration is no explanation for an end.
     """
 
     def __init__(self, child: Child, backoff: Backoff) -> None:
@@ -191,7 +193,7 @@ class _Life:
         """Start a process and return its id. An OSError counts as a process that ended at once."""
         self._started = now
         try:
-            # Its own session: Ctrl-C in the terminal reaches the supervisor alone, which then stops in order.
+            # A session of its own: Ctrl-C in the terminal reaches only the supervisor, which then stops all in order.
             self._process = subprocess.Popen(  # noqa: S603 - the command lines are our own
                 self.child.argv,
                 env={**os.environ, **self.child.env, SUPERVISOR_PID: str(os.getpid())},
@@ -206,7 +208,7 @@ class _Life:
         return self.pid
 
     def ended(self, now: float) -> int | None:
-        """The exit code, once, after the process has ended."""
+        """Return the exit code once after the process has ended; None otherwise."""
         code = self._process.poll() if self._process else None
         if code is not None:
             self._process = None
@@ -219,10 +221,10 @@ class _Life:
         self._pause = self._backoff.pause(self._pause, alive=alive)
         self.due = now + self._pause
 
-    def prospect(self, now: float) -> dict[str, float]:
+    def restart_fields(self, now: float) -> dict[str, float]:
         return {"alive_seconds": round(now - self._started, 1), "pause_seconds": self._pause}
 
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def signal(self, signum: signal.Signals) -> None:
@@ -230,7 +232,7 @@ class _Life:
             self._process.send_signal(signum)
 
     def kill(self) -> None:
-        """Kill the child and what it started in its own process group."""
+        """Kill the child and all processes of its group."""
         if self._process and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -238,21 +240,21 @@ class _Life:
 
 
 def reexec(*args: str) -> tuple[str, ...]:
-    """The command line that runs ``ackfirst <args>`` with this interpreter.
+    """Return the command line that runs ``ackfirst <args>`` with this interpreter.
 
-    ``-P``: a folder ``ops`` or ``workers`` in the user's working directory must not take the place of ours.
+    ``-P``: a folder ``ackfirst`` in the user's working directory must not be run instead.
     """
     return (sys.executable, "-P", "-m", "ackfirst", *args)
 
 
-def _soonest(lives: Iterable[_Life], now: float) -> float | None:
-    """Seconds until the next start is due; None when nothing is."""
-    soonest = min((life.due for life in lives), default=float("inf"))
+def _soonest(runs: Iterable[_ChildRun], now: float) -> float | None:
+    """Return the seconds until the next start is due; None if none is."""
+    soonest = min((child_run.due for child_run in runs), default=float("inf"))
     return None if soonest == float("inf") else max(0.0, soonest - now)
 
 
 def _cause(code: int) -> dict[str, int | str]:
-    """The exit code as a log field: ``exit_code``, or the name of the ``signal``."""
+    """Return the exit code as a log field: ``exit_code``, or the name of the ``signal``."""
     if code >= 0:
         return {"exit_code": code}
     try:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.stream import QuarantineDepth, QuarantineRecord
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import FAILURES
@@ -42,7 +42,7 @@ class Entry:
 
 
 class QuarantineReview:
-    """Reads and removes; every method raises ``QueueUnavailable`` when Redis does not answer."""
+    """Reads and removes; every method raises ``QueueUnavailableError`` when Redis does not answer."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -130,4 +130,4 @@ def _redis_errors() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        raise QueueUnavailable(f"Redis did not answer about the quarantine: {error}") from error
+        raise QueueUnavailableError(f"Redis did not answer about the quarantine: {error}") from error

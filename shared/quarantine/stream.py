@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import FAILURES
 
@@ -89,7 +89,7 @@ class Quarantine:
         """Park a callback; False when there is no room for it.
 
         Raises:
-            QueueUnavailable: Redis did not confirm the write.
+            QueueUnavailableError: Redis did not confirm the write.
         """
         fields = record.encode()
         size = sum(len(name) + len(value) for name, value in fields.items())
@@ -97,10 +97,10 @@ class Quarantine:
         try:
             return bool(await self._run(self._max_records, self._max_bytes, size, *pairs))
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not confirm the quarantine record: {error}") from error
+            raise QueueUnavailableError(f"Redis did not confirm the quarantine record: {error}") from error
 
     async def _run(self, *arguments: Any) -> Any:
-        call = (2, keys.QUARANTINE, keys.QUARANTINE_BYTES, *arguments)
+        call = (3, keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, *arguments)
         try:
             return await self._redis.evalsha(_SHA, *call)
         except NoScriptError:  # the server is new, restarted or was failed over to

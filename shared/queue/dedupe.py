@@ -1,4 +1,4 @@
-"""Which events were seen before, in 8 bytes each: small sets of integers, one for each period and bucket.
+"""Place the ids of seen events in small sets of integers, one for each period and bucket: 8 bytes an event.
 
 An event id ends in 32 hexadecimal digits of a SHA-256, which are folded to 81 bits: 17 name one of 131,072 buckets, the
 other 64 are the member. Redis keeps a set of up to 512 integers (``set-max-intset-entries``) as a sorted array, so a
@@ -17,8 +17,11 @@ import re
 from hashlib import sha256
 from typing import Final
 
-#: Parts of the window, each with sets of its own. A look-up asks the current one, these before it, and the one after
-#: it: a clock that was set back must not forget.
+#: How long an event is remembered at the least: the longest that a provider is documented to retry.
+DEDUPE_SECONDS: Final = 72 * 3600
+
+#: Parts of the window, each with sets of its own. A look-up asks the current part, three before it, and the one after
+#: it: after a clock was set back, the newest ids stand in the future.
 PERIODS: Final = 3
 BUCKET_BITS: Final = 17
 MEMBER_BITS: Final = 64
@@ -29,14 +32,14 @@ _HEX: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 def period(window: int) -> int:
-    """Seconds of one period, for a window of so many seconds."""
+    """Return the seconds of one period, for a window of so many seconds."""
     return max(1, math.ceil(window / PERIODS))
 
 
 def place(event_id: str) -> tuple[str, str]:
-    """The bucket (five hexadecimal digits) and the member (a signed 64-bit integer in decimal) of an event."""
+    """Return the bucket (five hexadecimal digits) and the member (a signed 64-bit integer in decimal) of an event."""
     digits = event_id[-_DIGITS:]
-    if not _HEX(digits):  # none of ours
+    if not _HEX(digits):  # an id that is not of our making
         digits = sha256(event_id.encode()).hexdigest()[:_DIGITS]
     bits = int(digits, 16)
     bits = (bits ^ (bits >> _BITS)) & (2**_BITS - 1)

@@ -4,13 +4,14 @@
 -- KEYS[1] rq:queues        RQ's set of queue keys
 -- KEYS[2] ackfirst:lanes   set of lanes that workers discover
 -- KEYS[3] ackfirst:bell    list of tokens that wake idle workers
+-- KEYS[4] ackfirst:acknowledged   counter of acknowledged events
 -- ARGV[1] prefix of the sets of ids that were seen before   ARGV[2] seconds of a period   ARGV[3] most tokens in the bell
 -- ARGV[4] prefix of job keys   ARGV[5] prefix of the keys of lanes' lists   ARGV[6] prefix of lane names in RQ
 -- ARGV[7] now as RQ writes times   ARGV[8] number of fields that all jobs share, then as many fields and values
 -- then for each event: id, lane, bucket and member of its id (shared/queue/dedupe.py), data, description
 --
 -- Returns one result an event: 1 when it was queued, 0 when it was seen before, or Redis's error: the others are not
--- affected.
+-- affected. Then the counter, which the new events have moved; -1 if it cannot be read.
 --
 -- A job that still exists counts as seen, because a dead letter outlives the dedupe window. Redis does not undo what came
 -- before a command that fails (a key of another type, a command that an ACL forbids), so a hash whose id could not be
@@ -70,4 +71,7 @@ if new > 0 then
     call('RPUSH', KEYS[3], '1')
   end
 end
+-- Moved in the script that queues: a Redis that has lost these events has lost the step of the counter too.
+local counter = redis.pcall('INCRBY', KEYS[4], new)
+results[#results + 1] = type(counter) == 'number' and counter or -1
 return results

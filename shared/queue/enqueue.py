@@ -1,33 +1,55 @@
-"""Write events to the queue: one script call and one round trip a batch, each event once."""
+"""Write batches of events to the queue: one script call and one round trip a batch, each event once."""
 
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import period, place
 from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.generation import Position
 from ackfirst.shared.queue.job import JobOptions, job_data, rq_time, shared_fields
 from ackfirst.shared.redis.client import FAILURES
 
 _SCRIPT: Final = files("ackfirst.shared.queue").joinpath("enqueue.lua").read_text()
-_SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
-_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL)
+_SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis's name of a script
+_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.ACKNOWLEDGED)
 
-Written = bool | QueueUnavailable
-"""What became of one event: True queued, False seen before, or why it could not be written."""
+Written = bool | QueueUnavailableError
+"""Result of one event: True if queued, False if seen before, or the reason why it could not be written."""
+
+
+class CounterObserver(Protocol):
+    """Compares the counter of acknowledged events with the largest one seen, to notice a Redis that lost its newest."""
+
+    @property
+    def position(self) -> Position:
+        """What is known now."""
+
+    def confirm(self, acknowledged: int, *, since: Position, added: int = 0) -> object:
+        """Take the counter of a reply whose command was sent at ``since`` and added so many events."""
 
 
 class Enqueuer:
-    """Writes batches of envelopes as RQ jobs. Safe to repeat: an event that is already there is not written again."""
+    """Writes batches of envelopes as RQ jobs. Safe to repeat: an event that is already there is not written again.
 
-    def __init__(self, redis: Redis, options: JobOptions, *, dedupe_seconds: int) -> None:
+    Args:
+        redis: A client; its connections bound how many batches are under way.
+        options: Time limits and retries of the jobs.
+        dedupe_seconds: How long an event is remembered at the least.
+        counter: Takes the counter of acknowledged events from each reply.
+    """
+
+    def __init__(
+        self, redis: Redis, options: JobOptions, *, dedupe_seconds: int, counter: CounterObserver | None = None
+    ) -> None:
         self._redis = redis
+        self._counter = counter
         pairs = shared_fields(options).items()
         seconds = period(dedupe_seconds)
         self._head: list[Any] = [keys.seen_prefix(seconds), seconds, keys.BELL_LIMIT, keys.job(""), keys.queue("")]
@@ -35,34 +57,37 @@ class Enqueuer:
         self._shared: list[Any] = [len(pairs), *(part for pair in pairs for part in pair)]
 
     async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[Written]:
-        """Write a batch in one round trip; one result an envelope, in order.
+        """Write a batch in one round trip; return one result an envelope, in order.
 
-        When this returns True or False for an event, Redis has confirmed it (and has it on disk, where AOF is
-        ``always``). An event that Redis refuses is a ``QueueUnavailable`` in its place; the others are not affected.
+        True or False means that Redis has confirmed the event, and has it on disk if ``appendfsync`` is ``always``. An
+        event that Redis refuses is a ``QueueUnavailableError`` in its place; the others are not affected.
 
         Args:
             envelopes: The events.
             now: Unix seconds, written as the jobs' ``enqueued_at``.
 
         Raises:
-            QueueUnavailable: Redis did not answer; any part of the batch may or may not have been written.
+            QueueUnavailableError: Redis did not answer; any part of the batch may or may not have been written.
         """
+        since = self._counter.position if self._counter else None
         try:
-            results = await self._run(self._arguments(envelopes, now))
+            *results, counter = await self._run(self._arguments(envelopes, now))
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not confirm the write: {error}") from error
+            raise QueueUnavailableError(f"Redis did not confirm the write: {error}") from error
+        if self._counter and since and counter >= 0:
+            self._counter.confirm(counter, since=since, added=sum(result == 1 for result in results))
         return [_written(result) for result in results]
 
     async def prepare(self) -> None:
-        """Make the script known to Redis: a first batch that finds it missing half way would be written out of order.
+        """Load the script: of two batches under way, the first to find it missing would be overtaken by the second.
 
         Raises:
-            QueueUnavailable: Redis did not answer.
+            QueueUnavailableError: Redis did not answer.
         """
         try:
             await self._redis.script_load(_SCRIPT)
         except FAILURES as error:
-            raise QueueUnavailable(f"Redis did not take the script: {error}") from error
+            raise QueueUnavailableError(f"Redis did not take the script: {error}") from error
 
     def _arguments(self, envelopes: Sequence[Envelope], now: float) -> list[Any]:
         arguments = [*self._head, rq_time(now), *self._shared]
@@ -83,7 +108,7 @@ class Enqueuer:
 
 def _written(result: Any) -> Written:
     if isinstance(result, Exception):
-        failure = QueueUnavailable(f"Redis refused the write: {result}")
+        failure = QueueUnavailableError(f"Redis refused the write: {result}")
         failure.__cause__ = result
         return failure
     return bool(result)

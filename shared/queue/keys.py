@@ -1,21 +1,22 @@
-"""Every Redis key that ackfirst touches, with its type, its life time and its size.
+"""Name every Redis key that ackfirst uses, with its type, expiry and size.
 
 Keys that begin with ``rq:`` belong to RQ 3.0 (``rq/defaults.py``, ``rq/queue.py``, ``rq/job.py``); ours begin
-with ``ackfirst:``. Both live in the same database, because one script writes both atomically.
+with ``ackfirst:``. Both are in the same database, because one script writes both atomically. No other module spells
+a name of RQ's: a new version of RQ is one file to look at.
 """
 
 from typing import Final
 
-#: Prefix of the name of every RQ queue that is a lane. ``rq info`` and the dashboard show the full name.
+#: Prefix of the RQ queue name of every lane. ``rq info`` and the dashboard show the full name.
 LANE_PREFIX: Final = "ackfirst-"
 
 #: set of RQ queue keys, no expiry. RQ's own list of queues: the dashboard reads it.
 RQ_QUEUES: Final = "rq:queues"
 
-#: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker gives no sign of life.
+#: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker's heartbeats stop.
 RQ_WORKERS: Final = "rq:workers"
 
-#: set of lane names (without prefix), no expiry. What a worker discovers; one member a lane.
+#: set of lane names (without prefix), no expiry. Workers find their lanes here; one member a lane.
 LANES: Final = "ackfirst:lanes"
 
 #: list of at most ``BELL_LIMIT`` one-byte tokens, no expiry. Idle workers block on it: a push wakes one of them.
@@ -25,7 +26,7 @@ BELL_LIMIT: Final = 64
 #: stream of quarantined callbacks, bounded by count and by bytes (``ackfirst.shared.quarantine``), no expiry.
 QUARANTINE: Final = "ackfirst:quarantine"
 
-#: integer, the bytes that the quarantine stream's records hold, no expiry.
+#: integer, bytes of all records in the quarantine stream, no expiry.
 QUARANTINE_BYTES: Final = "ackfirst:quarantine:bytes"
 
 #: stream of entries that no worker can run, the newest 5,000, no expiry. At most 1 KB each.
@@ -37,17 +38,24 @@ OUTCOMES: Final = "ackfirst:outcomes"
 #: hash ``<handler>:seconds`` / ``<handler>:runs``, no expiry. Two fields a registered handler.
 HANDLER_TIMES: Final = "ackfirst:handler-times"
 
-#: string ``1``, expires after a minute. Ingest writes it while Redis fails, to see whether it takes writes again.
+#: string ``1``, expires after a minute. Ingest writes it while Redis fails, to find out whether it takes writes again.
 PROBE: Final = "ackfirst:probe"
 
 #: string with the lease holder's token, expires after the lease. One janitor works at a time.
 JANITOR_LEASE: Final = "ackfirst:janitor"
 
-#: integer, grows with every round of a janitor, no expiry. A Redis that refuses it refuses the engines' beats too.
+#: string, present only while the script that checks our rights runs (``shared/redis/rights.lua``).
+RIGHTS: Final = "ackfirst:rights"
+
+#: integer, incremented in every round of a janitor, no expiry. A Redis that refuses it refuses heartbeats as well.
 ROUNDS: Final = "ackfirst:rounds"
 
-#: string made by chance once, no expiry. Gone or another one: Redis has lost its data.
+#: random string, written once, no expiry. Missing or different: Redis has lost all its data.
 GENERATION: Final = "ackfirst:generation"
+
+#: integer, incremented by one for every event that is acknowledged (queued or quarantined), no expiry. Smaller than
+#: before: Redis has lost its newest writes (``shared/queue/generation.py``).
+ACKNOWLEDGED: Final = "ackfirst:acknowledged"
 
 #: number, seconds by which schedules differ from Redis's own clock since that was set
 #: (``workers/recovery/redis_clock.py``), no expiry. Goes back to 0 by itself; absent where the clock was never set.
@@ -62,12 +70,12 @@ KILLS: Final = "ackfirst_kills"
 
 
 def seen_prefix(period: int) -> str:
-    """What the keys of all sets of ids begin with that were seen before, in periods of so many seconds."""
+    """Name the prefix of the sets of ids that were seen before, in periods of so many seconds."""
     return f"ackfirst:seen:{period}:"
 
 
 def seen(period: int, number: int, bucket: str) -> str:
-    """Set of 64-bit integers, one an event of that period and bucket; expires with the window.
+    """Name the set of 64-bit integers, one an event of that period and bucket; expires with the window.
 
     About 11 bytes an event at 300 a second.
     """
@@ -75,20 +83,20 @@ def seen(period: int, number: int, bucket: str) -> str:
 
 
 def marks(event_id: str) -> str:
-    """Hash handler → state of its work on one event, expires with the job. Absent where nothing must be remembered."""
+    """Name the hash handler → state of its work on one event; expires with the job. Absent if nothing must be kept."""
     return f"ackfirst:marks:{event_id}"
 
 
 def hands(engine: str) -> str:
-    """Hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled, no expiry.
+    """Name the hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled, no expiry.
 
-    At most as many fields as an engine takes at once; gone when its hands are empty.
+    At most as many fields as an engine takes at once; deleted with the last one.
     """
     return f"ackfirst:hands:{engine}"
 
 
 def done(engine: str) -> str:
-    """Hash job id → what its handlers have done in the engine's hands (``ackfirst.workers.engine.journal``), no expiry.
+    """Name the hash job id → what its handlers have done for an engine (``workers/engine/journal.py``), no expiry.
 
     At most as many fields as an engine takes at once, of about 150 bytes; gone when all of them are settled.
     """
@@ -96,45 +104,94 @@ def done(engine: str) -> str:
 
 
 def queue_name(lane: str) -> str:
-    """RQ's name of a lane's queue."""
+    """Name the name of a lane's queue in RQ."""
     return LANE_PREFIX + lane
 
 
 def queue(lane: str) -> str:
-    """List of job ids that wait in a lane (RQ's own key), no expiry."""
+    """Name the list of job ids that wait in a lane (RQ's own key), no expiry."""
     return f"rq:queue:{LANE_PREFIX}{lane}"
 
 
 def intermediate(lane: str) -> str:
-    """List of job ids that were taken but not yet started (RQ's own key), no expiry, holds an id for milliseconds."""
+    """Name the list of job ids that were taken and not yet started (RQ's own key), no expiry; for milliseconds each."""
     return f"rq:queue:{LANE_PREFIX}{lane}:intermediate"
 
 
 def scheduled(lane: str) -> str:
-    """Sorted set job id → unix second at which its retry is due (RQ's own key), no expiry."""
+    """Name the sorted set job id → unix second at which its retry is due (RQ's own key), no expiry."""
     return f"rq:scheduled:{LANE_PREFIX}{lane}"
 
 
 def running(lane: str) -> str:
-    """Sorted set ``<job id>:<execution id>`` → unix second at which it is overdue (RQ's own key), no expiry."""
+    """Name the sorted set ``<job id>:<execution id>`` → unix second when it is overdue (RQ's own key), no expiry."""
     return f"rq:wip:{LANE_PREFIX}{lane}"
 
 
 def finished(lane: str) -> str:
-    """Sorted set job id → unix second at which the finished job expires (RQ's own key), no expiry."""
+    """Name the sorted set job id → unix second at which the finished job expires (RQ's own key), no expiry."""
     return f"rq:finished:{LANE_PREFIX}{lane}"
 
 
 def maintenance_lock(lane: str) -> str:
-    """String that keeps RQ workers from sweeping a lane (RQ's own key), expires."""
+    """Name the string that keeps RQ workers from sweeping a lane (RQ's own key), expires."""
     return f"rq:clean_registries:{LANE_PREFIX}{lane}"
 
 
 def failed(lane: str) -> str:
-    """Sorted set job id → expiry of its dead letter (RQ's own key), no expiry."""
+    """Name the sorted set job id → expiry of its dead letter (RQ's own key), no expiry."""
     return f"rq:failed:{LANE_PREFIX}{lane}"
 
 
 def job(job_id: str) -> str:
-    """Hash of one job (RQ's own key). Expires after ``result_ttl`` or ``failure_ttl`` seconds once it ended."""
+    """Name the hash of one job (RQ's own key). Expires ``result_ttl`` or ``failure_ttl`` seconds after its end."""
     return f"rq:job:{job_id}"
+
+
+def executions(job_id: str) -> str:
+    """Name the sorted set of a job's execution ids (RQ's own key), no expiry; present while the job runs."""
+    return f"rq:executions:{job_id}"
+
+
+def execution(job_id: str, execution_id: str) -> str:
+    """Name the hash of one run of a job (RQ's own key); expires when the run is overdue."""
+    return f"rq:execution:{job_id}:{execution_id}"
+
+
+def results(job_id: str) -> str:
+    """Name the stream of a job's results (RQ's own key); expires with the job."""
+    return f"rq:results:{job_id}"
+
+
+def worker(name: str) -> str:
+    """Name the hash of a worker (RQ's own key); expires when its heartbeats stop."""
+    return f"rq:worker:{name}"
+
+
+def worker_executions(name: str) -> str:
+    """Name the set ``<job id>:<execution id>`` of what a worker runs (RQ's own key)."""
+    return f"rq:worker:{name}:executions"
+
+
+def queue_workers(lane: str) -> str:
+    """Name the set of keys of the workers that serve a lane (RQ's own key), no expiry."""
+    return f"rq:workers:{LANE_PREFIX}{lane}"
+
+
+#: What ingest writes, and what all of us write: prefixes of key names, which end in a colon, and names of sets. The
+#: start checks our rights in each of them (``shared/redis/rights.py``).
+INGEST_SPACES: Final = ("ackfirst:", RQ_QUEUES, "rq:queue:", "rq:job:")
+SPACES: Final = (
+    *INGEST_SPACES,
+    RQ_WORKERS,
+    "rq:workers:",
+    "rq:scheduled:",
+    "rq:wip:",
+    "rq:finished:",
+    "rq:failed:",
+    "rq:clean_registries:",
+    "rq:executions:",
+    "rq:execution:",
+    "rq:results:",
+    "rq:worker:",
+)

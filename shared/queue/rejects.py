@@ -1,10 +1,10 @@
-"""What was set aside: entries of lanes that no worker can run, kept on record for the operator."""
+"""Describe rejects: entries of lanes that no worker can run, kept in a stream for the operator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-#: Entries on record; the oldest goes first.
+#: Most entries in the stream; the oldest goes first.
 LIMIT: Final = 5_000
 #: Bytes of an entry that are kept. A job id has 34.
 LONGEST_ENTRY: Final = 512
@@ -12,20 +12,20 @@ LONGEST_ENTRY: Final = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One entry."""
+    """One rejected entry."""
 
     id: str
-    """Its id in the record, ``<milliseconds>-<number>``."""
+    """Id in the stream, ``<milliseconds>-<number>``."""
     lane: str
     place: str
-    """Where it stood: waiting, taken, scheduled or running."""
+    """The list or set that held it: waiting, taken, scheduled or running."""
     entry: bytes
-    """What stood there, its first ``LONGEST_ENTRY`` bytes: a job id as a rule."""
+    """Its first ``LONGEST_ENTRY`` bytes: usually a job id."""
     reason: str
 
     @property
     def at(self) -> float:
-        """Unix seconds at which it was set aside."""
+        """Unix seconds at which it was rejected."""
         return int(self.id.partition("-")[0]) / 1000
 
     @property
@@ -36,13 +36,13 @@ class Reject:
 
     @property
     def job_id(self) -> str | None:
-        """The job that it names; None where it can name none."""
+        """Id of the job that it names; None if it cannot be one."""
         text = self.entry.decode(errors="replace")
         job = text.partition(":")[0] if self.place == "running" else text
         return job if job and "\ufffd" not in job and len(self.entry) < LONGEST_ENTRY else None
 
     @classmethod
     def decode(cls, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Self:
-        """Read a stream entry; a field that is not there is empty."""
+        """Decode a stream entry; a missing field is empty."""
         texts = {name: fields.get(name.encode(), b"").decode(errors="replace") for name in ("lane", "place", "reason")}
         return cls(id=entry_id.decode(), entry=fields.get(b"entry", b""), **texts)

@@ -1,4 +1,4 @@
-"""What is wrong with a server's certificate, or with our own files for TLS, in words for an operator."""
+"""Explain what is wrong with a server's certificate, or with our own files for TLS, in words for an operator."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -8,12 +8,12 @@ from typing import Any, Final
 #: Options of a Redis URL that name files of ours.
 _OWN: Final = ("ssl_certfile", "ssl_keyfile")
 
-#: OpenSSL's ``X509_V_ERR_CERT_NOT_YET_VALID`` and ``…_HAS_EXPIRED``: a renewal, or the right clock, mends them.
+#: OpenSSL's ``X509_V_ERR_CERT_NOT_YET_VALID`` and ``…_HAS_EXPIRED``: a renewal or the right clock ends them.
 _OF_TIME: Final = (9, 10)
 
 
 def unusable_file(options: Mapping[str, Any]) -> str | None:
-    """What is wrong with the files that a connection's options name; None when nothing is."""
+    """Describe the first unusable file among those that a connection's options name; None if all can be used."""
     authority: str | None = options.get("ssl_ca_certs")
     if authority:
         try:
@@ -32,7 +32,7 @@ def unusable_file(options: Mapping[str, Any]) -> str | None:
 
 
 def refusal(error: BaseException) -> tuple[str, bool] | None:
-    """Why TLS refused the server behind ``error``, and whether time may mend that; None when it was something else."""
+    """Return why TLS refused the server, and whether that may end by itself; None if the error is not of TLS."""
     for cause in _chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not accepted: {cause.verify_message}", cause.verify_code in _OF_TIME

@@ -1,9 +1,7 @@
-"""Redis clients for every kind of URL, and the question whether a server answers there at all."""
+"""Create Redis clients for every supported URL, and check at the start that the server answers and lets us work."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -14,96 +12,109 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from ackfirst.shared import masking
-from ackfirst.shared.errors import ConfigurationError, RedisAway
-from ackfirst.shared.redis import certificates, sentinel_url
+from ackfirst.shared.errors import ConfigurationError, RedisUnavailableError
+from ackfirst.shared.queue import keys
+from ackfirst.shared.redis import certificates, rights
 from ackfirst.shared.redis.errors import NotNowError
-from ackfirst.shared.redis.packing import packed_by_hiredis
+from ackfirst.shared.redis.url import SENTINEL, TLS, UNIX, RedisUrl, RedisUrlError, parse
 
-#: What time does not mend: a password, a user's rights, a database that there is not.
+#: Errors that waiting does not repair: a wrong password, missing rights, a database that does not exist.
 _REFUSALS: Final = (AuthenticationError, NoPermissionError, ResponseError)
 
 _CHECK: Final = "check ACKFIRST_REDIS_URL"
 
-#: What says that a server did not do what was asked. ``RuntimeError``: uvloop, of a connection that was closed in the
-#: middle of a write (``uvloop/handles/handle.pyx``), which redis-py passes on as it is.
+#: Every exception of a command that failed. ``RuntimeError``: uvloop raises it for a connection that was closed in the
+#: middle of a write (``uvloop/handles/handle.pyx``), and redis-py does not wrap it.
 FAILURES: Final = (RedisError, OSError, RuntimeError)
 
-#: Seconds of silence after which a connection is asked whether it is still there before it is used.
-HEALTH_CHECK_INTERVAL: Final = 30
+#: An idle connection is checked with PING before its next use after this many seconds.
+HEALTH_CHECK_SECONDS: Final = 30
+
+_SYNC_CONNECTIONS: Final[Mapping[str, Any]] = {TLS: redis.SSLConnection, UNIX: redis.UnixDomainSocketConnection}
+_ASYNC_CONNECTIONS: Final[Mapping[str, Any]] = {
+    TLS: redis.asyncio.SSLConnection,
+    UNIX: redis.asyncio.UnixDomainSocketConnection,
+}
 
 
 def sync_redis(url: str, *, timeout: float = 5.0, **options: Any) -> redis.Redis:
-    """A client that connects when it is first used.
+    """Create a client; it connects at its first command.
 
     Args:
-        url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://`` (``sentinel_url``). What its
-            query names wins over the arguments here.
-        timeout: Seconds to connect, and to wait for an answer.
+        url: A URL that ``redis.url.parse`` supports. Its own timeouts win over ``timeout``.
+        timeout: Seconds to connect, and to wait for a reply.
         options: Passed to redis-py's connections, for example ``retry``.
 
     Raises:
-        ConfigurationError: The URL cannot be understood.
+        ConfigurationError: The URL is not supported.
     """
-    arguments = {**_arguments(url, timeout), **options}
-    with _understood(url):
-        if url.startswith(sentinel_url.SCHEME):
-            parsed = sentinel_url.parse(url)
-            sentinels: Any = Sentinel(parsed.hosts, sentinel_kwargs={**arguments, **parsed.sentinel})  # type: ignore[no-untyped-call]
-            client: redis.Redis = sentinels.master_for(parsed.service, **{**arguments, **parsed.master})
-        else:
-            client = redis.Redis.from_url(url, **arguments)
-        _try_arguments(client.connection_pool)
-    return client
+    parsed = _parse(url)
+    defaults = {**_defaults(parsed, timeout), **options}
+    if parsed.scheme == SENTINEL:
+        sentinels: Any = Sentinel(parsed.sentinels, sentinel_kwargs={**defaults, **parsed.sentinel})  # type: ignore[no-untyped-call]
+        client: redis.Redis = sentinels.master_for(parsed.service, **{**defaults, **parsed.server})
+        return client
+    connection_class = _SYNC_CONNECTIONS.get(parsed.scheme, redis.Connection)
+    pool = redis.ConnectionPool(connection_class=connection_class, **{**defaults, **parsed.server})
+    return redis.Redis.from_pool(pool)
 
 
 def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10, **options: Any) -> redis.asyncio.Redis:
-    """The same for asyncio; with a plain URL, a call waits while ``max_connections`` are in use.
+    """Create a client for asyncio. Without Sentinel, a command waits while ``max_connections`` are in use.
 
     Raises:
-        ConfigurationError: The URL cannot be understood.
+        ConfigurationError: The URL is not supported.
     """
-    arguments = {**_arguments(url, timeout), "max_connections": max_connections, **options}
-    with _understood(url):
-        if url.startswith(sentinel_url.SCHEME):
-            parsed = sentinel_url.parse(url)
-            sentinels: Any = AsyncSentinel(parsed.hosts, sentinel_kwargs={**arguments, **parsed.sentinel})  # type: ignore[no-untyped-call]
-            client: redis.asyncio.Redis = sentinels.master_for(parsed.service, **{**arguments, **parsed.master})
-        else:
-            pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=timeout, **arguments)
-            pool.connection_class = packed_by_hiredis(pool.connection_class)
-            client = redis.asyncio.Redis.from_pool(pool)
-        _try_arguments(client.connection_pool)
-    return client
+    parsed = _parse(url)
+    defaults = {**_defaults(parsed, timeout), "max_connections": max_connections, **options}
+    if parsed.scheme == SENTINEL:
+        sentinels: Any = AsyncSentinel(parsed.sentinels, sentinel_kwargs={**defaults, **parsed.sentinel})  # type: ignore[no-untyped-call]
+        client: redis.asyncio.Redis = sentinels.master_for(parsed.service, **{**defaults, **parsed.server})
+        return client
+    connection_class = _ASYNC_CONNECTIONS.get(parsed.scheme, redis.asyncio.Connection)
+    pool = redis.asyncio.BlockingConnectionPool(
+        connection_class=connection_class, timeout=timeout, **{**defaults, **parsed.server}
+    )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
-def reachable(url: str, *, timeout: float = 5.0) -> None:
-    """Ask the server at ``url`` for an answer, once. One that loads its data, or takes no writes now, counts as there.
+def reachable(url: str, *, timeout: float = 5.0, spaces: Sequence[str] = keys.SPACES) -> None:
+    """Check once that the server answers, and that its user may write in each of ``spaces`` (prefixes of keys).
+
+    A server that loads its data or takes no writes at the moment counts as reachable.
 
     Raises:
-        RedisAway: Nobody answers within ``timeout`` seconds.
-        ConfigurationError: It refuses us, or we cannot trust its certificate.
+        RedisUnavailableError: No answer within ``timeout`` seconds.
+        ConfigurationError: The server refuses us, a right is missing, or its certificate is not trusted.
     """
+    parsed = _parse(url)
+    if trouble := certificates.unusable_file(parsed.server):
+        raise ConfigurationError(f"the Redis URL {masking.url(url)} cannot be used: {trouble}, {_CHECK}")
     with sync_redis(url, timeout=timeout, retry=Retry(NoBackoff(), 0)) as client:
-        if trouble := certificates.unusable_file(client.connection_pool.connection_kwargs):
-            raise ConfigurationError(f"the Redis URL {masking.url(url)} cannot be used: {trouble}, {_CHECK}")
         try:
             client.ping()
+            missing = rights.missing(client, spaces)
         except (BusyLoadingError, NotNowError):
             return
         except FAILURES as error:
-            raise _unreachable(url, _underlying(client, error)) from error
+            raise _unreachable(url, _sentinels_error(client, error)) from error
+    if missing:
+        raise ConfigurationError(
+            f"the user of the Redis URL {masking.url(url)} lacks rights: {'; '.join(missing)}: "
+            "grant them as docs/settings.md lists them (ACL SETUSER)"
+        )
 
 
-def _underlying(client: redis.Redis, error: Exception) -> Exception:
-    """What each of the Sentinels has against us, when all of them have: redis-py only says that none named a master."""
+def _sentinels_error(client: redis.Redis, error: Exception) -> Exception:
+    """Return the first Sentinel's own error if every one has failed: redis-py only says that no master was found."""
     if not isinstance(error, MasterNotFoundError):
         return error
     pool: Any = client.connection_pool
-    errors = list(filter(None, map(_complaint, pool.sentinel_manager.sentinels)))
+    errors = list(filter(None, map(_ping_error, pool.sentinel_manager.sentinels)))
     return errors[0] if len(errors) == len(pool.sentinel_manager.sentinels) else error
 
 
-def _complaint(sentinel: redis.Redis) -> Exception | None:
+def _ping_error(sentinel: redis.Redis) -> Exception | None:
     try:
         sentinel.ping()
     except FAILURES as error:
@@ -112,44 +123,26 @@ def _complaint(sentinel: redis.Redis) -> Exception | None:
 
 
 def _unreachable(url: str, error: Exception) -> ConfigurationError:
-    why = str(error).rstrip(". ") or type(error).__name__
-    lasting = isinstance(error, _REFUSALS)
+    reason = str(error).rstrip(". ") or type(error).__name__
+    is_permanent = isinstance(error, _REFUSALS)
     if refused := certificates.refusal(error):
-        why, is_of_time = refused
-        lasting = not is_of_time
-    kind = ConfigurationError if lasting else RedisAway
-    return kind(f"cannot reach Redis at {masking.url(url)}: {why}, {_CHECK}")
+        reason, is_of_time = refused
+        is_permanent = not is_of_time
+    kind = ConfigurationError if is_permanent else RedisUnavailableError
+    return kind(f"cannot reach Redis at {masking.url(url)}: {reason}, {_CHECK}")
 
 
-def _arguments(url: str, timeout: float) -> dict[str, Any]:
+def _defaults(parsed: RedisUrl, timeout: float) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "health_check_interval": HEALTH_CHECK_INTERVAL,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
     }
-    return arguments if url.startswith("unix://") else {**arguments, "socket_keepalive": True}
+    return arguments if parsed.scheme == UNIX else {**arguments, "socket_keepalive": True}
 
 
-@contextmanager
-def _understood(url: str) -> Iterator[None]:
-    """Errors of URL parsers become one of ours. Their own words may hold a piece of a password: they are dropped."""
+def _parse(url: str) -> RedisUrl:
     try:
-        _check_unix(url)
-        yield
-    except sentinel_url.UrlError as error:
+        return parse(url)
+    except RedisUrlError as error:
         raise ConfigurationError(f"the Redis URL {masking.url(url)} cannot be used: {error}, {_CHECK}") from None
-    except (ValueError, TypeError):
-        raise ConfigurationError(
-            f"the Redis URL {masking.url(url)} cannot be understood: {_CHECK} "
-            "(special characters of a password are percent-encoded, options are those of redis-py)"
-        ) from None
-
-
-def _check_unix(url: str) -> None:
-    if url.startswith("unix://") and urlsplit(url).hostname:
-        raise sentinel_url.UrlError("a unix URL has three slashes, unix:///path/to/socket")
-
-
-def _try_arguments(pool: Any) -> None:
-    """Make one connection object, unconnected: an unknown option shows now instead of at the first call."""
-    pool.connection_class(**pool.connection_kwargs)

@@ -1,4 +1,4 @@
-"""Could this Redis lose or refuse what we acknowledge? Asked once at the start, answered as a list of findings."""
+"""Find settings of a Redis server that could lose or refuse what we acknowledge; checked once at the start."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,33 +8,33 @@ import redis
 from redis.exceptions import RedisError
 
 OLDEST_VERSION: Final = (6, 2)
-"""The first that has ``LMOVE``, by which a job moves to a worker without a moment in which it is nowhere."""
+"""The first with ``LMOVE``, which moves a job to a worker without a moment in which it is in no list."""
 
-HEADROOM: Final = 0.8
-"""Share of ``maxmemory`` above which there is little room left for a backlog."""
+HIGH_WATER_SHARE: Final = 0.8
+"""Share of ``maxmemory`` above which little room is left for a backlog."""
 
 _UNREADABLE: Final = "it is not known whether an acknowledged callback survives a crash of Redis"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One setting of the server that is not as it should be."""
+    """One setting of the server with a value that it should not have."""
 
     setting: str
     found: str
     wanted: str
     consequence: str
     is_safe: bool = False
-    """Nothing that was acknowledged is at stake, and it passes by itself: no reason to refuse to start."""
+    """True if it loses nothing that was acknowledged, and ends by itself: no reason to refuse to start."""
 
     def __str__(self) -> str:
         return f"Redis: {self.setting} is {self.found}, wanted is {self.wanted}: {self.consequence}"
 
 
 def inspect(client: redis.Redis) -> list[Finding]:
-    """What could cost events on this server; an empty list when nothing could.
+    """Return what could cost events on this server; an empty list if nothing could.
 
-    A managed service may forbid ``CONFIG``: what then cannot be known is a finding that says so. Never raises a
+    A managed service may forbid ``CONFIG``: a setting that cannot be read is a finding that says so. Never raises a
     driver's exception.
     """
     info = _read(client.info)
@@ -78,12 +78,12 @@ def _persistence(info: Mapping[str, Any], client: redis.Redis) -> Iterator[Findi
 
 def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
-    if limit and used >= HEADROOM * limit:
+    if limit and used >= HIGH_WATER_SHARE * limit:
         yield Finding(
             "used_memory",
             f"{used / limit:.0%} of maxmemory",
-            f"less than {HEADROOM:.0%}",
-            "above ACKFIRST_REDIS_HIGH_WATER new events wait on the disk of ingest",
+            f"less than {HIGH_WATER_SHARE:.0%}",
+            "above it new events wait on the disk of ingest",
             is_safe=True,
         )
 

@@ -1,4 +1,4 @@
-"""All accounts: those of the file that the settings name, and the one of the environment."""
+"""Load all accounts: those of the configured file, and the one of the environment."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,16 +7,17 @@ from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.accounts_toml import parse_accounts
+from ackfirst.shared.settings.types import doubt
 
 
 def load_accounts(settings: Settings) -> Accounts:
-    """The accounts of the file that ``settings`` names, and the one of ``ACKFIRST_API_KEY``.
+    """Load the accounts of the file that ``settings`` names, and the one of ``ACKFIRST_API_KEY``.
 
-    An account that both name is one account: the secret of the environment is tried first, then those of the file.
-    A default file that does not exist holds no accounts.
+    An account in both is one account: the secret of the environment is tried first, then those of the file. A missing
+    file counts as empty, unless ``ACKFIRST_CONFIG`` names it.
 
     Raises:
-        ConfigurationError: The file cannot be read, or something in it is not possible; the message names file,
+        ConfigurationError: The file cannot be read, or a key or value in it is not possible; the message names file,
             account and key, and never holds a secret.
     """
     accounts = {account.api_key: account for account in _from_file(settings)}
@@ -56,3 +57,13 @@ def _check_confirmable(account: Account, file: Path) -> None:
             f"account {account.api_key} has no signature secret: list it under secrets in {file}, "
             f"or set ACKFIRST_API_KEY and ACKFIRST_SIGNATURE_SECRET"
         )
+
+
+def doubtful_secrets(accounts: Accounts) -> list[str]:
+    """Describe every secret that looks mistyped, by account and position: ``account abcd, secret 1: …``."""
+    return [
+        f"account {account.api_key}, secret {number}: {words}"
+        for account in accounts
+        for number, secret in enumerate(account.secrets, 1)
+        if (words := doubt(secret.decode(errors="replace")))
+    ]

@@ -1,4 +1,4 @@
-"""The text of ``ackfirst.toml`` as accounts, and every mistake in it named by file, account and key."""
+"""Parse ``ackfirst.toml`` into accounts; every mistake in it is named by file, account and key."""
 
 import difflib
 import tomllib
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ackfirst.shared.accounts import Account, Application, is_lane_name
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.sms_signature import SmsMethod
 from ackfirst.shared.settings import environment
-from ackfirst.shared.settings.types import Secret
+from ackfirst.shared.settings.types import Secret, without_line_ends
 
 
 def _lane(name: str) -> str:
@@ -25,13 +25,13 @@ def _lane(name: str) -> str:
 def _filled(text: str) -> str:
     if not text.strip():
         raise ValueError("the value is blank")
-    return text
+    return text.strip()
 
 
-_Text = Annotated[str, AfterValidator(_filled)]
+_Text = Annotated[str, BeforeValidator(without_line_ends), AfterValidator(_filled)]
 _Lane = Annotated[str, AfterValidator(_lane)]
 
-# What pydantic calls by Python's names, in TOML's.
+# pydantic names the wrong type in Python's terms; an operator knows TOML's.
 _IN_TOML: Final = {
     "dict_type": "it should be a table",
     "model_type": "it should be a table",
@@ -42,7 +42,7 @@ _IN_TOML: Final = {
 
 
 class _Entry(BaseModel):
-    """What every table of the file has in common: a key that nobody knows is a mistake."""
+    """Base of all tables of the file: an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -67,20 +67,20 @@ class _AccountEntry(_Entry):
 
 
 class _File(_Entry):
-    """The whole file."""
+    """The file."""
 
     accounts: dict[_Text, _AccountEntry] = Field(default_factory=dict)
 
 
 def parse_accounts(content: bytes, file: str) -> list[Account]:
-    """The accounts that a configuration file describes.
+    """Parse the accounts of a configuration file.
 
     Args:
-        content: TOML in UTF-8; a byte order mark is forgiven.
-        file: What messages call it.
+        content: TOML in UTF-8, with or without a byte order mark.
+        file: The file's name in messages.
 
     Raises:
-        ConfigurationError: Something in it is not possible.
+        ConfigurationError: The file is not valid TOML, or a key or value in it is not possible.
     """
     try:
         tables = tomllib.loads(content.decode("utf-8-sig"))
@@ -115,7 +115,7 @@ def _problems(error: ValidationError, file: str) -> Iterator[str]:
         if problem["type"] == "extra_forbidden":
             yield f"{_where(file, place[:-1])}: {_unknown_key(place)}"
         else:
-            yield f"{_where(file, place)}: {_IN_TOML.get(problem['type']) or environment.what(problem)}"
+            yield f"{_where(file, place)}: {_IN_TOML.get(problem['type']) or environment.describe(problem)}"
 
 
 def _part(part: str | int) -> str:
@@ -123,7 +123,7 @@ def _part(part: str | int) -> str:
 
 
 def _where(file: str, place: list[str]) -> str:
-    """``["accounts", "abcd", "secrets", "entry 1"]`` is ``ackfirst.toml, account abcd, secrets, entry 1``."""
+    """Format ``["accounts", "abcd", "secrets", "entry 1"]`` as ``ackfirst.toml, account abcd, secrets, entry 1``."""
     words = list(place)
     for index, table in ((0, "accounts"), (2, "applications")):
         if words[index : index + 1] == [table] and len(words) > index + 1:

@@ -1,4 +1,4 @@
-"""From ``ACKFIRST_*`` names to values, and from what pydantic finds wrong to one sentence that names them."""
+"""Collect ``ACKFIRST_*`` values from an environment, and turn validation errors into one sentence that names them."""
 
 import difflib
 import re
@@ -9,13 +9,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings.types import without_line_ends
 
 PREFIX: Final = "ACKFIRST_"
 _FILE: Final = "_FILE"
 _SHOWN: Final = 60
 _SUBJECT: Final = re.compile(r"^(Input|Value) ")
 
-#: pydantic's kind of mistake → the same for somebody who does not program.
+#: pydantic's kind of error → words for an operator.
 _WORDS: Final = {
     "bool_parsing": "use 1 or 0",
     "int_parsing": "use a whole number, without unit",
@@ -24,31 +25,37 @@ _WORDS: Final = {
 
 
 def variable(field: str) -> str:
-    """Name of the environment variable of a setting: ``ack_deadline`` is ``ACKFIRST_ACK_DEADLINE``."""
+    """Return the environment variable of a setting: ``ACKFIRST_ACK_DEADLINE`` for ``ack_deadline``."""
     return PREFIX + field.upper()
 
 
 def given(environ: Mapping[str, str], fields: Collection[str], secrets: Collection[str]) -> dict[str, str]:
-    """The text of every setting that ``environ`` holds; an empty one counts as not set.
+    """Collect the text of every setting in ``environ``, without the spaces and line ends around it.
+
+    An empty text counts as not set. Secrets keep their spaces, which may belong to them.
 
     Args:
         environ: Usually ``os.environ``; names without our prefix are ignored.
         fields: Names of all settings.
-        secrets: Those of them that may also come as ``ACKFIRST_<NAME>_FILE``, the name of a file that holds the value.
+        secrets: Those that may also come as ``ACKFIRST_<NAME>_FILE``, the path of a file with the value.
 
     Raises:
-        ConfigurationError: A name is not known, a value is given twice, or a file cannot be read.
+        ConfigurationError: A name is unknown, a value is given twice, or a file cannot be read.
     """
     known = {variable(field): field for field in fields}
     files = {variable(field) + _FILE: field for field in secrets}
     found: dict[str, str] = {}
     for name in sorted(name for name in environ if name.startswith(PREFIX)):
         field = known.get(name) or files.get(name) or _refuse(name, [*known, *files])
-        if not environ[name]:
+        text = without_line_ends(environ[name])
+        if not text:
             continue
         if field in found:
             raise ConfigurationError(f"{variable(field)} and {name} are both set: remove one of them")
-        found[field] = _content(name, environ[name]) if name in files else environ[name]
+        if name in files:
+            found[field] = _content(name, text)
+        else:
+            found[field] = text if field in secrets else text.strip()
     return found
 
 
@@ -60,7 +67,7 @@ def _refuse(name: str, known: list[str]) -> str:
 
 def _content(name: str, path: str) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        text: str = without_line_ends(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(f"{name} names {path!r}, which cannot be read: {why}") from error
@@ -70,13 +77,13 @@ def _content(name: str, path: str) -> str:
 
 
 def sentence(error: ValidationError, texts: Mapping[str, str], secrets: Collection[str]) -> str:
-    """Everything that pydantic found, as one sentence. Never holds the value of a secret."""
+    """Describe all validation errors in one sentence, which never repeats the value of a secret."""
     return "; ".join(dict.fromkeys(_problems(error, texts, secrets)))
 
 
 def _problems(error: ValidationError, texts: Mapping[str, str], secrets: Collection[str]) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False):
-        found = what(problem)
+        found = describe(problem)
         if not problem["loc"]:
             yield found
             continue
@@ -87,8 +94,8 @@ def _problems(error: ValidationError, texts: Mapping[str, str], secrets: Collect
             yield f"{variable(field)} is {_short(texts[field])}: {found}"
 
 
-def what(problem: Any) -> str:
-    """A validator's own words as they are; pydantic's without their subject."""
+def describe(problem: Any) -> str:
+    """Describe one validation error: in our validator's words, or in pydantic's without their subject."""
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, ValueError):
         return str(cause)

@@ -1,4 +1,4 @@
-"""Kinds of setting that Python has no type for: an address, a duration, a list in one line."""
+"""Parse the kinds of setting that Python has no type for: addresses, durations, lists in one line, secrets."""
 
 import re
 from dataclasses import dataclass
@@ -7,10 +7,13 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://", "redis+sentinel://")
+from ackfirst.shared.redis import url as redis_url
 
-#: Ten years in seconds: above it a duration is a slip of the pen, and Redis refuses expiries that overflow.
-LONGEST: Final = 315_360_000
+#: Ten years: a longer duration is a typing error, and Redis refuses expiries that overflow.
+LONGEST_SECONDS: Final = 315_360_000
+
+#: What editors and shells on Windows leave around a value: the byte order mark and line ends.
+_AROUND: Final = "\ufeff\r\n"
 
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|m|h|d)?", re.ASCII)
@@ -19,7 +22,7 @@ _LARGEST_PORT: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens."""
+    """An address that a server listens on."""
 
     host: str
     """Name or number, without brackets."""
@@ -28,7 +31,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``host:port``, ``[::1]:port`` or ``:port`` (all IPv4 interfaces).
+        """Parse ``host:port``, ``[::1]:port`` or ``:port`` (all IPv4 interfaces).
 
         Raises:
             ValueError: It is none of these, or the port is not 0 to 65535.
@@ -40,11 +43,11 @@ class Address:
             raise ValueError("use HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080")
         if not (port.isascii() and port.isdigit()) or int(port) > _LARGEST_PORT:
             raise ValueError("the port after the last colon must be 0 to 65535")
-        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - what ":8080" means to everybody
+        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - the usual meaning of ":8080"
 
     def local(self) -> Self:
-        """Where to find it from this machine: a server on all interfaces has no address of that name."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - to be told from others
+        """Return an address by which this machine reaches the server, also when it listens on all interfaces."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
         return type(self)(host, self.port)
 
     def __str__(self) -> str:
@@ -53,10 +56,10 @@ class Address:
 
 
 def seconds(value: Any) -> Any:
-    """Seconds of ``90``, ``90s``, ``1.5m``, ``250ms``, ``2h`` or ``7d``; what is no text stays as it is.
+    """Convert ``90``, ``90s``, ``1.5m``, ``250ms``, ``2h`` or ``7d`` to seconds; return anything but text unchanged.
 
     Raises:
-        ValueError: The text is no such duration.
+        ValueError: The text is not a duration.
     """
     if not isinstance(value, str):
         return value
@@ -70,6 +73,17 @@ def _address(value: Any) -> Any:
     return Address.parse(value) if isinstance(value, str) else value
 
 
+def _addresses(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    addresses = tuple(Address.parse(part) for part in value.split(",") if part.strip())
+    if not addresses:
+        raise ValueError("use HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080")
+    if len(set(addresses)) != len(addresses):
+        raise ValueError("an address stands in the list twice")
+    return addresses
+
+
 def _split(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -77,50 +91,73 @@ def _split(value: Any) -> Any:
 
 
 def lower(value: Any) -> Any:
-    """Text in lower case; what is no text stays as it is."""
+    """Convert text to lower case; return anything else unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
+def stripped(value: Any) -> Any:
+    """Remove spaces around text; return anything else unchanged."""
+    return value.strip() if isinstance(value, str) else value
+
+
 def expanded(path: Path) -> Path:
-    """A leading ``~`` is the home folder, also where no shell has read the value."""
+    """Replace a leading ``~`` by the home folder, for values that no shell has read.
+
+    Raises:
+        ValueError: There is no such home folder.
+    """
     try:
         return path.expanduser()
     except RuntimeError:
         raise ValueError("the home folder of ~ is not known on this machine") from None
 
 
-def not_blank(secret: SecretStr) -> SecretStr:
-    """Refuse a secret without a visible character."""
+def without_line_ends(value: Any) -> Any:
+    """Remove a byte order mark and line ends around a text: a file saved on Windows must not spoil a secret."""
+    return value.strip(_AROUND) if isinstance(value, str) else value
+
+
+def _not_blank(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("the value is blank")
     return secret
 
 
-def redis_scheme(url: SecretStr) -> SecretStr:
-    """Refuse a URL that is of no known kind; the value is not repeated, it may hold a password."""
-    if not url.get_secret_value().startswith(REDIS_SCHEMES):
-        raise ValueError(f"the URL must begin with {', '.join(REDIS_SCHEMES[:-1])} or {REDIS_SCHEMES[-1]}")
+def doubt(secret: str) -> str | None:
+    """Describe what makes a secret look mistyped, without repeating it; None if it looks well.
+
+    Such a secret is used as it is: a provider may have given it. If it is wrong, every callback of the account is
+    quarantined, and only this tells why.
+    """
+    if secret != secret.strip():
+        return "it begins or ends with a space"
+    if len(secret) > 1 and secret[0] == secret[-1] and secret[0] in "'\"":
+        return "it is in quotation marks"
+    if not secret.isprintable() or "\N{NO-BREAK SPACE}" in secret:
+        return "it holds an invisible character"
+    if secret.startswith(("${", "$(", "<")) or "REPLACE" in secret:
+        return "it looks like a placeholder"
+    return None
+
+
+def supported_redis_url(url: SecretStr) -> SecretStr:
+    """Refuse a Redis URL that we do not support; the message never repeats the value, which may hold a password."""
+    redis_url.parse(url.get_secret_value())
     return url
 
 
 def module_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what Python could not import, such as the path of a file."""
+    """Refuse names that Python cannot import, such as the path of a file."""
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ValueError(f"{name!r} is not the dotted name of a module, such as myapp.callbacks")
     return names
 
 
-def user_name(name: str) -> str:
-    """Refuse a name that HTTP basic authentication cannot carry (RFC 7617)."""
-    if not name or ":" in name:
-        raise ValueError("a user name must not be empty or hold a colon")
-    return name
-
-
-Secret = Annotated[SecretStr, AfterValidator(not_blank)]
+Secret = Annotated[SecretStr, BeforeValidator(without_line_ends), AfterValidator(_not_blank)]
 ListenAddress = Annotated[Address, BeforeValidator(_address)]
-Seconds = Annotated[float, BeforeValidator(seconds), Field(le=LONGEST)]
-WholeSeconds = Annotated[int, BeforeValidator(seconds), Field(le=LONGEST)]
+ListenAddresses = Annotated[tuple[Address, ...], BeforeValidator(_addresses)]
+Seconds = Annotated[float, BeforeValidator(seconds), Field(le=LONGEST_SECONDS)]
+WholeSeconds = Annotated[int, BeforeValidator(seconds), Field(le=LONGEST_SECONDS)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Durations = Annotated[tuple[WholeSeconds, ...], BeforeValidator(_split)]

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ackfirst.shared.accounts import default_lane
+import redis
+
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, inbound_message
 from tests.support.prometheus import alert_names, needs_prometheus
@@ -49,13 +51,23 @@ def message(name: str, **fields: Any) -> dict[str, Any]:
     return inbound_message(message_uuid=f"{name}-{time.monotonic_ns()}", **{"timestamp": now, **fields})
 
 
+def fill_quarantine(client: redis.Redis, *, but: int) -> None:
+    """Leave room for so many callbacks."""
+    limit = IngestLimits().quarantine_records
+    with client.pipeline(transaction=False) as pipeline:
+        for _ in range(limit - but):
+            pipeline.xadd(keys.QUARANTINE, {"v": "1"})
+        pipeline.execute()
+
+
 def test_every_alert_is_brought_about_here() -> None:
     assert set(alert_names()) == CALLBACKS | OUTAGE | PROCESSES
 
 
 def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisProcess, tmp_path: Path) -> None:
-    with Watched(tmp_path, own_redis, QUARANTINE_MAX_RECORDS="40") as stack, own_redis.client() as client:
+    with Watched(tmp_path, own_redis) as stack, own_redis.client() as client:
         nexmo = stack.nexmo
+        fill_quarantine(client, but=40)
 
         def trouble() -> None:
             assert nexmo.post_json(message("early"), iat=int(time.time()) + 600) == 200
@@ -64,15 +76,13 @@ def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisPro
             assert nexmo.post_json(message("ours"), api_key=OTHER_ACCOUNT, secret="of-last-year") in (200, 429)
             nexmo.post_json(message("theirs"), api_key="ffffffff")
 
-        client.rpush(keys.queue(default_lane(API_KEY, FAILING)), "no-job-of-ours")
-        client.set(keys.queue(default_lane(API_KEY, "blocked")), "no list")
+        client.rpush(keys.queue(f"{API_KEY}.{FAILING}"), "no-job-of-ours")
+        client.set(keys.queue(f"{API_KEY}.blocked"), "no list")
         assert nexmo.post_json(message("blocked"), application_id="blocked") == 200
         with again_and_again(trouble, every=0.3):
             stack.sees_fire(CALLBACKS, timeout=60)
 
-        client.delete(
-            keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue(default_lane(API_KEY, "blocked"))
-        )
+        client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue(f"{API_KEY}.blocked"))
         assert nexmo.post_json(message("well"), api_key=OTHER_ACCOUNT, secret=OTHER_SECRET) == 200
         assert stack.ingest.terminate() == 0
         stack.start_ingest()  # forgets the strangers

@@ -67,6 +67,22 @@ def test_a_redis_that_nobody_runs(tmp_path: Path, command: str) -> None:
     assert message.endswith("check ACKFIRST_REDIS_URL")
 
 
+@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev", "worker"])
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis://:hunter2@127.0.0.1/queue", "the database after the host must be a number, as in redis://host/0"),
+        ("redis://127.0.0.1?decode_responses=true", "'decode_responses' is not an option of a redis:// URL"),
+        ("redis://127.0.0.1?max_connections=1", "'max_connections' is not an option of a redis:// URL"),
+        ("rediss://127.0.0.1?ssl_cert_reqs=CERT_NONE", "'ssl_cert_reqs' must be required or none"),
+    ],
+)
+def test_a_redis_url_that_is_not_supported(tmp_path: Path, command: str, url: str, problem: str) -> None:
+    message = refusal(tmp_path, command, REDIS_URL=url)
+    assert message.startswith(f"ACKFIRST_REDIS_URL: {problem}")
+    assert "hunter2" not in message
+
+
 def test_policy_needs_no_settings_and_is_not_stopped_by_wrong_ones(tmp_path: Path) -> None:
     cli = run_cli("policy", cwd=tmp_path, env={"ACKFIRST_POLICI": "lax"})
     assert cli.process.returncode == 0

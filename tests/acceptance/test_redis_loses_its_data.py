@@ -10,6 +10,7 @@ from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import lane_is_empty
+from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import ingest, settings
@@ -82,12 +83,47 @@ def test_another_redis_on_purpose_is_no_loss(own_redis: RedisProcess, tmp_path: 
         assert "redis.data-lost" not in (tmp_path / "ingest.out").read_text()
 
 
-def test_a_counter_that_goes_back_is_said(own_redis: RedisProcess, tmp_path: Path) -> None:
-    with ingest(tmp_path, settings(own_redis.url, tmp_path)), own_redis.client() as client:
-        client.set(keys.ROUNDS, 1000)
-        wait_until(lambda: client.get(keys.GENERATION), timeout=20)
+@pytest.mark.parametrize("ingest_restarts", [False, True])
+def test_a_redis_that_has_lost_its_newest_events_is_reported_with_their_number(
+    own_redis: RedisProcess, tmp_path: Path, ingest_restarts: bool
+) -> None:
+    (log,) = (own_redis.folder / "appendonlydir").glob("*.incr.aof")
+    env = settings(own_redis.url, tmp_path, ACKFIRST_ACK_DEADLINE="5")
+
+    def reported() -> list[str]:
+        output = (tmp_path / "ingest.out").read_text()
+        return [line for line in output.splitlines() if "redis.data-lost" in line]
+
+    def send(nexmo: Nexmo, numbers: range) -> None:
+        assert {nexmo.post_json(inbound_message(message_uuid=f"m-{number}")) for number in numbers} == {200}
+
+    def lose_the_end() -> None:
+        own_redis.kill()
+        log.write_bytes(before)
+        own_redis.start()
+
+    with ingest(tmp_path, env) as nexmo:
+        send(nexmo, range(20))
         wait_until((tmp_path / "data" / "redis-generation.json").exists, timeout=20)
-        seen = client.info("commandstats")["cmdstat_get"]["calls"]
-        wait_until(lambda: client.info("commandstats")["cmdstat_get"]["calls"] > seen + 4, timeout=20)
-        client.set(keys.ROUNDS, 900)
-        wait_until(lambda: "rolled-back" in (tmp_path / "ingest.out").read_text(), timeout=20)
+        before = log.read_bytes()
+        send(nexmo, range(20, 50))
+        if not ingest_restarts:
+            lose_the_end()
+            wait_until(reported, timeout=20)
+            send(nexmo, range(50, 60))
+    if ingest_restarts:
+        lose_the_end()
+        with ingest(tmp_path, env) as nexmo:
+            wait_until(reported, timeout=20)
+            send(nexmo, range(50, 60))
+    (line,) = reported()
+    assert '"kind":"rolled-back","events":30' in line
+
+
+def test_events_that_come_at_once_after_the_loss_do_not_hide_it(own_redis: RedisProcess, tmp_path: Path) -> None:
+    with ingest(tmp_path, settings(own_redis.url, tmp_path)) as nexmo, own_redis.client() as client:
+        assert {nexmo.post_json(inbound_message(message_uuid=f"m-{number}")) for number in range(20)} == {200}
+        wait_until(lambda: client.get(keys.GENERATION), timeout=20)
+        client.decrby(keys.ACKNOWLEDGED, 5)
+        assert {nexmo.post_json(inbound_message(message_uuid=f"n-{number}")) for number in range(20)} == {200}
+        wait_until(lambda: '"rolled-back","events":5' in (tmp_path / "ingest.out").read_text(), timeout=20)

@@ -1,4 +1,4 @@
-"""Finds a Docker engine: the one that is there, or a stand-in that a folder beside the project brings."""
+"""Find a Docker engine: the one of this machine, or a stand-in that COMPOSE_TEST_ENGINE names."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
-#: Starts an engine of its own with stand-ins for the official images (``up``, ``env``, ``down``); may be missing.
-STAND_IN: Final = ROOT.parent / "shared" / "compose-lab" / "engine"
+#: A program that starts an engine of its own with images in place of the official ones: ``up``, ``env``, ``down``.
+STAND_IN: Final = os.environ.get("COMPOSE_TEST_ENGINE")
 
 #: Seconds. The first start of a stand-in installs packages and builds images.
 _STAND_IN_TIMEOUT: Final = 900
@@ -48,10 +48,10 @@ def engine(images: tuple[str, ...]) -> Iterator[Engine]:
     if (found := _answering(environ, "the Docker engine of this machine")) and _has(found, images):
         yield found
         return
-    if not STAND_IN.exists():
+    if not STAND_IN:
         raise NoEngine(
             "no Docker engine answers (docker info), or the images cannot be pulled: install Docker, start it, "
-            f"and see that `docker pull {images[0]}` works"
+            f"and see that `docker pull {images[0]}` works, or set COMPOSE_TEST_ENGINE"
         )
     was_running = _answering(_stand_in_env(environ), "")
     _run_stand_in("up", timeout=_STAND_IN_TIMEOUT)
@@ -94,6 +94,7 @@ def _succeeds(command: list[str], environ: dict[str, str], *, timeout: float = _
 
 
 def _run_stand_in(verb: str, *, timeout: float) -> str:
+    assert STAND_IN
     done = subprocess.run([STAND_IN, verb], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=timeout, check=True)
     return done.stdout
 

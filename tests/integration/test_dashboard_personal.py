@@ -1,6 +1,7 @@
 """Nothing personal is shown, unless the operator asks for it."""
 
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -66,6 +67,22 @@ def test_a_description_keeps_what_names_nobody(description: str, shown: str | No
 def test_a_phone_number_never_survives(number: str, around: str) -> None:
     assert number not in masking.numbers(around.format(number))
     assert number not in json.dumps(personal.masked({"to": [int("1" + number[1:]), number], number: None}))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["+44 7700 900417", "44-7700-900417", "(447700)900417", "id447700900417x", "59ccfabc-2321-4775-8007-447700900417"],
+)
+@pytest.mark.parametrize(
+    "body",
+    [{"from": "447700900417"}, {"to": 447700900417}, {"from": {"type": "sms", "number": "447700900417"}}],
+)
+def test_a_number_of_the_event_never_survives_in_a_traceback_however_it_is_written(
+    written: str, body: dict[str, object]
+) -> None:
+    known = personal.numbers_in([json.dumps({"body": json.dumps(body)})])
+    assert known == {"447700900417"}
+    assert "900417" not in re.sub(r"\D", "", masking.numbers(f"no route to {written}", known))
 
 
 @given(json_values)

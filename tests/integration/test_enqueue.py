@@ -7,7 +7,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import place
 from ackfirst.shared.queue.enqueue import Enqueuer
@@ -135,7 +135,7 @@ async def test_a_refused_event_is_told_apart_and_the_others_are_written(
     redis_sync.set("rq:queue:ackfirst-broken", "not a list")
     good, bad = make_envelope(lane="orders"), make_envelope(lane="broken")
     results = await enqueuer(redis_async).enqueue([bad, good], now=NOW)
-    assert isinstance(results[0], QueueUnavailable)
+    assert isinstance(results[0], QueueUnavailableError)
     assert results[1] is True
     [remembered] = redis_sync.keys("ackfirst:seen:*")
     bucket, member = place(good.id)
@@ -155,7 +155,7 @@ async def test_an_event_whose_write_fails_midway_is_queued_once_by_a_later_attem
             attempts = [await writer.enqueue([envelope], now=NOW) for _ in range(2)]
             client.execute_command("ACL", "SETUSER", "default", f"+{command}")
             assert await writer.enqueue([envelope], now=NOW) == [True]
-        assert all(isinstance(attempt[0], QueueUnavailable) for attempt in attempts)
+        assert all(isinstance(attempt[0], QueueUnavailableError) for attempt in attempts)
         assert client.lrange(keys.queue("orders"), 0, -1) == [envelope.id.encode()]
 
 
@@ -164,7 +164,7 @@ async def test_a_full_server_refuses_without_writing_a_part(own_redis: RedisProc
         client.config_set("maxmemory", "1")
         async with own_redis.async_client() as async_client:
             [result] = await enqueuer(async_client).enqueue([make_envelope()], now=NOW)
-        assert isinstance(result, QueueUnavailable)
+        assert isinstance(result, QueueUnavailableError)
         assert client.dbsize() == 0
 
 
@@ -172,7 +172,7 @@ async def test_a_server_that_is_gone_is_queue_unavailable(own_redis: RedisProces
     client = redis.asyncio.Redis(unix_socket_path=str(own_redis.socket), retry=None)
     await client.ping()
     own_redis.kill()
-    with pytest.raises(QueueUnavailable):
+    with pytest.raises(QueueUnavailableError):
         await enqueuer(client).enqueue([make_envelope()], now=NOW)
     await client.aclose()
 

@@ -12,6 +12,7 @@ import pytest
 from ackfirst.ingest import app as server
 from ackfirst.ingest import connections
 from ackfirst.ingest.connections import room_for_connections
+from ackfirst.ingest.limits import IngestLimits
 from tests.support.factories import inbound_message
 from tests.support.ingest import Ingest, running_ingest, signed_headers
 from tests.support.raw_http import RawConnection, head, raw_connection
@@ -52,7 +53,7 @@ async def test_two_thousand_idle_connections_do_not_disturb_a_callback(redis_url
 
 
 async def test_above_the_limit_the_connections_that_waited_longest_are_closed(redis_url: str) -> None:
-    async with running_ingest(redis_url, MAX_CONNECTIONS="5") as ingest:
+    async with running_ingest(redis_url, limits=IngestLimits(connections=5)) as ingest:
         async with many_connections(ingest.port, 100, b"") as opened:
             closed = await asyncio.gather(*(is_closed(connection) for connection in opened))
             assert closed == [True] * 95 + [False] * 5
@@ -68,7 +69,7 @@ SLOW_BODY = b"POST /webhooks/inbound-message HTTP/1.1\r\nHost: x\r\nContent-Leng
 
 @pytest.mark.parametrize("opening", [b"", b"POST /webhooks", IDLE, SLOW_BODY], ids=["silent", "head", "idle", "body"])
 async def test_those_who_hold_all_connections_do_not_keep_a_callback_out(redis_url: str, opening: bytes) -> None:
-    async with running_ingest(redis_url, MAX_CONNECTIONS="100") as ingest:
+    async with running_ingest(redis_url, limits=IngestLimits(connections=100)) as ingest:
         async with many_connections(ingest.port, 100, opening) as holders:
             await asyncio.gather(*(holder.status() for holder in holders if opening == IDLE))
             assert (await ingest.post_signed(BODY)).status == 200
@@ -80,7 +81,7 @@ async def test_those_who_hold_all_connections_do_not_keep_a_callback_out(redis_u
 async def test_a_callback_that_is_being_answered_does_not_give_way(
     own_redis: RedisProcess,
 ) -> None:
-    async with running_ingest(own_redis.url, MAX_CONNECTIONS="3", ACK_DEADLINE="1") as ingest:
+    async with running_ingest(own_redis.url, ACK_DEADLINE="1", limits=IngestLimits(connections=3)) as ingest:
         own_redis.pause()
         try:
             callbacks = [asyncio.create_task(ingest.post_signed(BODY)) for _ in range(3)]

@@ -12,6 +12,7 @@ import redis
 
 from ackfirst.ingest import app as server
 from ackfirst.ingest.body import BodyReader
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
 from tests.support.factories import LANE, inbound_message
@@ -36,7 +37,10 @@ async def send_until_refused(connection: RawConnection, piece: bytes, *, most: i
 
 
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(redis_url: str) -> None:
-    async with running_ingest(redis_url, MAX_BODY_BYTES=str(LIMIT)) as ingest, raw_connection(ingest.port) as sender:
+    async with (
+        running_ingest(redis_url, limits=IngestLimits(body_bytes=LIMIT)) as ingest,
+        raw_connection(ingest.port) as sender,
+    ):
         await sender.send(head(f"Content-Length: {LIMIT + 1}"))
         reply = await sender.rest()
     assert reply.startswith(b"HTTP/1.1 413 ")
@@ -45,7 +49,7 @@ async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(red
 
 
 async def test_a_body_of_exactly_the_limit_is_read(redis_url: str) -> None:
-    async with running_ingest(redis_url, MAX_BODY_BYTES=str(LIMIT)) as ingest:
+    async with running_ingest(redis_url, limits=IngestLimits(body_bytes=LIMIT)) as ingest:
         assert (await ingest.post_signed(BODY.ljust(LIMIT))).status == 200
         assert (await ingest.post_signed(BODY.ljust(LIMIT + 1))).status == 413
 
@@ -68,7 +72,10 @@ async def test_the_rest_of_a_too_large_body_is_not_read(redis_url: str, framing:
 
 
 async def test_the_sender_of_a_too_large_body_can_read_the_answer(redis_url: str) -> None:
-    async with running_ingest(redis_url, MAX_BODY_BYTES=str(LIMIT)) as ingest, raw_connection(ingest.port) as sender:
+    async with (
+        running_ingest(redis_url, limits=IngestLimits(body_bytes=LIMIT)) as ingest,
+        raw_connection(ingest.port) as sender,
+    ):
         await sender.send(head("Transfer-Encoding: chunked") + b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
         started = time.monotonic()
         assert await sender.status() == 413
@@ -77,7 +84,10 @@ async def test_the_sender_of_a_too_large_body_can_read_the_answer(redis_url: str
 
 
 async def test_a_body_that_does_not_come_is_given_up(redis_url: str) -> None:
-    async with running_ingest(redis_url, BODY_TIMEOUT="0.2") as ingest, raw_connection(ingest.port) as slow:
+    async with (
+        running_ingest(redis_url, limits=IngestLimits(body_seconds=0.2)) as ingest,
+        raw_connection(ingest.port) as slow,
+    ):
         await slow.send(head("Content-Length: 100") + b"only a part")
         assert (await ingest.post_signed(BODY)).status == 200
         reply = await slow.rest()
@@ -88,7 +98,10 @@ async def test_a_body_that_does_not_come_is_given_up(redis_url: str) -> None:
 
 
 async def test_a_body_that_drips_has_one_time_limit_for_all_of_it(redis_url: str) -> None:
-    async with running_ingest(redis_url, BODY_TIMEOUT="0.3") as ingest, raw_connection(ingest.port) as slow:
+    async with (
+        running_ingest(redis_url, limits=IngestLimits(body_seconds=0.3)) as ingest,
+        raw_connection(ingest.port) as slow,
+    ):
         await slow.send(head("Content-Length: 1000"))
         started = time.monotonic()
         dripping = asyncio.create_task(drip(slow))
@@ -158,7 +171,7 @@ async def test_a_sender_that_goes_away_in_the_middle_harms_nobody(redis_url: str
 
 async def test_unfinished_bodies_share_a_bounded_memory(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "BodyReader", partial(BodyReader, unfinished_limit=2_000_000))
-    async with running_ingest(redis_url, BODY_TIMEOUT="60") as ingest, AsyncExitStack() as stack:
+    async with running_ingest(redis_url, limits=IngestLimits(body_seconds=60)) as ingest, AsyncExitStack() as stack:
         senders = [await stack.enter_async_context(raw_connection(ingest.port)) for _ in range(4)]
         for sender in senders:
             sender.writer.write(head("Content-Length: 1000000") + b"x" * 900_000)

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from ackfirst.ingest.edge import WEBHOOK_PATHS
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.quarantine.stream import QuarantineRecord
@@ -121,7 +122,7 @@ ROWS = [
 @pytest.mark.parametrize("policy", ["never-stall", "strict"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.sent.__name__)
 async def test_each_row_of_the_table(row: Row, policy: str, redis_url: str, redis_sync: redis.Redis) -> None:
-    async with running_ingest(redis_url, POLICY=policy, MAX_BODY_BYTES="4096") as ingest:
+    async with running_ingest(redis_url, POLICY=policy, limits=IngestLimits(body_bytes=4096)) as ingest:
         reply = await row.sent(ingest)
     status = row.strict if policy == "strict" else row.never_stall
     error = row.verdict.removesuffix("-again")
@@ -207,7 +208,7 @@ async def test_an_account_that_may_be_unsigned_is_queued(redis_url: str, redis_s
 async def test_a_flood_of_doubtful_callbacks_is_shed_and_genuine_ones_are_not(
     redis_url: str, redis_sync: redis.Redis
 ) -> None:
-    async with running_ingest(redis_url, QUARANTINE_RATE="5") as ingest:
+    async with running_ingest(redis_url, limits=IngestLimits(quarantine_per_second=5)) as ingest:
         replies = await asyncio.gather(
             *(ingest.post_signed(b'{"n":%d}' % number, api_key="ffffffff") for number in range(40))
         )
@@ -220,7 +221,7 @@ async def test_a_flood_of_doubtful_callbacks_is_shed_and_genuine_ones_are_not(
 
 
 async def test_a_full_quarantine_sheds(redis_url: str, redis_sync: redis.Redis) -> None:
-    async with running_ingest(redis_url, QUARANTINE_MAX_RECORDS="2") as ingest:
+    async with running_ingest(redis_url, limits=IngestLimits(quarantine_records=2)) as ingest:
         statuses = [(await ingest.post_signed(b'{"n":%d}' % n, api_key="ffffffff")).status for n in range(4)]
     assert statuses == [200, 200, 429, 429]
     assert len(parked(redis_sync)) == 2

@@ -9,7 +9,7 @@ import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.stream import Quarantine, QuarantineDepth, QuarantineRecord
 from ackfirst.shared.queue import keys
 from tests.support.callbacks import any_text
@@ -106,12 +106,12 @@ async def test_a_server_that_is_gone_is_unavailable(own_redis: RedisProcess) -> 
         store = quarantine(client)
         assert await store.add(RECORD)
         own_redis.kill()
-        with pytest.raises(QueueUnavailable):
+        with pytest.raises(QueueUnavailableError):
             await store.add(RECORD)
 
 
 async def test_a_full_server_is_unavailable(own_redis: RedisProcess) -> None:
     async with own_redis.async_client() as client:
         await client.config_set("maxmemory", "1")
-        with pytest.raises(QueueUnavailable):
+        with pytest.raises(QueueUnavailableError):
             await quarantine(client).add(RECORD)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.review import PAGE, QuarantineReview
 from ackfirst.shared.quarantine.stream import Quarantine, QuarantineDepth
 from ackfirst.shared.queue import keys
@@ -99,7 +99,7 @@ async def test_a_server_that_is_gone_is_unavailable(own_redis: RedisProcess) -> 
         own_redis.kill()
         client.set_retry(Retry(NoBackoff(), 0))
         for question in (review.depth(), review.get("1-1"), review.remove(["1-1"]), anext(review.oldest_first())):
-            with pytest.raises(QueueUnavailable):
+            with pytest.raises(QueueUnavailableError):
                 await question
 
 

@@ -99,6 +99,9 @@ def test_sentinels_that_nobody_runs_are_one_sentence() -> None:
         "redis+sentinel://:hunter2@one",
         "redis+sentinel://:hunter2@one/m/hunter2",
         "redis+sentinel://:hunter2@one/m?no_such_option=1",
+        "redis://:hunter2@cache/queue",
+        "redis://:hunter2@cache?max_connections=1",
+        "rediss://:hunter2@cache?ssl_cert_reqs=CERT_NONE",
         "http://:hunter2@cache",
     ],
 )

@@ -108,10 +108,12 @@ def test_async_handlers_of_a_batch_run_together(redis_sync: redis.Redis, redis_u
 
     enqueue(redis_sync, *[make_envelope() for _ in range(300)])
     assert burst(redis_url, wait) == 300
-    assert 50 <= most <= 100, "as many as the setting says"
+    assert 50 <= most <= 100, "as many as the limit says"
 
 
-def test_the_setting_says_how_many_async_handlers_run_at_once(redis_sync: redis.Redis, redis_url: str) -> None:
+def test_a_limit_says_how_many_async_handlers_run_at_once(
+    redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     together = most = 0
 
     @on()
@@ -123,7 +125,8 @@ def test_the_setting_says_how_many_async_handlers_run_at_once(redis_sync: redis.
         together -= 1
 
     enqueue(redis_sync, *[make_envelope() for _ in range(20)])
-    burst(redis_url, wait, handler_concurrency="3")
+    monkeypatch.setattr("ackfirst.workers.pool.HANDLER_CONCURRENCY", 3)
+    burst(redis_url, wait)
     assert most == 3
 
 

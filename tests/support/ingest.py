@@ -11,8 +11,9 @@ import aiohttp
 from yarl import URL
 
 from ackfirst.ingest.app import IngestServer
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.settings import load_settings
 from tests.support.factories import API_KEY, SECRET
@@ -54,9 +55,9 @@ class MemoryQueue:
     batches: list[list[Envelope]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
-    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
         self.batches.append(list(envelopes))
-        results: list[bool | QueueUnavailable] = []
+        results: list[bool | QueueUnavailableError] = []
         for envelope in envelopes:
             results.append(envelope.id not in self.seen)
             self.seen.add(envelope.id)
@@ -77,7 +78,7 @@ class Ingest:
 
     @property
     def port(self) -> int:
-        return self.server.addresses["listen"].port
+        return self.server.addresses["listen"][0].port
 
     def url(self, path: str = "/webhooks/inbound-message") -> URL:
         return URL(f"http://127.0.0.1:{self.port}{path}", encoded=True)
@@ -90,7 +91,7 @@ class Ingest:
         return await self.send(path=path, data=body, headers=signed_headers(body, **claims))
 
     async def admin(self, path: str) -> "Reply":
-        url = f"http://127.0.0.1:{self.server.addresses['admin_listen'].port}{path}"
+        url = f"http://127.0.0.1:{self.server.addresses['admin_listen'][0].port}{path}"
         async with self.http.get(url) as response:
             return Reply(response.status, await response.read(), dict(response.headers))
 
@@ -106,7 +107,12 @@ class Reply:
 
 @asynccontextmanager
 async def running_ingest(
-    redis_url: str, accounts: Accounts = ACCOUNTS, *, log: Any = None, **settings: str
+    redis_url: str,
+    accounts: Accounts = ACCOUNTS,
+    *,
+    log: Any = None,
+    limits: IngestLimits | None = None,
+    **settings: str,
 ) -> AsyncIterator[Ingest]:
     """A server on free ports; ``settings`` are ``ACKFIRST_*`` names without the prefix."""
     folder = tempfile.mkdtemp(prefix="ackfirst-data-")
@@ -114,7 +120,7 @@ async def running_ingest(
     environ = {"REDIS_URL": redis_url, "DATA_DIR": folder, **listen, **settings}
     log = log or RecordingLog()
     loaded = load_settings({f"ACKFIRST_{name}": value for name, value in environ.items()})
-    server = IngestServer(loaded, accounts, log=log)
+    server = IngestServer(loaded, accounts, log=log, limits=limits)
     await server.start()
     timeout = aiohttp.ClientTimeout(total=20)
     connector = aiohttp.TCPConnector(limit=0)

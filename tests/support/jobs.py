@@ -1,20 +1,25 @@
 """Jobs in a real Redis, and engines that run them in the test's own process."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import redis
+import redis.asyncio
 import structlog
 from structlog.testing import capture_logs
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
+from ackfirst.shared.queue.enqueue import Enqueuer, Written
 from ackfirst.shared.queue.envelope import Envelope
-from ackfirst.shared.queue.job import JobOptions, job_fields
+from ackfirst.shared.queue.job import JobOptions
 from ackfirst.shared.queue.rejects import Reject
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.workers.engine.legacy import Legacies
@@ -30,15 +35,16 @@ OPTIONS = JobOptions(timeout=60, result_ttl=300, failure_ttl=3600, retry_interva
 
 def enqueue(client: redis.Redis, *envelopes: Envelope, options: JobOptions = OPTIONS) -> None:
     """Put envelopes into their lanes, as ingest does."""
-    with client.pipeline() as pipeline:
-        for envelope in envelopes:
-            pipeline.hset(keys.job(envelope.id), mapping=job_fields(envelope, options, now=time.time()))
-            pipeline.sadd(keys.RQ_QUEUES, keys.queue(envelope.lane))
-            pipeline.sadd(keys.LANES, envelope.lane)
-            pipeline.rpush(keys.queue(envelope.lane), envelope.id)
-            pipeline.rpush(keys.BELL, "1")
-            pipeline.ltrim(keys.BELL, 0, keys.BELL_LIMIT - 1)
-        pipeline.execute()
+    place = client.connection_pool.connection_kwargs
+
+    async def write() -> list[Written]:
+        async with redis.asyncio.Redis(unix_socket_path=place["path"], db=place.get("db", 0)) as connection:
+            enqueuer = Enqueuer(connection, options, dedupe_seconds=DEDUPE_SECONDS)
+            return await enqueuer.enqueue(envelopes, now=time.time())
+
+    with ThreadPoolExecutor(1) as pool:  # a test may have an event loop of its own
+        results = pool.submit(asyncio.run, write()).result()
+    assert results == [True] * len(envelopes)
 
 
 def status(client: redis.Redis, job_id: str) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
+from ackfirst.shared.private_folder import make_private_folder
 from ackfirst.workers.engine.taken import Taken
 from ackfirst.workers.processing.marks import Mark
 
@@ -126,7 +127,7 @@ class Journal:
 
 def _locked(path: Path) -> int:
     """A new file that only this process holds: nobody sees it without its lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     hidden = path.with_name(f".{path.name}")
     file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -7,6 +7,9 @@ from typing import Final
 BATCH: Final = 0.0075
 #: Most jobs of one take.
 MOST: Final = 128
+#: Most events of one lane whose async handlers run at once in one engine. More would hold as many connections of
+#: whatever the handlers call.
+HANDLER_CONCURRENCY: Final = 100
 #: Seconds that a job of a lane is believed to take of which nothing is known.
 UNKNOWN: Final = 0.002
 #: Seconds that a job is believed to take at the least.

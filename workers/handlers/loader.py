@@ -69,5 +69,5 @@ def _check_timeout(handler: Handler, job_timeout: float) -> None:
     if handler.timeout > job_timeout:
         raise ConfigurationError(
             f"the handler {handler.name} wants {handler.timeout:g} s, but one event may take {job_timeout:g} s in all: "
-            "raise ACKFIRST_JOB_TIMEOUT"
+            "raise ACKFIRST_HANDLER_TIMEOUT, six times which is the limit of an event"
         )

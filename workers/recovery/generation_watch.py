@@ -36,18 +36,19 @@ class GenerationWatch:
         self._waiting: dict[str, int] = {}
         self._counted = float("-inf")
 
-    def look(self, rounds: int) -> None:
-        """Compare with the last round; ``rounds`` is the counter that this round has let grow."""
-        marker = self._redis.get(keys.GENERATION)
+    def look(self) -> None:
+        """Compare with the last round."""
+        marker, acknowledged = self._redis.mget(keys.GENERATION, keys.ACKNOWLEDGED)
         if marker is None:
             self._redis.set(keys.GENERATION, self._marker(), nx=True)
             marker = self._redis.get(keys.GENERATION)
-        loss = self._known.observe(text(marker) if marker else None, rounds)
+        counter = int(acknowledged) if acknowledged and acknowledged.isdigit() else 0
+        loss = self._known.observe(text(marker) if marker else None, counter, since=self._known.position)
         if loss:
             self._log.error(
                 "redis.data-lost",
                 kind=loss.kind,
-                rounds=loss.rounds or None,
+                events=loss.events or None,
                 waiting_when_last_counted=self._waiting,
                 seconds_since=round(self._clock() - self._counted, 1) if self._waiting else None,
             )

@@ -104,8 +104,8 @@ class Janitor:
 
     def _deaths(self) -> list[Death]:
         # A full or read-only Redis ends the round here: silence is not death then.
-        rounds = self._redis.incr(keys.ROUNDS)
-        self._try(partial(self._generation.look, int(rounds)))
+        self._redis.incr(keys.ROUNDS)
+        self._try(self._generation.look)
         beats = {text(engine): text(beat) for engine, beat in self._redis.hgetall(keys.ENGINES).items()}
         return self._watch.look(beats, self._clock())
 

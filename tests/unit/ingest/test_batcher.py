@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ackfirst.ingest.batcher import BATCH_LIMIT, FLUSH_LIMIT, Batcher, EventQueue
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue.envelope import Envelope
 from tests.support.factories import make_envelope
 from tests.support.ingest import MemoryQueue
@@ -22,7 +22,7 @@ class StuckQueue(MemoryQueue):
         super().__init__()
         self.released = asyncio.Event()
 
-    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
         result = await super().enqueue(envelopes, now=now)
         await self.released.wait()
         return result
@@ -80,7 +80,7 @@ async def test_at_most_two_flushes_are_on_their_way() -> None:
 
 async def test_a_write_that_is_not_confirmed_in_time_is_unavailable() -> None:
     batcher = make_batcher(StuckQueue(), deadline=0.02)
-    with pytest.raises(QueueUnavailable, match=r"within 0\.02 s"):
+    with pytest.raises(QueueUnavailableError, match=r"within 0\.02 s"):
         await batcher.put(make_envelope())
 
 
@@ -89,7 +89,7 @@ async def test_a_callback_that_waits_behind_a_stuck_write_is_told_within_its_own
     batcher = make_batcher(queue, deadline=0.05)
     await asyncio.gather(*put_many(batcher, FLUSH_LIMIT * BATCH_LIMIT), return_exceptions=True)
     began = asyncio.get_running_loop().time()
-    with pytest.raises(QueueUnavailable):
+    with pytest.raises(QueueUnavailableError):
         await batcher.put(make_envelope())
     assert 0.04 <= asyncio.get_running_loop().time() - began < 1.0
     queue.released.set()
@@ -99,7 +99,7 @@ async def test_a_callback_that_waits_behind_a_stuck_write_is_told_within_its_own
 
 async def test_a_busy_event_loop_is_not_blamed_on_redis() -> None:
     class Slow(MemoryQueue):
-        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
             await asyncio.sleep(0.005)
             return await super().enqueue(envelopes, now=now)
 
@@ -115,7 +115,7 @@ async def test_a_busy_event_loop_is_not_blamed_on_redis() -> None:
 
 async def test_a_burst_that_takes_longer_than_the_deadline_in_all_is_confirmed_batch_by_batch() -> None:
     class Slow(MemoryQueue):
-        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
             await asyncio.sleep(0.02)
             return await super().enqueue(envelopes, now=now)
 
@@ -128,7 +128,7 @@ async def test_an_event_whose_sender_was_told_to_come_back_is_not_sent_any_more(
     queue = StuckQueue()
     batcher = make_batcher(queue, deadline=0.02)
     results = await asyncio.gather(*put_many(batcher, 4 * BATCH_LIMIT), return_exceptions=True)
-    assert all(isinstance(result, QueueUnavailable) for result in results)
+    assert all(isinstance(result, QueueUnavailableError) for result in results)
     queue.released.set()
     await batcher.close()
     assert sum(queue.sizes) == FLUSH_LIMIT * BATCH_LIMIT
@@ -148,18 +148,18 @@ async def test_the_event_of_a_sender_that_went_away_is_written_all_the_same() ->
 
 async def test_a_refused_event_is_refused_alone() -> None:
     class PartlyFull(MemoryQueue):
-        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
             results = await super().enqueue(envelopes, now=now)
-            return [*results[:-1], QueueUnavailable("OOM")]
+            return [*results[:-1], QueueUnavailableError("OOM")]
 
     results: list[Any] = await asyncio.gather(*put_many(make_batcher(PartlyFull()), 3), return_exceptions=True)
     assert results[:2] == [True, True]
-    assert isinstance(results[2], QueueUnavailable)
+    assert isinstance(results[2], QueueUnavailableError)
 
 
 async def test_an_event_that_breaks_the_writer_does_not_take_its_neighbours_with_it() -> None:
     class Picky(MemoryQueue):
-        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
             if any(envelope.lane == "poison" for envelope in envelopes):
                 raise TypeError("not serialisable")
             return await super().enqueue(envelopes, now=now)
@@ -173,13 +173,13 @@ async def test_an_event_that_breaks_the_writer_does_not_take_its_neighbours_with
 
 async def test_a_dead_server_is_asked_once_a_batch() -> None:
     class Dead(MemoryQueue):
-        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
+        async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
             await super().enqueue(envelopes, now=now)
-            raise QueueUnavailable("connection refused")
+            raise QueueUnavailableError("connection refused")
 
     queue = Dead()
     results = await asyncio.gather(*put_many(make_batcher(queue), 20), return_exceptions=True)
-    assert all(isinstance(result, QueueUnavailable) for result in results)
+    assert all(isinstance(result, QueueUnavailableError) for result in results)
     assert queue.sizes == [20]
 
 
@@ -192,7 +192,7 @@ async def test_the_backlog_is_bounded() -> None:
     await await_until(lambda: queue.sizes == [1, 1])  # both flushes are under way
     puts += put_many(batcher, 10)
     await asyncio.sleep(0)
-    with pytest.raises(QueueUnavailable, match="10 events already wait"):
+    with pytest.raises(QueueUnavailableError, match="10 events already wait"):
         await batcher.put(make_envelope())
     queue.released.set()
     assert all(await asyncio.gather(*puts))

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from ackfirst.ingest.http import Answer, Arrival
 from ackfirst.ingest.receiver import Receiver
 from ackfirst.ingest.request_log import AckLog
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.family import Family
@@ -43,7 +43,7 @@ class Sink:
         self.put_down.append(envelope)
 
     async def rescue(self, envelope: Envelope, error: Exception) -> None:
-        if not self.rescued or not isinstance(error, QueueUnavailable):
+        if not self.rescued or not isinstance(error, QueueUnavailableError):
             raise error
         self.put_down.append(envelope)
 
@@ -136,13 +136,13 @@ async def test_what_redis_refuses_is_put_on_disk_and_answered_200() -> None:
     world = World()
     await world.begin("verified")
     ((envelope, told),) = world.sink.offered
-    told(QueueUnavailable("gone"))
+    told(QueueUnavailableError("gone"))
     await world.settle()
     assert (world.statuses, world.sink.put_down) == ({0: 200}, [envelope])
     assert world.log.of("callback.received")[0]["reason"] == "spooled"
 
 
-@pytest.mark.parametrize("error", [QueueUnavailable("gone"), TypeError("cannot be written")])
+@pytest.mark.parametrize("error", [QueueUnavailableError("gone"), TypeError("cannot be written")])
 async def test_what_can_be_durable_nowhere_is_asked_for_again(error: Exception) -> None:
     world = World(Sink(rescued=False))
     await world.begin("verified")

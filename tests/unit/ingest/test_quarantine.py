@@ -7,7 +7,7 @@ import pytest
 
 from ackfirst.ingest.http import Arrival
 from ackfirst.ingest.quarantine import UNWRITTEN_LIMIT, Parking
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.stream import Quarantine, QuarantineRecord
 from ackfirst.shared.verification import Verification
@@ -38,7 +38,7 @@ async def test_no_more_bodies_wait_for_a_redis_that_hangs_than_memory_is_meant_f
     quarantine = HangingQuarantine()
     siding = parking(quarantine)
     for _ in range(100):
-        with pytest.raises(QueueUnavailable):
+        with pytest.raises(QueueUnavailableError):
             await siding.park(BIG, SUSPECT, Verdict.SUSPECT)
     assert quarantine.begun == UNWRITTEN_LIMIT // len(BIG.callback.body)
 
@@ -47,7 +47,7 @@ async def test_there_is_room_again_when_redis_has_taken_them() -> None:
     quarantine = HangingQuarantine()
     siding = parking(quarantine)
     for _ in range(20):
-        with pytest.raises(QueueUnavailable):
+        with pytest.raises(QueueUnavailableError):
             await siding.park(BIG, SUSPECT, Verdict.SUSPECT)
     quarantine.goes_on.set()
     await asyncio.sleep(0)

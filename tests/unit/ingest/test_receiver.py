@@ -12,7 +12,7 @@ from ackfirst.ingest.http import Answer, Arrival
 from ackfirst.ingest.receiver import Receiver
 from ackfirst.ingest.request_log import AckLog
 from ackfirst.shared.accounts import Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.family import Family
@@ -167,7 +167,7 @@ async def test_a_full_quarantine_sheds(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", Policy)
 @pytest.mark.parametrize("verdict", [Verdict.VERIFIED, Verdict.SUSPECT])
-@pytest.mark.parametrize("error", [QueueUnavailable("gone"), RuntimeError("nobody foresaw this")])
+@pytest.mark.parametrize("error", [QueueUnavailableError("gone"), RuntimeError("nobody foresaw this")])
 async def test_what_may_not_be_durable_is_asked_for_again(policy: Policy, verdict: Verdict, error: Exception) -> None:
     around = world(verdict, policy=policy, sink=Sink(error=error), siding=Siding(error=error))
     assert await around.receive() == Answer(503, "unavailable", ruling(Verdict.UNAVAILABLE, policy).retry_after)

@@ -47,5 +47,5 @@ def test_an_object_without_meaning_is_an_event_all_the_same(payload: dict[str, A
     assert read.payload == payload
 
 
-def test_a_form_that_nobody_knows_is_an_event_all_the_same() -> None:
+def test_an_unknown_form_is_an_event_all_the_same() -> None:
     assert event_of(form_callback({"ping": "1"})).payload == {"ping": "1"}

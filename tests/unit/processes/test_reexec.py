@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ackfirst.shared.processes.supervisor import reexec
-from tests.support.processes import ROOT, clean_environment
+from tests.support.processes import clean_environment
 
 
 def test_it_runs_the_command_line_with_this_interpreter() -> None:
@@ -14,17 +14,17 @@ def test_it_runs_the_command_line_with_this_interpreter() -> None:
 
 
 def test_a_folder_of_the_same_name_where_the_user_stands_is_not_run_instead(tmp_path: Path) -> None:
-    (tmp_path / "ops").mkdir()
-    (tmp_path / "ops" / "__init__.py").touch()
-    (tmp_path / "ops" / "cli.py").write_text("print('the wrong one')")
+    (tmp_path / "ackfirst").mkdir()
+    (tmp_path / "ackfirst" / "__init__.py").touch()
+    (tmp_path / "ackfirst" / "__main__.py").write_text("print('the wrong one')")
 
     ran = subprocess.run(
         reexec("--version"),
         cwd=tmp_path,
-        env=clean_environment(PYTHONPATH=str(ROOT)),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert "ackfirst" in ran.stdout
+    assert ran.stdout.startswith("ackfirst ")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.ops.prepare import layout
+from ackfirst.ops.init_stack import layout
 from ackfirst.shared.settings import SECRETS, Settings
 from ackfirst.shared.settings.environment import variable
 from ackfirst.shared.settings.types import seconds
-from tests.support.env_example import FIXED, ROOT, STACK, compose_defaults, example
-from tests.support.settings_table import default
+from tools.env_example import FIXED, ROOT, STACK, compose_defaults, example
+from tools.settings_table import default
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -32,7 +32,7 @@ def test_a_setting_that_is_passed_on_keeps_its_name() -> None:
 
 
 def test_the_example_of_an_env_file_is_what_the_settings_and_the_file_say() -> None:
-    assert (ROOT / ".env.example").read_text() == example(), "run: python -m tests.support.env_example > .env.example"
+    assert (ROOT / ".env.example").read_text() == example(), "run make docs"
 
 
 def test_the_example_explains_every_variable_of_the_file() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ops.cli import main
 from ackfirst.shared.metrics import LaneDepth, QueueSnapshot, SnapshotCollector
 from ackfirst.shared.settings import SECRETS, load_settings
@@ -97,7 +98,7 @@ def test_probes_ask_what_is_there(objects: Objects) -> None:
         found = environment(container, objects)
         settings = load_settings({name: value for name, value in found.items() if not name.endswith("_FILE")})
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        listens = {"callbacks": settings.listen, "admin": settings.admin_listen, "pages": settings.dashboard_listen}
+        listens = {"callbacks": settings.listen[0], "admin": settings.admin_listen, "pages": settings.dashboard_listen}
         assert ports == {name: listens[name].port for name in ports}
         # The kubelet asks from outside of the pod.
         assert {listens[name].host for name in ports} <= {"0.0.0.0"}
@@ -200,7 +201,7 @@ def test_workers_are_scaled_by_a_metric_that_ingest_exposes() -> None:
 def test_the_ingress_lets_bodies_in_that_ingest_takes() -> None:
     (ingress,) = of_kind(built("overlays/production"), "Ingress")
     limit = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
-    assert int(limit) == load_settings({}).max_body_bytes
+    assert int(limit) == IngestLimits().body_bytes
 
 
 def test_ingress_and_edge_try_again_in_the_same_cases() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -137,6 +138,15 @@ def test_a_phone_number_in_a_traceback_is_masked_like_any_other(format_: str, *,
     logging.getLogger("app").warning("failed", exc_info=failure)
     assert stream.getvalue().count("447700900417") == (2 if personal else 0)
     assert stream.getvalue().count("447•••••417") == (0 if personal else 2)
+
+
+def test_numbers_that_a_line_holds_are_masked_in_its_messages_in_any_grouping() -> None:
+    stream, logger = configured(format="json")
+    failure = ValueError("no route to id59ccfabc-2321-4775-8007-447700900417 or +44 (7700) 900-417")
+    logger.warning("handler.failed", exc_info=failure, error=str(failure), recipient="447700900417")
+    logging.getLogger("app").warning("no route to %s", "+44 7700 900 417")
+    assert not re.search(r"900.?417", stream.getvalue())
+    assert stream.getvalue().count("•••••") >= 6
 
 
 def test_a_line_of_json_begins_with_when_how_bad_and_what() -> None:

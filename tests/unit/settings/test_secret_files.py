@@ -15,6 +15,15 @@ def test_a_secret_may_come_from_a_file_without_its_last_newline(tmp_path: Path) 
     assert settings.signature_secret.get_secret_value() == " orchid lantern "
 
 
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbforchid\r\n", b"orchid\r", b"orchid\n\n", "\ufefforchid".encode()])
+def test_a_byte_order_mark_and_line_ends_of_windows_are_no_part_of_a_secret(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    settings = load_settings({"ACKFIRST_API_KEY": "k", "ACKFIRST_SIGNATURE_SECRET_FILE": str(file)})
+    assert settings.signature_secret is not None
+    assert settings.signature_secret.get_secret_value() == "orchid"
+
+
 def test_a_redis_url_from_a_file_counts_as_chosen(tmp_path: Path) -> None:
     file = tmp_path / "url"
     file.write_text("unix:///tmp/s")

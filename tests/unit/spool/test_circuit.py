@@ -3,7 +3,7 @@
 from redis.exceptions import ResponseError
 
 from ackfirst.ingest.spool.circuit import Circuit, is_about_one_event
-from ackfirst.shared.errors import QueueUnavailable
+from ackfirst.shared.errors import QueueUnavailableError
 from tests.support.ingest import RecordingLog
 
 
@@ -36,6 +36,6 @@ def test_a_redis_that_was_too_full_must_be_clearly_below_the_mark() -> None:
 
 def test_a_key_of_another_type_concerns_one_event_and_a_full_server_all() -> None:
     for text, alone in (("WRONGTYPE Operation against a key", True), ("OOM command not allowed", False)):
-        error = QueueUnavailable("refused")
+        error = QueueUnavailableError("refused")
         error.__cause__ = ResponseError(text)
         assert is_about_one_event(error) is alone

@@ -1,4 +1,4 @@
-"""Whatever a stranger sends, there is a verdict, it is never an exception, and it keeps the promises of its fields."""
+"""Every callback has a verdict, never an exception, and the verdict keeps the promises of its fields."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ tokens = (
     | st.text(alphabet="eyJ.AZaz09-_=", max_size=80)
     | st.builds(compose, st.dictionaries(any_text, any_text, max_size=3), st.just(claims_for()))
 )
-strangers = st.builds(
+any_callback = st.builds(
     Callback,
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", ""]),
     path=any_text,
@@ -54,10 +54,10 @@ def tokened(secrets: st.SearchStrategy[str]) -> st.SearchStrategy[Callback]:
         token = compose(HS256, {**claims_for(request.body), **odd}, secret=secret)
         return replace(request, authorization=f"Bearer {token}")
 
-    return st.builds(bring, strangers, claims, secrets)
+    return st.builds(bring, any_callback, claims, secrets)
 
 
-callbacks = strangers | tokened(st.sampled_from([SECRET, "b", "guess"]))
+callbacks = any_callback | tokened(st.sampled_from([SECRET, "b", "guess"]))
 times = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -71,7 +71,7 @@ def test_every_callback_has_a_verdict(request: Callback, now: float) -> None:
         check_promises(found)
 
 
-@given(request=strangers | tokened(st.text(max_size=40).filter(lambda secret: secret != SECRET)))
+@given(request=any_callback | tokened(st.text(max_size=40).filter(lambda secret: secret != SECRET)))
 def test_no_callback_passes_without_a_secret_where_nothing_is_allowed_unsigned(request: Callback) -> None:
     assert judge(request, by=CLOSED).verdict not in {Verdict.VERIFIED, Verdict.UNREADABLE}
 

@@ -135,7 +135,7 @@ def test_without_an_api_key_the_account_whose_secret_confirms_is_the_account() -
     assert judge(get_callback(with_sig(ANONYMOUS)), by=several).account == API_KEY
 
 
-def test_without_an_api_key_a_sig_that_nobody_confirms_belongs_to_nobody() -> None:
+def test_without_an_api_key_an_unconfirmed_sig_names_no_account() -> None:
     found = judge(get_callback(with_sig(ANONYMOUS, secret="guess")))
     assert verdict(found) == (Verdict.SUSPECT, "signature-mismatch", None)
 
@@ -217,3 +217,31 @@ def test_of_a_repeated_json_member_the_one_that_is_signed_is_the_one_that_is_rea
 def test_a_bearer_token_without_a_body_does_not_take_the_place_of_the_sig() -> None:
     sent = replace(get_callback({**INBOUND, "sig": "0" * 32}), authorization="Bearer x.y.z")
     assert judge(sent).verdict is Verdict.SUSPECT
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    "fields", [{"event": "opt-out"}, {"messageId": "1"}, {"status": "delivered"}, {"message_uuid": "m"}]
+)
+def test_a_signed_callback_of_no_known_family_is_verified_and_family_other(
+    transport: Any, fields: dict[str, str]
+) -> None:
+    found = judge(transport(with_sig(fields)))
+    assert (*verdict(found), found.family) == (Verdict.VERIFIED, "sig", API_KEY, Family.OTHER)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_whatever_brings_a_sig_is_judged_by_it(transport: Any) -> None:
+    assert judge(transport({"event": "opt-out", "sig": "0" * 32})).verdict is Verdict.SUSPECT
+    assert judge(transport({"event": "opt-out", "sig": "no-hex"})).verdict is Verdict.FORGED
+
+
+def test_sms_json_that_says_it_is_a_form_is_verified() -> None:
+    sent = replace(json_callback(with_sig(INBOUND)), content_type="application/x-www-form-urlencoded")
+    found = judge(sent)
+    assert (*verdict(found), found.family) == (Verdict.VERIFIED, "sig", API_KEY, Family.INBOUND_SMS)
+
+
+def test_a_name_that_the_scheme_does_not_delimit_does_no_harm_in_the_webhooks_own_url() -> None:
+    sent = get_callback({"a=1&b": "of the operator", **with_sig(INBOUND)})
+    assert judge(sent).verdict is Verdict.VERIFIED

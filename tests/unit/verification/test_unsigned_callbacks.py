@@ -144,3 +144,42 @@ def test_the_urls_token_tells_accounts_apart() -> None:
     )
     accounts = [judge(get_callback({**SMS, "token": token}), by=several).account for token in ("for a", "for b", "no")]
     assert accounts == [API_KEY, "b", "open"]
+
+
+@pytest.mark.parametrize("transport", [get_callback, form_callback, json_callback])
+def test_without_a_secret_what_comes_signed_passes_where_unsigned_does(transport: Any) -> None:
+    no_secret = verifier(account(secrets=(), allow_unsigned=ALLOWED))
+    for fields in (SMS, {**SMS, "api-key": API_KEY}):
+        sent = transport({**fields, "sig": "0" * 32})
+        assert verdict(judge(sent, by=no_secret)) == (Verdict.VERIFIED, "allowed-unsigned", API_KEY)
+    receipt = transport({**RECEIPT, "sig": "0" * 32})
+    assert verdict(judge(receipt, by=no_secret)) == (Verdict.SUSPECT, "no-secret", None)
+
+
+def test_without_a_secret_a_message_with_a_token_passes_where_unsigned_does() -> None:
+    no_secret = verifier(account(secrets=(), allow_unsigned=frozenset({Family.INBOUND_MESSAGE})))
+    found = judge(with_token(signed(secret="guess")), by=no_secret)
+    assert verdict(found) == (Verdict.VERIFIED, "allowed-unsigned", API_KEY)
+    assert (found.application_id, found.iat, found.secret) == (None, None, None)
+
+
+def test_without_a_secret_the_urls_token_is_asked_of_what_comes_signed_too() -> None:
+    asks = verifier(account(secrets=(), allow_unsigned=ALLOWED, url_token="sesame"))
+    sent = {**SMS, "sig": "0" * 32}
+    assert judge(get_callback({**sent, "token": "sesame"}), by=asks).verdict is Verdict.VERIFIED
+    assert verdict(judge(get_callback({**sent, "token": "other"}), by=asks)) == (Verdict.SUSPECT, "no-secret", None)
+
+
+def test_beside_an_account_with_a_secret_the_one_without_still_lets_its_families_pass() -> None:
+    both = verifier(account(), account(api_key="b", secrets=(), allow_unsigned=ALLOWED))
+    assert judge(get_callback({**SMS, "sig": "0" * 32}), by=both).account == "b"
+    named = judge(get_callback({**SMS, "api-key": API_KEY, "sig": "0" * 32}), by=both)
+    assert verdict(named) == (Verdict.SUSPECT, "signature-mismatch", API_KEY)
+
+
+@pytest.mark.parametrize("sent", [SMS, {**SMS, "sig": "0" * 32}], ids=["unsigned", "signed"])
+def test_more_evidence_never_means_less_trust(sent: dict[str, str]) -> None:
+    for url_token in (None, "sesame"):
+        by = verifier(account(secrets=(), allow_unsigned=ALLOWED, url_token=url_token))
+        passes = judge(get_callback(SMS), by=by).verdict is Verdict.VERIFIED
+        assert (judge(get_callback(sent), by=by).verdict is Verdict.VERIFIED) is passes

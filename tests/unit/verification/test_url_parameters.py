@@ -63,14 +63,14 @@ def test_the_urls_secret_goes_no_further_even_where_it_is_signed() -> None:
     assert "lantern" not in envelope.encode()
 
 
-def test_a_new_parameter_of_nexmos_is_told_from_the_urls_by_its_place() -> None:
+def test_a_new_parameter_of_nexmos_is_recognised_by_its_place_behind_the_urls() -> None:
     sent = nexmo.signed({**SMS, "new-of-nexmos": "1"})
     envelope = envelope_of(get(f"key=x&{urlencode(sent)}"))
     assert envelope is not None
     assert parse(envelope).payload == sent
 
 
-def test_what_anybody_adds_to_a_signed_query_reaches_nobody() -> None:
+def test_what_is_added_to_a_signed_query_reaches_no_event() -> None:
     sent = urlencode(nexmo.signed(SMS))
     genuine, varied = envelope_of(get(sent)), envelope_of(get(f"a=1&{sent}&client_ref=injected&b=2"))
     assert genuine == varied

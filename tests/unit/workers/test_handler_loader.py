@@ -91,5 +91,5 @@ def test_two_handlers_with_one_name_are_refused(modules: Modules) -> None:
 
 def test_a_timeout_beyond_that_of_the_job_is_refused(modules: Modules) -> None:
     name = modules.write("slow", "from ackfirst import on\n@on(timeout=600)\ndef h(event): ...\n")
-    with pytest.raises(ConfigurationError, match=r"600 s.*180 s.*ACKFIRST_JOB_TIMEOUT"):
+    with pytest.raises(ConfigurationError, match=r"600 s.*180 s.*ACKFIRST_HANDLER_TIMEOUT"):
         modules.load(name)

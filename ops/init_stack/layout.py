@@ -1,12 +1,13 @@
-"""Which file of an operator's ``config/`` goes to which container. Each gets what it needs and nothing else."""
+"""Map each file of an operator's ``config/`` to the containers that read it; no container gets another's."""
 
+import codecs
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from ackfirst.ops.prepare import volume
+from ackfirst.ops.init_stack import volume
 from ackfirst.shared.errors import ConfigurationError
 
 _SIGN: Final = ("ingest", "simulator")
@@ -27,22 +28,26 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-#: Files of many lines; all others hold one.
+#: Files of many lines, copied as they are; all others hold one line.
 _WHOLE: Final = ("ackfirst.toml", "redis-ca.pem", "tls/fullchain.pem", "tls/privkey.pem")
 
-#: What editors and file managers leave behind, and what explains the folder itself.
+#: Left behind by editors and file managers, and the page that explains the folder.
 _PASSED_OVER: Final = ("README.md", ".*", "*~", "*.swp", "*.bak", "#*#")
 
 
 def given(folder: Path) -> dict[str, bytes]:
-    """What the operator has put into ``folder``, by name; empty when there is no such folder.
+    """Read the operator's files in ``folder``, by name; an empty mapping if there is no such folder.
 
     Raises:
-        ConfigurationError: A file has a name that nobody reads, or cannot be read.
+        ConfigurationError: No container reads a file of that name, or a file cannot be read.
     """
     files = {name: _content(folder / name) for name in _names(folder)}
-    # Every reader of a secret takes the line without its end, but for shells and Redis, which know no CRLF.
-    return {name: content if name in _WHOLE else content.rstrip(b"\r\n") + b"\n" for name, content in files.items()}
+    return {name: content if name in _WHOLE else _one_line(content) for name, content in files.items()}
+
+
+def _one_line(content: bytes) -> bytes:
+    """Give a secret one plain line end and no byte order mark: shells and Redis would take both for a part of it."""
+    return content.removeprefix(codecs.BOM_UTF8).strip(b"\r\n") + b"\n"
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -51,7 +56,9 @@ def _names(folder: Path) -> Iterator[str]:
         if path.is_dir() or any(fnmatch(path.name, pattern) for pattern in _PASSED_OVER):
             continue
         if name not in PLACES:
-            raise ConfigurationError(f"config/{name} is read by nobody: the names are {', '.join(PLACES)}")
+            raise ConfigurationError(
+                f"config/{name} is a file that no container reads: the names are {', '.join(PLACES)}"
+            )
         yield name
 
 
@@ -63,13 +70,13 @@ def _content(path: Path) -> bytes:
 
 
 def shipped(folder: Path, role: str) -> dict[str, bytes]:
-    """The configuration that comes with ackfirst for programs of others: ``deploy/<role>/``.
+    """Read the configuration that ackfirst ships for other programs: ``deploy/<role>/``.
 
-    Handed on like the rest, and not mounted: a checkout may be readable by its owner alone.
+    It is copied like the rest and not mounted: only the owner of a checkout may be able to read it.
     """
     return volume.read(folder / role)
 
 
 def shares(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
-    """Those of ``files`` that this role reads."""
+    """Select the files that a role reads."""
     return {name: content for name, content in files.items() if role in PLACES.get(name, ())}

@@ -1,4 +1,4 @@
-"""The table of ``docs/settings.md``, as the model has it. ``python -m tests.support.settings_table`` prints it."""
+"""Write the table of ``docs/settings.md`` from the settings model."""
 
 from enum import Enum
 
@@ -11,28 +11,23 @@ from ackfirst.shared.settings.environment import variable
 _UNITS = {
     "s": ("_age", "_deadline", "_grace", "_schedule", "_seconds", "_timeout", "_ttl"),
     "bytes": ("_bytes",),
-    "callbacks": ("_records",),
-    "callbacks/s": ("_rate",),
-    "connections": ("_connections",),
-    "events": ("_concurrency",),
-    "share": ("_water",),
 }
 _LONGER = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def table() -> str:
-    """Markdown, one row a setting, in the order of the model."""
+    """Build the table in Markdown, one row a setting, in the order of the model."""
     rows = [_row(name, field) for name, field in Settings.model_fields.items()]
     return "\n".join(["| name | default | unit | meaning |", "| --- | --- | --- | --- |", *rows])
 
 
 def unit(name: str) -> str:
-    """Unit of a setting by its name; empty when it is not a quantity."""
+    """Return the unit of a setting, by the end of its name; empty if it is not a quantity."""
     return next((unit for unit, suffixes in _UNITS.items() if name.endswith(suffixes)), "")
 
 
 def default(name: str) -> str:
-    """The default of a setting, as one would write it; empty when there is none."""
+    """Format the default of a setting as one would write it; empty if there is none."""
     return _words(Settings.model_fields[name].default, unit(name))
 
 
@@ -66,10 +61,6 @@ def _text(value: object) -> str:
 
 
 def _spell(value: float) -> str:
-    """With the largest unit that leaves a whole number: ``3d``, ``2m``, ``0.25s``."""
+    """Format with the largest unit that leaves a whole number: ``3d``, ``2m``, ``0.25s``."""
     letter, size = next((pair for pair in _LONGER if value % pair[1] == 0), ("s", 1))
     return f"{value / size:g}{letter}"
-
-
-if __name__ == "__main__":
-    print(table())  # noqa: T201 - what it is for

@@ -1,4 +1,4 @@
-"""Writes files into a volume so that one numeric user can read them and nobody can change them."""
+"""Write files into a volume so that one numeric user can read them and no user can change them."""
 
 import os
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ _FOLDER: Final = 0o500
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """Every file under ``folder``, by its name relative to it; empty when there is no such folder."""
+    """Read every file under ``folder``, by its relative name; an empty mapping if there is no such folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def write(folder: Path, files: Mapping[str, bytes], *, owner: int | None) -> None:
-    """Let ``folder`` hold exactly ``files``, owned by ``owner`` (a numeric user and group; None leaves that alone).
+    """Make ``folder`` hold exactly ``files``, owned by ``owner`` (a numeric user and group; None keeps the owner).
 
-    A file appears complete or not at all: a container that already runs may read it meanwhile.
+    A file appears complete or not at all, because a running container may read it meanwhile.
     """
     for name in read(folder).keys() - files.keys():
         (folder / name).unlink()
@@ -41,7 +41,7 @@ def _write(path: Path, content: bytes, owner: int | None) -> None:
 
 
 def own(path: Path, owner: int | None, mode: int) -> None:
-    """Give ``path`` to ``owner``, with this mode."""
+    """Set mode and owner of ``path``."""
     path.chmod(mode)
     if owner is not None:
         os.chown(path, owner, owner)

@@ -1,7 +1,4 @@
-"""The file ``.env.example``, as the settings and the compose file have it.
-
-``python -m tests.support.env_example > .env.example`` writes it.
-"""
+"""Write ``.env.example`` from the settings model and the compose file."""
 
 import re
 import textwrap
@@ -11,14 +8,14 @@ from typing import Final
 
 from ackfirst.shared.settings import SECRETS, Settings
 from ackfirst.shared.settings.environment import variable
-from tests.support.settings_table import default, unit
+from tools.settings_table import default, unit
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[1]
 
-#: Settings that the compose file decides itself: addresses and folders inside the containers.
+#: Settings that the compose file fixes: addresses and folders inside the containers.
 FIXED: Final = ("listen", "admin_listen", "redis_url", "data_dir", "config", "dashboard_listen", "dashboard_password")
 
-#: What most installations set, in the order in which a newcomer meets it.
+#: Settings that most installations change, in the order in which a newcomer needs them.
 FIRST: Final = ("api_key", "signature_secret", "sms_signature_method", "handlers")
 
 _HEAD: Final = """\
@@ -74,13 +71,13 @@ _VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::?-(?P<default>[^}]*))?\
 
 
 def compose_defaults() -> dict[str, str]:
-    """Every variable of the compose file with its default there."""
+    """Return every variable of the compose file with its default there."""
     text = (ROOT / "docker-compose.yml").read_text()
     return {found["name"]: found["default"] or "" for found in _VARIABLE.finditer(text)}
 
 
 def example() -> str:
-    """The whole file."""
+    """Build the whole file."""
     defaults = compose_defaults()
     parts = [_HEAD, _title("Your Nexmo account and your code")]
     parts += map(_setting, FIRST)
@@ -115,7 +112,3 @@ def _entry(name: str, about: str, value: str) -> str:
 
 def _comment(text: str) -> Iterator[str]:
     yield from textwrap.wrap(text, 118, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-
-
-if __name__ == "__main__":
-    print(example(), end="")  # noqa: T201 - what it is for

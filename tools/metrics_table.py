@@ -1,27 +1,27 @@
-"""The table of metrics in ``docs/operating.md``, as a live ingest exposes them."""
+"""Write the table of metrics in ``docs/operating.md`` from what a live ingest exposes."""
 
 from collections.abc import Iterable
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-#: Labels that Prometheus or the format itself adds, and that say nothing about the metric.
+#: Labels that the exposition format adds to histograms and summaries.
 _OF_THE_FORMAT = {"le", "quantile"}
 
 
 def families(text: str) -> list[Metric]:
-    """Our metrics in an answer of ``/metrics``, by name; without the times at which a counter began."""
+    """Parse our metrics from an answer of ``/metrics``, by name, without the creation times of counters."""
     found = [one for one in text_string_to_metric_families(text) if one.name.startswith("ackfirst_")]
     return sorted((one for one in found if not one.name.endswith("_created")), key=lambda one: one.name)
 
 
 def series(text: str) -> set[str]:
-    """Names as an expression uses them: ``…_total``, ``…_bucket``, ``…_sum``."""
+    """Return the names that an expression may use: ``…_total``, ``…_bucket``, ``…_sum``."""
     return {sample.name for family in families(text) for sample in family.samples}
 
 
 def table(text: str) -> str:
-    """Markdown, one row a metric."""
+    """Build the table in Markdown, one row a metric."""
     rows = [_row(family) for family in families(text)]
     return "\n".join(["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", *rows])
 

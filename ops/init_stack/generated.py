@@ -1,4 +1,4 @@
-"""What nobody was given: passwords and a demo account, made at the first start and kept."""
+"""Create what the operator did not give: passwords and a demo account, kept from the first start on."""
 
 import hashlib
 import secrets
@@ -13,13 +13,15 @@ _REDIS: Final = "redis:6379/0"
 _BYTES: Final = 24
 
 Random = Callable[[int], str]
-"""A text without special characters, from that many random bytes."""
+"""Returns a text without special characters, made of so many random bytes."""
 
-DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs in its name."
+DEMO_NOTE: Final = "# Made for the profile demo: an account that Nexmo does not know. The simulator signs with it."
 
 
-def make(former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.token_urlsafe) -> dict[str, bytes]:
-    """Passwords, and with ``demo`` an account: those of ``former`` as they are, the rest new."""
+def load_or_create(
+    former: Mapping[str, bytes], *, demo: bool, random: Random = secrets.token_urlsafe
+) -> dict[str, bytes]:
+    """Return passwords, and with ``demo`` an account: those of ``former`` unchanged, the missing ones new."""
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
         "dashboard-password": lambda: random(_BYTES),
@@ -35,16 +37,16 @@ def _demo_account(random: Random) -> str:
 
 
 def redis_url(password: bytes) -> bytes:
-    """Where ingest, workers and dashboard find the stack's own Redis."""
+    """Build the URL of the stack's own Redis."""
     return f"redis://:{quote(_line(password), safe='')}@{_REDIS}\n".encode()
 
 
 def redis_users(password: bytes) -> bytes:
-    """Redis' own file of users (``aclfile``): it holds the password's hash, and nobody without it may do anything."""
+    """Build Redis's file of users (``aclfile``): one user, with the hash of the password."""
     digest = hashlib.sha256(_line(password).encode()).hexdigest()
     return f"user default on sanitize-payload #{digest} ~* &* +@all\n".encode()
 
 
 def _line(password: bytes) -> str:
-    """As every reader of a secret's file sees it: without the newline at its end."""
+    """Return the password without the newline at the end of its file."""
     return password.decode().rstrip("\r\n")

@@ -1,1 +1,0 @@
-"""``ackfirst prepare``: passwords and configuration for the containers of ``docker-compose.yml``."""

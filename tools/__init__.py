@@ -1,0 +1,1 @@
+"""Generate the parts of the documentation that repeat the code: ``make docs``."""
