@@ -1,4 +1,4 @@
-"""``python -m bench``: run every measurement in one go; print the table, or write it to a page."""
+"""``python -m bench``: run the measurements; print the tables, or write them to a page."""
 
 import json
 import signal
@@ -8,9 +8,8 @@ import click
 
 from bench import report
 from bench.peers.install import Peers, install
-from bench.plan import Plan
-from bench.progress import say
-from bench.sections import PEERED, SECTIONS
+from bench.plan import Plan, say
+from bench.sections import SECTIONS
 
 
 @click.command()
@@ -22,29 +21,30 @@ from bench.sections import PEERED, SECTIONS
     type=click.IntRange(500),
     default=10_000,
     show_default=True,
-    help="Callbacks or jobs a round; slow rivals get fewer.",
+    help="Callbacks or events a round; slow peers get fewer.",
 )
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Install and measure other people's queues.")
-@click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Only these; again for more.")
+@click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Only this section. [repeatable]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row instead of the tables.")
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the tables to this Markdown file as well, and charts into a folder beside it that is named like it. "
-    "Sections that --only leaves out stay as they stand there.",
+    "Sections that --only leaves out stay as they are.",
 )
 def main(*, rounds: int, count: int, peers: bool, only: tuple[str, ...], as_json: bool, page: Path | None) -> None:
     """Measure ingest and worker against their references on this machine.
 
-    Everything that is needed is started on loopback and ended again; stderr tells how far it is.
+    Starts everything that it needs on loopback, ends it again, and prints its progress to stderr.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started
     names = [name for name in SECTIONS if not only or name in only]
-    plan = Plan(rounds=rounds, count=count, peers=_peers() if peers and PEERED.intersection(names) else None)
+    needed = peers and any(SECTIONS[name].needs_peers for name in names)
+    plan = Plan(rounds=rounds, count=count, peers=_peers() if needed else None)
     measured = {}
     for number, name in enumerate(names, 1):
         say(f"{name}: section {number} of {len(names)}")
-        measured[name] = SECTIONS[name](plan)
+        measured[name] = SECTIONS[name].measure(plan)
         if page:
             report.write(page, measured, count=count)
     if as_json:

@@ -1,73 +1,159 @@
-"""Ingest against the bare handler, the textbook and its peers, in turns; and its ack latency at a steady rate."""
+"""Measures ingest: its rate against the bare handler, the textbook and peers; its ack latency, also in an outage."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
+from typing import Final
 
+import redis
 import uvloop
 
+from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.queue import keys
 from bench import servers
-from bench.load import Run, closed_loop, open_loop
+from bench.load import BODY_SIZE, LANE, Run, callbacks, closed_loop, open_loop
 from bench.peers.install import Peers
-from bench.progress import say
-from bench.requests import BODY_SIZE, signed_requests
+from bench.plan import Plan, say
+from bench.rows import Row, ratio, row
+from bench.servers import wait_until
 
-_CONNECTIONS = 64
+_CONNECTIONS: Final = 64
 
 #: Callbacks before the clock starts.
-WARM_UP = 200
+WARM_UP: Final = 200
 
-#: Starts a server that is given Redis's URL; yields its port.
+#: Rate and time of the open loops.
+_RATE: Final = 300.0
+_SECONDS: Final = 10.0
+
+#: When Redis is killed, as shares of that time, and how long it is away.
+_KILLS: Final = (0.3, 0.6)
+_AWAY_SECONDS: Final = 0.5
+#: Enough connections that a stall of a second holds up no callback in the load generator.
+_OUTAGE_CONNECTIONS: Final = 512
+
+#: Peer → least ratio to it.
+_LIMITS: Final = {"textbook": 6.0, "FastAPI + Celery": 9.0, "Fastify + BullMQ": 4.5}
+
 Server = Callable[[str], AbstractContextManager[int]]
+"""Takes Redis's URL and yields the port."""
 
 
-def rates(rounds: int, peers: Peers | None, *, count: int) -> dict[str, list[Run]]:
-    """``rounds`` times in turn: bare, ackfirst, textbook, and the peers. Slow ones get an eighth of the callbacks."""
-    rivals: dict[str, tuple[Server, int]] = {
-        "bare": (_beside(servers.bare), count),
-        "ackfirst": (servers.ingest, count),
-        "textbook": (servers.textbook, count // 8),
-    }
-    if peers:
-        rivals["FastAPI + Celery"] = (lambda url: servers.fastapi(url, peers.python), count // 8)
-        if (node := peers.node) is not None:
-            rivals["Fastify + BullMQ"] = (lambda url: servers.fastify(url, node), count // 8)
-    runs: dict[str, list[Run]] = {name: [] for name in rivals}
-    for number in range(rounds):
-        for name, (server, callbacks) in rivals.items():
+def rates(plan: Plan) -> list[Row]:
+    """Compare callbacks per second with the bare handler, the textbook and the peers."""
+    runs: dict[str, list[Run]] = {}
+    for number in range(plan.rounds):
+        for name, server, count in _servers(plan.count, plan.peers):
             with servers.redis() as url:
-                runs[name].append(rate(partial(server, url), max(500, callbacks)))
+                runs.setdefault(name, []).append(measure(partial(server, url), max(500, count)))
             say(f"ingest, round {number + 1}: {name}, {runs[name][-1].rate:,.0f}/s")
-    return runs
+    found = {name: [run.rate for run in each] for name, each in runs.items()}
+    rows = [row(f"{name}, callbacks/s", each) for name, each in found.items()]
+    rows.append(ratio("ingest / bare handler", found["ackfirst"], found["bare"], at_least=0.40))
+    for name, limit in _LIMITS.items():
+        if name in found:
+            rows.append(ratio(f"ingest / {name}", found["ackfirst"], found[name], at_least=limit))
+    return rows + [
+        row(f"load generator at {name}, share of a core", [run.busy for run in runs[name]], at_most=0.9)
+        for name in ("bare", "ackfirst")
+    ]
 
 
-def _beside(server: Callable[[], AbstractContextManager[int]]) -> Server:
-    return lambda _url: server()
+def _servers(count: int, peers: Peers | None) -> list[tuple[str, Server, int]]:
+    """Return name, server and number of callbacks; slow ones get an eighth."""
+    found: list[tuple[str, Server, int]] = [
+        ("bare", lambda _url: servers.bare(), count),
+        ("ackfirst", servers.ingest, count),
+        ("textbook", servers.textbook, count // 8),
+    ]
+    if peers:
+        found.append(("FastAPI + Celery", lambda url: servers.fastapi(url, peers.python), count // 8))
+        if (node := peers.node) is not None:
+            found.append(("Fastify + BullMQ", lambda url: servers.fastify(url, node), count // 8))
+    return found
 
 
-def rate(server: Callable[[], AbstractContextManager[int]], count: int, *, size: int = BODY_SIZE) -> Run:
-    """Closed loop of ``count`` callbacks with bodies of ``size`` bytes, after ``WARM_UP`` that do not count.
+def measure(server: Callable[[], AbstractContextManager[int]], count: int, *, size: int = BODY_SIZE) -> Run:
+    """Send ``count`` callbacks with bodies of ``size`` bytes in a closed loop, after a warm-up.
 
     Raises:
         SystemExit: An answer was not 200.
     """
-    requests = signed_requests(count, size=size)
+    traffic = callbacks(count, size=size)
     with server() as port:
-        uvloop.run(closed_loop(port, signed_requests(WARM_UP, size=size), connections=8))
-        run = uvloop.run(closed_loop(port, requests, connections=_CONNECTIONS))
+        uvloop.run(closed_loop(port, callbacks(WARM_UP, size=size), connections=8))
+        run = uvloop.run(closed_loop(port, traffic, connections=_CONNECTIONS))
     if set(run.statuses) != {200}:
         raise SystemExit(f"not every answer was 200: {dict(run.statuses)}")
     return run
 
 
-def latency(rounds: int, *, rate: float, seconds: float) -> list[Run]:
-    """Open loop at ``rate`` callbacks a second against ackfirst."""
+def latency(plan: Plan) -> list[Row]:
+    """Measure the time to the 200 in an open loop."""
     runs = []
-    for number in range(rounds):
-        requests = signed_requests(int(rate * seconds))
+    for number in range(plan.rounds):
+        traffic = callbacks(int(_RATE * _SECONDS))
         with servers.redis() as url, servers.ingest(url) as port:
-            asyncio.run(open_loop(port, signed_requests(100), rate=rate, connections=16))
-            runs.append(asyncio.run(open_loop(port, requests, rate=rate, connections=64)))
+            asyncio.run(open_loop(port, callbacks(100), rate=_RATE, connections=16))
+            runs.append(asyncio.run(open_loop(port, traffic, rate=_RATE, connections=_CONNECTIONS)))
         say(f"latency, round {number + 1}: p99 {runs[-1].percentile(0.99):.3g} ms")
-    return runs
+    return [
+        row("ack at 300/s, p50 ms", percentiles(runs, 0.50)),
+        row("ack at 300/s, p99 ms", percentiles(runs, 0.99), at_most=10),
+        row("load generator, share of a core", [run.busy for run in runs], at_most=0.9),
+    ]
+
+
+def outage(plan: Plan) -> list[Row]:
+    """Measure the same while Redis is killed twice, and count events that are missing afterwards."""
+    runs, missing = [], []
+    for number in range(plan.rounds):
+        with servers.redis_server() as server, servers.ingest(server.url) as port:
+            runs.append(asyncio.run(_send_while_redis_is_killed(server, port)))
+            missing.append(_missing(server.url, runs[-1].statuses[200]))
+        say(f"outage, round {number + 1}: p99 {runs[-1].percentile(0.99):.3g} ms, {missing[-1]} missing")
+    return [
+        row("ack at 300/s, p50 ms", percentiles(runs, 0.50)),
+        row("ack at 300/s, p99 ms", percentiles(runs, 0.99), at_most=150),
+        row("ack at 300/s, longest ms", percentiles(runs, 1.0)),
+        row("answers other than 200", [run.statuses.total() - run.statuses[200] for run in runs], at_most=0),
+        row("answered 200 and not in the queue afterwards", missing, at_most=0),
+    ]
+
+
+async def _send_while_redis_is_killed(server: EmbeddedServer, port: int) -> Run:
+    traffic = callbacks(int(_RATE * _SECONDS))
+    async with asyncio.TaskGroup() as group:
+        load = group.create_task(open_loop(port, traffic, rate=_RATE, connections=_OUTAGE_CONNECTIONS))
+        group.create_task(asyncio.to_thread(_kill_twice, server))
+    return load.result()
+
+
+def _kill_twice(server: EmbeddedServer) -> None:
+    started = time.monotonic()
+    for share in _KILLS:
+        time.sleep(max(0.0, started + share * _SECONDS - time.monotonic()))
+        os.kill(server.pid, signal.SIGKILL)
+        time.sleep(_AWAY_SECONDS)
+        server.restart_if_dead()
+
+
+def _missing(url: str, acknowledged: int) -> int:
+    """Wait until the spool is empty, or half a minute; return how many acknowledged callbacks are not queued."""
+    with redis.Redis.from_url(url) as client:
+
+        def waiting() -> int:
+            return int(client.llen(keys.queue(LANE)))
+
+        with suppress(SystemExit):
+            wait_until(lambda: waiting() >= acknowledged, "all events are queued")
+        return acknowledged - waiting()
+
+
+def percentiles(runs: Sequence[Run], share: float) -> list[float]:
+    """Return the milliseconds below which ``share`` of each run's answers lie."""
+    return [run.percentile(share) for run in runs]

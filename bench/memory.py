@@ -1,4 +1,4 @@
-"""What an event costs in Redis's memory: while it waits, field by field, and its id for as long as it is remembered."""
+"""Measures the Redis memory of an event while it waits, field by field, and of a remembered id."""
 
 import asyncio
 import random
@@ -9,8 +9,10 @@ import redis
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import BUCKET_BITS, MEMBER_BITS
-from bench import servers, worker
-from bench.progress import say
+from bench import servers
+from bench.filling import fill
+from bench.plan import Plan, say
+from bench.rows import Row, row
 
 #: Ids of three days at about 40 events a second.
 IDS: Final = 10_000_000
@@ -19,13 +21,22 @@ IDS: Final = 10_000_000
 _BATCH: Final = 256
 
 
-def waiting(count: int) -> dict[str, float]:
-    """Bytes an event: all of it, then each field by taking it out of all hashes, in the order of their cost."""
+def memory(_plan: Plan) -> list[Row]:
+    """Return the bytes of a waiting event by field, and of a remembered id."""
+    costs = _waiting(20_000)
+    limits = {"all of it": 1600.0}
+    rows = [row(f"{name}, bytes", [max(0.0, round(cost, 1))], at_most=limits.get(name)) for name, cost in costs.items()]
+    rows.append(row(f"a remembered id of {IDS:,}, bytes", [_remembered()], at_most=24))
+    return [*rows, row("an id as a key of its own, bytes", [_plain_key(100_000)])]
+
+
+def _waiting(count: int) -> dict[str, float]:
+    """Return bytes per event: all of it, then each field by deleting it from all hashes, most expensive first."""
     say(f"memory: {count:,} waiting events")
     with servers.redis() as url, redis.Redis.from_url(url) as client:
         before = _used(client)
-        asyncio.run(worker.fill(url, count))
-        seen = list(client.scan_iter("ackfirst:seen:*", count=1000))  # has a row of its own
+        asyncio.run(fill(url, count))
+        seen = list(client.scan_iter("ackfirst:seen:*", count=1000))  # remembered ids have a row of their own
         for start in range(0, len(seen), 1000):
             client.delete(*seen[start : start + 1000])
         total = (_used(client) - before) / count
@@ -35,8 +46,8 @@ def waiting(count: int) -> dict[str, float]:
         return {"all of it": total, **dict(sorted(costs.items(), key=lambda one: -one[1]))}
 
 
-def remembered(ids: int = IDS) -> float:
-    """Bytes an id when so many are remembered, spread over the sets of one period as chance has it."""
+def _remembered(ids: int = IDS) -> float:
+    """Return bytes per id when ``ids`` are remembered, randomly spread over the sets of one period."""
     say(f"memory: {ids:,} remembered ids")
     dice = random.Random(1)
     with servers.redis() as url, redis.Redis.from_url(url) as client:
@@ -59,8 +70,8 @@ def _remember(pipeline: Any, bucket: int, dice: random.Random, mean: float) -> i
     return count
 
 
-def plain_key(count: int) -> float:
-    """Bytes an id as a key of its own that expires: the usual way to remember one."""
+def _plain_key(count: int) -> float:
+    """Return bytes per id as a key of its own that expires, the usual way to remember one."""
     with servers.redis() as url, redis.Redis.from_url(url) as client:
         before = _used(client)
         for start in range(0, count, 1000):
@@ -82,6 +93,6 @@ def _without(client: redis.Redis, names: list[Any], field: str) -> float:
 
 
 def _used(client: redis.Redis) -> int:
-    """Bytes of the data and of the tables of its keys, without what connections and buffers hold."""
+    """Return bytes of the data and its key tables, without connections and buffers."""
     stats: Any = client.memory_stats()
     return int(stats["dataset.bytes"] + sum(stats.get("db.0", {}).values()))

@@ -1,4 +1,4 @@
-"""The tables of a run, for a terminal and for ``docs/performance.md``, and the charts beside the page."""
+"""Prints the tables of a run, or writes them to ``docs/performance.md`` with charts beside the page."""
 
 import platform
 import re
@@ -12,26 +12,27 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import growth_rows, svg
+from ackfirst.simulator.chart import draw
+from bench import growth
 from bench.rows import Row, number
-from bench.titles import TITLES
+from bench.sections import SECTIONS
 
 _COLUMNS: Final = ("median", "min", "max", "rounds", "limit", "holds")
 
 _HEAD: Final = """# Performance
 
-Written by `make bench` (`python -m bench --page docs/performance.md`); no figure here was typed. Every pair is
+Written by `make bench` (`python -m bench --page docs/performance.md`), not by hand. Every pair is
 measured in turns within one run, on loopback, with an append-only file that is synced at once (`appendfsync
 always`). Absolute numbers move from run to run with whatever else the machine does, ratios much less. The limits are
-those of the design; *no* means that we have not reached one yet.
+those of the design; *no* means that one is not reached yet.
 """
 
 
 def show(measured: Mapping[str, Sequence[Row]]) -> None:
-    """Print the tables, and which limits do not hold."""
+    """Print the tables and the limits that do not hold."""
     console = Console()
     for name, rows in _filled(measured):
-        table = Table(title=TITLES[name][0], title_justify="left")
+        table = Table(title=SECTIONS[name].title, title_justify="left")
         table.add_column("what")
         for column in _COLUMNS:
             table.add_column(column, justify="right")
@@ -42,47 +43,50 @@ def show(measured: Mapping[str, Sequence[Row]]) -> None:
 
 
 def summary(measured: Mapping[str, Sequence[Row]]) -> str:
-    """One line: how many limits hold, and which do not."""
+    """Return how many limits hold, and which do not, in one line."""
     held = [row for rows in measured.values() for row in rows if row["limit"]]
     missed = [str(row["what"]) for row in held if row["holds"] != "yes"]
     return f"{len(held) - len(missed)} of {len(held)} limits hold" + (f"; not: {'; '.join(missed)}" if missed else "")
 
 
 def write(page: Path, measured: Mapping[str, Sequence[Row]], *, count: int) -> None:
-    """Write page and charts; a section that was not measured this time stays on the page as it is."""
+    """Write page and charts; a section that was not measured in this run stays as it is on the page."""
     page.parent.mkdir(parents=True, exist_ok=True)
     sections = _sections(page.read_text()) if page.exists() else {}
     for name, rows in _filled(measured):
-        chart = growth_rows.chart(name, rows)
+        chart = growth.chart(name, rows)
         picture = ""
         if chart:
             file = page.with_suffix("") / f"{name}.svg"
             file.parent.mkdir(exist_ok=True)
-            file.write_text(svg.draw(chart))
+            file.write_text(draw(chart))
             picture = f"\n![{chart.title}]({file.parent.name}/{file.name})\n"
-        sections[TITLES[name][0]] = section(name, rows, count=count) + picture
-    text = "\n".join(sections[title] for title, _ in TITLES.values() if title in sections)
+        sections[SECTIONS[name].title] = section(name, rows, count=count) + picture
+    text = "\n".join(sections[title] for title in (one.title for one in SECTIONS.values()) if title in sections)
     held, missed = (text.count(f" | {word} |\n") for word in ("yes", "no"))
     page.write_text(f"{_HEAD}\n**{held} of {held + missed} limits hold.**\n\n{text}")
 
 
 def _filled(measured: Mapping[str, Sequence[Row]]) -> list[tuple[str, Sequence[Row]]]:
-    """Without sections that could not be measured here."""
+    """Leave out sections that could not be measured on this machine."""
     return [(name, rows) for name, rows in measured.items() if rows]
 
 
 def _sections(page: str) -> dict[str, str]:
-    """Heading -> what stands below it, with the heading."""
+    """Split a page: heading → section, with its heading."""
     parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
     return {part.partition("\n")[0].removeprefix("## "): part.rstrip("\n") + "\n" for part in parts}
 
 
 def section(name: str, rows: Sequence[Row], *, count: int) -> str:
-    """One section as Markdown; it says by itself when it was measured, and with what."""
-    title, meaning = TITLES[name]
+    """Return a section as Markdown, with the date and the versions with which it was measured."""
     lines = [f"| what | {' | '.join(_COLUMNS)} |", "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
     lines += [f"| {' | '.join(map(_cell, row.values()))} |" for row in rows]
-    return f"## {title}\n\n{meaning}\n\n" + "\n".join(lines) + f"\n\n{_machine()}; `--count {count}`.\n"
+    return (
+        f"## {SECTIONS[name].title}\n\n{SECTIONS[name].text}\n\n"
+        + "\n".join(lines)
+        + f"\n\n{_machine()}; `--count {count}`.\n"
+    )
 
 
 def _cell(value: str | float) -> str:

@@ -1,4 +1,4 @@
-"""A row of a table: the middle and the bounds of what was measured, and the limit that it is held against."""
+"""Makes the rows of a table: median and bounds of what was measured, and whether the limit holds."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ Row = dict[str, str | float]
 
 
 def row(what: str, values: Sequence[float], *, at_least: float | None = None, at_most: float | None = None) -> Row:
-    """One row; it holds when its median does."""
+    """Return a row. Its limit holds if the median keeps it."""
     median = statistics.median(values)
     found: Row = {
         "what": what,
@@ -31,20 +31,20 @@ def ratio(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> Row:
-    """A row of quotients, each of two values of one round."""
+    """Return a row of ratios, each of two values of the same round."""
     return row(what, [a / b for a, b in zip(ours, theirs, strict=True)], at_least=at_least, at_most=at_most)
 
 
 def at(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` of the sorted ``values`` lie."""
+    """Return the value below which ``share`` of the sorted ``values`` lie."""
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def short(value: float) -> float:
-    """Three digits that mean something."""
+    """Round to three significant digits."""
     return float(f"{value:.3g}")
 
 
 def number(value: float) -> str:
-    """As it is read most easily: 6,860 or 0.25."""
+    """Format a number for reading: 6,860 or 0.25."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:g}"

@@ -1,51 +1,125 @@
-"""What is measured, section by section, in the order of the page."""
+"""Lists the sections of a run in the order of the page: heading, explanation, and the function that measures it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from bench import engine_rows, growth, growth_rows, ingest_rows, memory
+from bench import drain, engine, growth, ingest, memory, stages, tasks
 from bench.plan import Plan
-from bench.rows import Row, row
-
-#: Rounds at the most of what has no limit: a run is to end while somebody waits for it.
-_ROUNDS: Final = 3
+from bench.rows import Row
 
 
-def _processes(plan: Plan) -> list[Row]:
-    return growth_rows.processes(growth.by_processes(min(plan.rounds, _ROUNDS), count=plan.count))
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the page."""
+
+    title: str
+    text: str
+    """What a reader must know to understand the table. Contains no measured figure."""
+    measure: Callable[[Plan], list[Row]]
+    needs_peers: bool = False
+    """Whether it measures other people's queues as well."""
 
 
-def _waiting(plan: Plan) -> list[Row]:
-    return growth_rows.waiting(growth.by_waiting(plan.rounds, count=plan.count))
+#: Name on the command line → section.
+SECTIONS: Final = {
+    "ingest": Section(
+        "Ingest, one process",
+        """64 connections, each with one callback of 700 bytes in flight. *bare* is an aiohttp handler on uvloop that
+reads the body and returns 200; all others verify the token and queue the event in a Redis that syncs at
+once. *textbook* is aiohttp, `jwt.decode` and `Queue.enqueue` in a thread pool.
 
-
-def _bodies(plan: Plan) -> list[Row]:
-    return growth_rows.bodies(growth.by_size(min(plan.rounds, _ROUNDS), count=plan.count))
-
-
-def _memory(_plan: Plan) -> list[Row]:
-    costs = memory.waiting(20_000)
-    limits = {"all of it": 1500.0}
-    rows = [row(f"{name}, bytes", [max(0.0, round(cost, 1))], at_most=limits.get(name)) for name, cost in costs.items()]
-    rows.append(row(f"a remembered id of {memory.IDS:,}, bytes", [memory.remembered()], at_most=24))
-    return [*rows, row("an id as a key of its own, bytes", [memory.plain_key(100_000)])]
-
-
-#: Name on the command line -> what measures it.
-SECTIONS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
-    "ingest": ingest_rows.rates,
-    "stages": ingest_rows.steps,
-    "latency": ingest_rows.latency,
-    "outage": ingest_rows.while_redis_is_killed,
-    "drain": ingest_rows.spool,
-    "worker": engine_rows.rates,
-    "tasks": engine_rows.peers,
-    "reach": engine_rows.reached,
-    "processes": _processes,
-    "waiting": _waiting,
-    "bodies": _bodies,
-    "memory": _memory,
+The load generator signs its requests before the clock starts, and reads no more of an answer than its
+status. The last rows show what share of one core it used; near 1 it would be the limit.""",
+        ingest.rates,
+        needs_peers=True,
+    ),
+    "stages": Section(
+        "Steps of ingest",
+        """Each step by itself, over and over, with everything in the processor's caches. In a live server thousands
+of other instructions run between two callbacks, and the same steps take longer. The rest is aiohttp (the
+bare handler above), asyncio's futures and tasks, and one Redis command for all callbacks of a turn of the
+event loop.""",
+        stages.stages,
+    ),
+    "latency": Section(
+        "Time to the 200",
+        """An open loop: a callback is sent when it is due, whatever became of the one before, so that a stall shows
+as latency of everything that was due meanwhile. The load generator's own delays count as well.""",
+        ingest.latency,
+    ),
+    "outage": Section(
+        "Time to the 200 while Redis is killed",
+        """300 callbacks a second in an open loop for ten seconds. Redis is ended by `kill -9` at a third and at two
+thirds of them, and started again half a second later. Meanwhile events go to the spool on disk; at the
+end they are counted in the queue.""",
+        ingest.outage,
+    ),
+    "drain": Section(
+        "From the spool to Redis",
+        """A process starts with a spool full of events, as an outage leaves it: first without live callbacks, then
+with half as many events and callbacks in an open loop. While callbacks come, draining takes half of the
+time.""",
+        drain.drain,
+    ),
+    "worker": Section(
+        "Worker engine",
+        """One process, a handler that does nothing, the same jobs.""",
+        engine.rates,
+    ),
+    "tasks": Section(
+        "One Redis command in each task",
+        """One process each, eight threads for plain functions and a hundred coroutines at once for async ones. Redis
+syncs each write at once, also those of the tasks. Celery gets a quarter of the tasks. *bare* is the same
+function or coroutine without a queue: what the user's own code costs, which no queue can beat.""",
+        tasks.commands,
+        needs_peers=True,
+    ),
+    "sleeps": Section(
+        "Tasks that wait",
+        """Each task sleeps for 50 ms, as one that waits for another server. Eight threads can do 160 of them a
+second.""",
+        tasks.sleeps,
+        needs_peers=True,
+    ),
+    "reach": Section(
+        "From callback to handler",
+        """Ingest and one engine together: from the time at which ingest had read the callback to the first line of
+the handler. Then the same while all threads but one run handlers of another lane that sleep. Last, two
+lanes, one with 100,000 waiting events all the time and one with a callback a second: the figures are
+those of the second lane.""",
+        engine.reach,
+    ),
+    "lanes": Section(
+        "Many lanes",
+        """One engine, a handler that does nothing, 10,000 events: each in a lane of its own, or all in one lane. The
+last row is the time during which a script keeps Redis from answering anything else, ingest included.""",
+        engine.lanes,
+    ),
+    "processes": Section(
+        "More processes",
+        """`ackfirst ingest --processes N`, then `ackfirst worker --processes N` on as many of its events, with a
+handler that does nothing. Load generator, Redis and all processes share the cores that are named below
+the table: more processes than cores cannot be faster.""",
+        growth.processes,
+    ),
+    "waiting": Section(
+        "More waiting events",
+        """Two Redis servers in turns, one with the fewest waiting events and one with more. In each turn ingest adds
+some to the end of the lane, and an engine handles as many from its front. Redis does not rewrite its
+append-only file meanwhile, except when these writes make it grow that far.""",
+        growth.waiting,
+    ),
+    "bodies": Section(
+        "Larger bodies",
+        """The same turns with an empty queue and other sizes of bodies; of the largest there are a tenth as many.""",
+        growth.bodies,
+    ),
+    "memory": Section(
+        "Redis memory of an event",
+        """While it waits, with a body of 700 bytes: all of it, then each field by deleting it from all hashes, which
+is its share of the allocation, which Redis rounds. Remembered ids are not part of it and have the last
+rows: that many ids, randomly spread over their sets, and for comparison a key of its own that expires.""",
+        memory.memory,
+    ),
 }
-
-#: Those that measure other people's queues as well.
-PEERED: Final = frozenset({"ingest", "tasks"})

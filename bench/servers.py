@@ -1,53 +1,108 @@
-"""The servers and workers that are measured, each started fresh on loopback and ended again."""
+"""Starts the servers and workers that are measured, each fresh on loopback, and ends them whatever happens."""
 
+import os
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.embedded import EmbeddedServer
 from ackfirst.shared.processes.free_port import free_port
+from bench.load import API_KEY, SECRET
 from bench.peers.install import ROOT
-from bench.processes import Process, running, wait_for_port, wait_until
-from bench.requests import API_KEY, SECRET
 
-#: What an ingest process prints once it answers.
+#: Event that an ingest process logs when it accepts connections.
 _LISTENING: Final = b'"ingest.listening"'
+
+#: Threads of plain handlers, here as at the peers.
+THREADS: Final = 8
+
+Process = subprocess.Popen[bytes]
+
+
+@cache
+def thread_options() -> tuple[str, ...]:
+    """Return the options of ``ackfirst worker`` for eight threads; none if this version runs one handler at a time."""
+    shown = subprocess.run([sys.executable, "-m", "ackfirst", "worker", "--help"], capture_output=True, check=True)
+    return ("--threads", str(THREADS)) if b"--threads" in shown.stdout else ()
+
+
+@contextmanager
+def running(
+    *args: str, env: Mapping[str, str], program: str = sys.executable, output: Path | None = None
+) -> Iterator[Process]:
+    """Run a process with no ``ACKFIRST_`` setting but those in ``env``; its output goes to ``output`` or nowhere."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
+    with (output or Path(os.devnull)).open("wb") as sink:
+        process = subprocess.Popen([program, *args], env={**inherited, **env}, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: Process, timeout: float = 30.0) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, timeout: float = 30.0, pause: float = 0.02) -> None:
+    """Wait until ``condition`` holds.
+
+    Raises:
+        SystemExit: It does not within ``timeout`` seconds; ``what`` names it in the message.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {timeout:g} s in vain until {what}")
+        time.sleep(pause)
 
 
 @contextmanager
 def redis_server() -> Iterator[EmbeddedServer]:
-    """A private server with AOF ``always``."""
+    """Run a private server that syncs its append-only file at each write."""
     with tempfile.TemporaryDirectory(prefix="af-bench-") as folder, EmbeddedServer(Path(folder)) as server:
         yield server
 
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """The same; yields its URL."""
+    """Run the same server; yields its URL."""
     with redis_server() as server:
         yield server.url
 
 
 @contextmanager
 def bare() -> Iterator[int]:
-    """The bare handler; yields its port."""
-    with _serving("-m", "bench.bare") as port:
+    """Run the bare handler; yields its port."""
+    with _serving("-m", "bench.peers.bare") as port:
         yield port
 
 
 @contextmanager
 def textbook(redis_url: str) -> Iterator[int]:
-    """The textbook; yields its port."""
-    with _serving("-m", "bench.textbook", env={"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET}) as port:
+    """Run the textbook; yields its port."""
+    env = {"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET}
+    with _serving("-m", "bench.peers.textbook", env=env) as port:
         yield port
 
 
 @contextmanager
 def fastapi(redis_url: str, python: str) -> Iterator[int]:
-    """FastAPI and Celery; yields its port."""
+    """Run FastAPI and Celery; yields its port."""
     env = {"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET, "PYTHONPATH": str(ROOT)}
     with _serving("-m", "bench.peers.fastapi_app", env=env, program=python) as port:
         yield port
@@ -55,7 +110,7 @@ def fastapi(redis_url: str, python: str) -> Iterator[int]:
 
 @contextmanager
 def fastify(redis_url: str, folder: str) -> Iterator[int]:
-    """Fastify and BullMQ; yields its port."""
+    """Run Fastify and BullMQ; yields its port."""
     env = {"BENCH_REDIS_URL": redis_url, "BENCH_SECRET": SECRET}
     with _serving(f"{folder}/fastify.mjs", env=env, program="node") as port:
         yield port
@@ -63,7 +118,7 @@ def fastify(redis_url: str, folder: str) -> Iterator[int]:
 
 @contextmanager
 def ingest(redis_url: str, *, processes: int = 1, spool: Path | None = None) -> Iterator[int]:
-    """Our own ingest, its log in a file; yields its port when all processes answer.
+    """Run ``ackfirst ingest``, its log in a file; yields its port when all processes accept connections.
 
     ``spool`` is a data folder in which events wait already.
     """
@@ -86,7 +141,7 @@ def ingest(redis_url: str, *, processes: int = 1, spool: Path | None = None) -> 
 
 @contextmanager
 def workers(redis_url: str, *args: str, handlers: str, env: Mapping[str, str] | None = None) -> Iterator[Process]:
-    """``ackfirst worker`` with these arguments and the handlers of one module."""
+    """Run ``ackfirst worker`` with these arguments and the handlers of one module."""
     with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
         settings = {
             "ACKFIRST_REDIS_URL": redis_url,
@@ -103,5 +158,13 @@ def workers(redis_url: str, *args: str, handlers: str, env: Mapping[str, str] | 
 def _serving(*args: str, env: dict[str, str] | None = None, program: str = sys.executable) -> Iterator[int]:
     port = free_port()
     with running(*args, str(port), env=env or {}, program=program):
-        wait_for_port(port)
+        wait_until(lambda: _accepts(port), f"a server listens on port {port}")
         yield port
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,10 +1,11 @@
-"""What each step of ingest costs a callback by itself: run over and over in a loop, with everything in the caches."""
+"""Measures each step of ingest by itself, in a loop with everything in the processor's caches."""
 
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 import structlog
 
@@ -18,14 +19,26 @@ from ackfirst.shared.queue.dedupe import place
 from ackfirst.shared.queue.envelope_builder import build_envelope
 from ackfirst.shared.queue.job import job_data
 from ackfirst.shared.verification import Verifier
-from bench.requests import API_KEY, SECRET, callback_bodies, token
+from ackfirst.simulator.signing import Signer
+from bench.load import ACCOUNT, API_KEY, SECRET, callbacks
+from bench.plan import Plan
+from bench.rows import Row, row
+
+#: Callbacks in each loop.
+_COUNT: Final = 2000
 
 
-def microseconds(rounds: int, *, count: int) -> dict[str, list[float]]:
-    """Step → microseconds a callback, of each round."""
+def stages(plan: Plan) -> list[Row]:
+    """Return the microseconds per callback of each step, and of all together."""
+    found = _microseconds(plan.rounds)
+    rows = [row(f"{name}, µs", each) for name, each in found.items()]
+    return [*rows, row("together, µs", [sum(each) for each in zip(*found.values(), strict=True)])]
+
+
+def _microseconds(rounds: int) -> dict[str, list[float]]:
     accounts = Accounts([Account(api_key=API_KEY, secrets=(SECRET.encode(),))])
     verifier, now = Verifier(accounts), time.time()
-    callbacks = [_callback(body, now) for body in callback_bodies(count)]
+    callbacks = _callbacks(now)
     found = [verifier.verify(one, now=now) for one in callbacks]
     pairs = list(zip(callbacks, found, strict=True))
     envelopes = [build_envelope(one, said, accounts=accounts, trace=None) for one, said in pairs]
@@ -54,13 +67,6 @@ def _time(step: Callable[[Any], object], values: Sequence[Any]) -> float:
     return 1e6 * (time.perf_counter() - began) / len(values)
 
 
-def _callback(body: bytes, now: float) -> Callback:
-    return Callback(
-        method="POST",
-        path="/webhooks/inbound-message",
-        query="",
-        content_type="application/json",
-        authorization=f"Bearer {token(body, 'bench')}",
-        body=body,
-        received_at=now,
-    )
+def _callbacks(now: float) -> list[Callback]:
+    signer = Signer(ACCOUNT, Random())
+    return [signer.request(one, signed=True, now=now).received(now) for one in callbacks(_COUNT)]

@@ -1,92 +1,165 @@
-"""One command to Redis in each task: our worker, plain and async, against other task queues, in turns."""
+"""Compares the worker with other task queues: one Redis command in each task, and tasks that sleep, in turns."""
 
 import asyncio
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import redis
 
-from bench import servers, worker
+from bench import servers
+from bench.filling import fill
+from bench.load import LANE, callback_bodies
 from bench.peers.install import ROOT, Peers
-from bench.progress import say
-from bench.requests import LANE, callback_bodies
+from bench.plan import Plan, say
+from bench.rows import Row, ratio, row
+from bench.servers import THREADS, thread_options
 
-#: Seconds after which a measurement that does not move is given up.
-PATIENCE: Final = 60.0
+_TIMEOUT_SECONDS: Final = 60.0
+_CONCURRENCY: Final = 100
+
+#: Time that a sleeping task takes, and how many of them each thread gets.
+_SLEEP_SECONDS: Final = 0.05
+_SLEEPS_PER_THREAD: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A task queue: how its tasks are queued (bodies come on stdin; None: as ingest does) and run."""
+    """A task queue: how its tasks are queued and run."""
 
     name: str
     fill: tuple[str, ...] | None
+    """Program that queues the bodies on its stdin; None: queued as ingest does; empty: no queue."""
     work: tuple[str, ...]
     folder: str = str(ROOT)
     env: dict[str, str] = field(default_factory=dict)
-    is_slow: bool = False
-    """Whether it gets a quarter of the tasks, so that a run does not wait for it most of the time."""
+    share: float = 1.0
+    """Share of the tasks that it gets: slow ones must not take most of the run."""
 
 
-def contenders(peers: Peers) -> list[Contender]:
-    """All that can be measured here; ours first."""
-    ours = (sys.executable, "-m", "ackfirst", "worker", "--burst", "--lane", LANE)
-    python = peers.python
+def commands(plan: Plan) -> list[Row]:
+    """Compare tasks of one Redis command; no rows without the peers."""
+    if plan.peers is None:
+        return []
+    count = max(1000, plan.count // 3)
+    found = _rates(_contenders(plan.peers, count), plan.rounds, count)
+    rows = [row(f"{name}, tasks/s", each) for name, each in found.items()]
+    plain, coroutine = found["ackfirst, plain handler"], found["ackfirst, async handler"]
+    threads = "8 threads" if thread_options() else "one thread"
+    rows.append(ratio(f"plain handler, {threads} / dramatiq, 8 threads", plain, found["dramatiq"], at_least=1.5))
+    rows.append(ratio("plain handler / bare pool of 8 threads", plain, found["bare pool of 8 threads"]))
+    fastest = max(("arq", "SAQ", "Celery"), key=lambda name: statistics.median(found[name]))
+    label = f"async handler / {fastest}, the fastest of arq, SAQ and Celery"
+    rows.append(ratio(label, coroutine, found[fastest], at_least=2))
+    rows.append(ratio("async handler / bare event loop", coroutine, found["bare event loop"], at_least=0.6))
+    if "BullMQ" in found:
+        rows.append(ratio("async handler / BullMQ", coroutine, found["BullMQ"]))
+    return rows
 
-    def app(name: str, *work: str) -> Contender:
-        module = f"bench.peers.{name}_app"
-        return Contender(name, (python, "-m", module), (python, "-m", *work, module))
 
+def sleeps(plan: Plan) -> list[Row]:
+    """Compare tasks that sleep for 50 ms with the most that eight threads can do; no rows without the peers."""
+    if plan.peers is None:
+        return []
+    most = THREADS / _SLEEP_SECONDS
+    env = {"BENCH_SLEEP": str(_SLEEP_SECONDS)}
+    ours = Contender(
+        "ackfirst",
+        None,
+        _our_worker(),
+        env={**env, "ACKFIRST_HANDLERS": "bench.handlers.sleeping"},
+        share=1.0 if thread_options() else 1 / THREADS,
+    )
+    found = _rates([ours, _dramatiq(plan.peers, env)], plan.rounds, THREADS * _SLEEPS_PER_THREAD)
+    rows = [row(f"{name}, tasks/s", each) for name, each in found.items()]
+    for name, limit in (("ackfirst", 0.95), ("dramatiq", None)):
+        shares = [rate / most for rate in found[name]]
+        rows.append(row(f"{name} / {most:g}, which 8 threads can do", shares, at_least=limit))
+    return rows
+
+
+def _our_worker() -> tuple[str, ...]:
+    return (sys.executable, "-m", "ackfirst", "worker", "--burst", "--lane", LANE, *thread_options())
+
+
+def _dramatiq(peers: Peers, env: dict[str, str]) -> Contender:
+    module = "bench.peers.dramatiq_app"
+    work = (peers.python, "-m", "dramatiq", "--processes", "1", "--threads", str(THREADS), module)
+    return Contender("dramatiq", (peers.python, "-m", module), work, env=env)
+
+
+def _contenders(peers: Peers, count: int) -> list[Contender]:
+    python, apps, handlers = peers.python, "bench.peers", "bench.handlers"
     found = [
-        Contender("ackfirst, plain handler", None, ours, env={"ACKFIRST_HANDLERS": "bench.counting_plain"}),
-        Contender("ackfirst, async handler", None, ours, env={"ACKFIRST_HANDLERS": "bench.counting_async"}),
-        app("dramatiq", "dramatiq", "--processes", "1"),
+        Contender("ackfirst, plain handler", None, _our_worker(), env=_handlers("counting_plain")),
+        Contender("ackfirst, async handler", None, _our_worker(), env=_handlers("counting_async")),
+        _dramatiq(peers, {}),
         Contender(
-            "arq",
-            (peers.arq, "-m", "bench.peers.arq_app"),
-            (peers.arq, "-m", "arq", "bench.peers.arq_app.WorkerSettings"),
+            "arq", (peers.arq, "-m", f"{apps}.arq_app"), (peers.arq, "-m", "arq", f"{apps}.arq_app.WorkerSettings")
         ),
-        Contender("SAQ", (python, "-m", "bench.peers.saq_app"), (python, "-m", "saq", "bench.peers.saq_app.settings")),
+        Contender("SAQ", (python, "-m", f"{apps}.saq_app"), (python, "-m", "saq", f"{apps}.saq_app.settings")),
         Contender(
             "Celery",
-            (python, "-m", "bench.peers.celery_app"),
-            (python, "-m", "celery", "-A", "bench.peers.celery_app", "worker", "--pool", "solo", "-l", "error"),
-            is_slow=True,
+            (python, "-m", f"{apps}.celery_app"),
+            (python, "-m", "celery", "-A", f"{apps}.celery_app", "worker", "--pool", "solo", "-l", "error"),
+            share=0.25,
         ),
     ]
     if peers.node:
         found.append(
             Contender("BullMQ", ("node", "bullmq.mjs", "fill"), ("node", "bullmq.mjs", "work"), folder=peers.node)
         )
+    for name, module, concurrency in (
+        ("bare pool of 8 threads", "counting_plain", THREADS),
+        ("bare event loop", "counting_async", _CONCURRENCY),
+    ):
+        work = (sys.executable, "-m", f"{handlers}.{module}", str(count), str(concurrency))
+        found.append(Contender(name, (), work))
     return found
 
 
-def rates(rivals: Sequence[Contender], rounds: int, *, count: int) -> dict[str, list[float]]:
-    """Tasks a second, ``rounds`` times in turn."""
-    measured: dict[str, list[float]] = {one.name: [] for one in rivals}
+def _handlers(module: str) -> dict[str, str]:
+    return {"ACKFIRST_HANDLERS": f"bench.handlers.{module}"}
+
+
+def _rates(contenders: Sequence[Contender], rounds: int, count: int) -> dict[str, list[float]]:
+    """Return tasks per second of each, ``rounds`` times in turn."""
+    measured: dict[str, list[float]] = {one.name: [] for one in contenders}
     for number in range(rounds):
-        for one in rivals:
-            measured[one.name].append(_rate(one, count // 4 if one.is_slow else count))
+        for one in contenders:
+            measured[one.name].append(_rate(one, int(one.share * count)))
             say(f"tasks, round {number + 1}: {one.name}, {measured[one.name][-1]:,.0f}/s")
     return measured
 
 
 def _rate(one: Contender, count: int) -> float:
     with servers.redis() as url, redis.Redis.from_url(url) as client, tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, **one.env, "BENCH_REDIS_URL": url, "ACKFIRST_REDIS_URL": url}
+        file = Path(folder) / "done"
+        env = {**os.environ, **one.env, "BENCH_REDIS_URL": url, "ACKFIRST_REDIS_URL": url, "BENCH_DONE": str(file)}
         env |= {"ACKFIRST_DATA_DIR": folder, "ACKFIRST_LOG_LEVEL": "warning", "PYTHONPATH": str(ROOT)}
-        _fill(one, url, env, count)
+        if one.fill is None:
+            asyncio.run(fill(url, count))
+        elif one.fill:
+            bodies = b"\n".join(callback_bodies(count))
+            subprocess.run(one.fill, env=env, cwd=one.folder, input=bodies, check=True, stdout=subprocess.DEVNULL)
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(one.work, env=env, cwd=one.folder, stdout=quiet, stderr=quiet)
+
+        def done() -> int:
+            if "BENCH_SLEEP" in one.env:
+                return file.stat().st_size if file.exists() else 0
+            return int(client.get("bench:done") or 0)
+
         try:
-            return _watch(one.name, client, count)
+            return _watch(one.name, done, count)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -95,24 +168,16 @@ def _rate(one: Contender, count: int) -> float:
             process.wait()
 
 
-def _fill(one: Contender, url: str, env: dict[str, str], count: int) -> None:
-    if one.fill is None:
-        asyncio.run(worker.fill(url, count))
-        return
-    bodies = b"\n".join(callback_bodies(count))
-    subprocess.run(one.fill, env=env, cwd=one.folder, input=bodies, check=True, stdout=subprocess.DEVNULL)
-
-
-def _watch(name: str, client: redis.Redis, count: int) -> float:
-    """Tasks a second between the first tenth, when everything is warm, and the last one."""
-    warm, done, began = count // 10, 0, 0.0
-    deadline = time.monotonic() + PATIENCE
-    first = 0
-    while done < count:
-        done = int(client.get("bench:done") or 0)
-        if not began and done >= warm:
-            began, first = time.perf_counter(), done
+def _watch(name: str, done: Callable[[], int], count: int) -> float:
+    """Return tasks per second between the first tenth, when everything is warm, and the last one."""
+    finished = first = 0
+    started = 0.0
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while finished < count:
+        finished = done()
+        if not started and finished >= count // 10:
+            started, first = time.perf_counter(), finished
         if time.monotonic() > deadline:
-            raise SystemExit(f"{name} has done {done} of {count} tasks in {PATIENCE:g} s")
+            raise SystemExit(f"{name} has done {finished} of {count} tasks in {_TIMEOUT_SECONDS:g} s")
         time.sleep(0.005)
-    return (done - first) / (time.perf_counter() - began)
+    return (finished - first) / (time.perf_counter() - started)

@@ -1,8 +1,8 @@
-"""Handlers to copy and change: reply on WhatsApp, raise an alarm when a message fails, keep every event.
+"""Handlers to copy and change: reply on WhatsApp, log a message that fails, store every event.
 
 Start the worker with ACKFIRST_HANDLERS=examples.handlers (or the name of your own module). A handler may run more than
-once for one event, for example when a worker is killed in the middle of it. So make its effect the same the second
-time: give ``context.idempotency_key`` to services that take such a key, and make ``event.id`` the key of your rows.
+once for one event, for example if a worker is killed while it runs. So make its effect the same the second time: pass
+``context.idempotency_key`` to services that accept such a key, and use ``event.id`` as the key of your rows.
 """
 
 import os
@@ -18,17 +18,17 @@ class BusyError(Exception):
 
 
 async def send(recipient: str, text: str, context: Context) -> None:
-    """Send a WhatsApp message. Put the client of your messaging service here; so far it only writes a log line."""
-    # The recipient and the text are people's private data: keep them out of your logs.
+    """Send a WhatsApp message. Call your messaging service here; this example only writes a log line."""
+    # The recipient and the text are personal data: keep them out of your logs.
     context.log.info("reply.sent", characters=len(text), digits=len(recipient), key=context.idempotency_key)
 
 
-# An ``async`` handler, for what waits for a network. It runs only for events that match everything in the brackets.
+# An ``async`` handler, for code that waits for a network. It runs for events that match all filters.
 @on("inbound-message", channel="whatsapp")
 async def reply(event: Event, context: Context) -> None:
-    """Thank for a WhatsApp message."""
+    """Reply to a WhatsApp message."""
     if not event.sender or not event.text:
-        raise Discard("nothing to reply to")  # done with it: no retry
+        raise Discard("nothing to reply to")  # finished, no retry
     try:
         await send(event.sender, f"Thank you, we have received: {event.text}", context)
     except BusyError as busy:
@@ -36,18 +36,18 @@ async def reply(event: Event, context: Context) -> None:
     # Any other exception is retried too, after 5 s, 30 s, 2 min … (ACKFIRST_RETRY_SCHEDULE).
 
 
-# A plain function is as good. Several values in braces: any of them.
+# A plain function. Several values in braces: any of them.
 @on("message-status", status={"rejected", "undeliverable"})
 def alert(event: Event, context: Context) -> None:
-    """Say that one of our messages did not arrive."""
+    """Log that one of our messages did not arrive."""
     code = event.error.code if event.error else None
     context.log.warning("message.failed", message_id=event.message_id, channel=event.channel, code=code)
 
 
-# Nothing in the brackets: every event.
+# Without filters: every event.
 @on()
 def store(event: Event) -> None:
-    """Keep the event in a table. Storing it again changes nothing but the count of deliveries."""
+    """Store the event in a table. Storing it again only changes the count of deliveries."""
     with table() as rows:  # commits at the end of the block
         rows.execute(
             "INSERT INTO events (id, family, channel, status, message_id, event) VALUES (?, ?, ?, ?, ?, ?) "
@@ -58,7 +58,7 @@ def store(event: Event) -> None:
 
 @cache
 def table() -> sqlite3.Connection:
-    """The database ``events.db`` in the data folder, opened once in each worker process."""
+    """Open the database ``events.db`` in the data folder, once in each worker process."""
     folder = Path(os.environ.get("ACKFIRST_DATA_DIR", ".ackfirst"))
     folder.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(folder / "events.db", timeout=30)

@@ -1,6 +1,6 @@
-"""The work of a small application, for ``ackfirst simulate stall-demo``: the same whoever calls it, and when.
+"""The work of a small application, for ``ackfirst simulate stall-demo``, with and without ackfirst.
 
-Settings from the environment: HARBOUR_LOG, a file that gets a line for each callback that was worked on;
+Settings from the environment: HARBOUR_LOG, a file that gets a line for each processed callback;
 HARBOUR_BROKEN, a file whose existence means that the test application is broken; HARBOUR_TEST, that one's id.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def work(application: str | None, what: str) -> None:
-    """Do what the application does with a callback: here, write down ``what`` it was.
+    """Process a callback: here, write down ``what`` it was.
 
     Raises:
         RuntimeError: It is the test application's, which is broken at the moment.

@@ -1,7 +1,7 @@
-"""The way it is often done: a web application that works on each callback before it answers.
+"""A web application that processes each callback before it answers, as is often done.
 
-An exception in its code becomes a 500, as in any web framework. ``ackfirst simulate stall-demo`` shows what follows
-from that; ``stall_handlers.py`` does the same work behind ackfirst. Run it with ``python -m examples.plain_app PORT``.
+An exception in its code becomes a 500, as in any web framework. ``ackfirst simulate stall-demo`` shows the effect of
+that; ``stall_handlers.py`` does the same work behind ackfirst. Run it with ``python -m examples.plain_app PORT``.
 """
 
 import os
@@ -14,7 +14,7 @@ from examples.harbour import work
 
 
 async def callback(request: web.Request) -> web.Response:
-    """One callback of the Messages API: verify, work, answer."""
+    """Handle a callback of the Messages API: verify, process, answer."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     try:
         claims = jwt.decode(token, os.environ["HARBOUR_SECRET"], algorithms=["HS256"])

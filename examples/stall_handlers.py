@@ -1,4 +1,4 @@
-"""The work of ``plain_app.py`` as a handler: ackfirst has answered long before it begins."""
+"""The work of ``plain_app.py`` as a handler, which runs after ackfirst has answered."""
 
 from ackfirst import Event, on
 from examples.harbour import work
@@ -6,5 +6,5 @@ from examples.harbour import work
 
 @on()
 def handle(event: Event) -> None:
-    """Every event; an exception here is a retry of this event and nobody else's business."""
+    """Process an event. An exception here means a retry of this event, and delays no other."""
     work(event.application_id, f"{event.message_id} {event.status or 'inbound'}")

@@ -16,6 +16,7 @@ from ackfirst.ingest.exposition import SHARED_FOLDER
 from ackfirst.ingest.processes import run_processes
 from ackfirst.ingest.start import check_accounts, check_redis
 from ackfirst.shared import log
+from ackfirst.shared.embedded import with_private_server
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
@@ -37,6 +38,7 @@ def command(processes: int, *, member: bool) -> None:
     settings = load_settings(os.environ)
     sink = log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     logger = structlog.get_logger().bind()
+    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     accounts = load_accounts(settings)
     if not member:  # of a member, its supervisor has looked
         protect_files(settings, logger)

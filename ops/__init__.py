@@ -1,1 +1,1 @@
-"""The operator's side: the command line, the one-terminal stack, the dashboard."""
+"""The operator's commands: the command line, the one-terminal stack, the dashboard, quarantine, spool and rejects."""

@@ -1,57 +1,51 @@
-"""What ``ackfirst dev`` says when everything is up: where to send callbacks, where to look, what is still missing."""
+"""Write what ``ackfirst dev`` shows when everything is up: where callbacks go, where to look, what is still missing."""
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
 
-from ackfirst.ops.dashboard.password import USERNAME
+from ackfirst.ops.rq_dashboard.password import USERNAME, password_source
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.settings import Address, Settings
 
-_LABEL = 11
+_LABEL_WIDTH = 11
 
 
-def banner(settings: Settings, accounts: Accounts, *, queue: str) -> str:
-    """The text, several lines. ``queue`` says in words where the events wait."""
+def banner(settings: Settings, accounts: Accounts, environ: Mapping[str, str], *, queue: str) -> str:
+    """Return the text, several lines. ``queue`` says in words where the events wait."""
     rows = [
         ("webhooks", [url(settings.listen[0]) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
-        ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings)]),
+        ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings, environ)]),
         ("queue", [queue]),
         ("data", [os.fspath(settings.data_dir.resolve())]),
         ("handlers", _handlers(settings)),
         ("accounts", _accounts(accounts, settings)),
     ]
-    lines = [f"  {label if first else '':{_LABEL}}{text}" for label, texts in rows for first, text in _numbered(texts)]
+    lines = [
+        f"  {'' if number else label:{_LABEL_WIDTH}}{text}"
+        for label, texts in rows
+        for number, text in enumerate(texts)
+    ]
     return "\n".join(["", "ackfirst is ready.", "", *lines, "", "Ctrl-C stops it.", ""])
 
 
 def url(address: Address) -> str:
-    """Where a browser on this machine finds a server that listens on ``address``."""
+    """Return where a browser on this machine finds a server that listens on ``address``."""
     return f"http://{address.local()}"
 
 
-def _numbered(texts: list[str]) -> list[tuple[bool, str]]:
-    return [(number == 0, text) for number, text in enumerate(texts)]
-
-
-def _login(settings: Settings) -> str:
-    # The path as it was given: short, and right for the folder that the user is in.
-    place = (
-        "ACKFIRST_DASHBOARD_PASSWORD"
-        if settings.dashboard_password
-        else f"the file {settings.data_dir / Path('dashboard-password')}"
-    )
-    return f"user {USERNAME}, password in {place}"
+def _login(settings: Settings, environ: Mapping[str, str]) -> str:
+    return f"user {USERNAME}, password in {password_source(settings, environ)}"
 
 
 def _handlers(settings: Settings) -> list[str]:
     if settings.handlers:
         return [", ".join(settings.handlers)]
     return [
-        "none: events are queued and then finish without anybody having seen them;",
-        "set ACKFIRST_HANDLERS to your module, for example myapp.callbacks",
+        "none: events are queued, and no code of yours runs.",
+        "Set ACKFIRST_HANDLERS to your module, for example myapp.callbacks",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The ``ackfirst`` command. Every subcommand is a module that is imported when it is called, never before."""
+"""The ``ackfirst`` command. Each subcommand is a module that is imported only when it is called."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -23,16 +23,16 @@ class Entry(NamedTuple):
 COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
     {
         "dev": Entry("ops.dev:command", "Run everything in one terminal, with a private Valkey."),
-        "demo": Entry("simulator.demo:command", "Show the whole road on this machine and print the ledger."),
+        "demo": Entry("simulator.demo:command", "Send traffic through the whole system; count every event."),
         "ingest": Entry("ingest.command:command", "Answer Nexmo's callbacks and queue the events."),
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
-        "dashboard": Entry("ops.dashboard.command:command", "Show queues, workers and dead letters in a browser."),
-        "simulate": Entry("simulator.command:command", "Send callbacks as Nexmo would."),
-        "quarantine": Entry("ops.quarantine.command:command", "Look at doubtful callbacks; queue what verifies now."),
-        "spool": Entry("ops.spool:command", "Show the events that wait on disk for Redis."),
-        "rejects": Entry("ops.rejects:command", "Look at entries of lanes that no worker could run."),
+        "dashboard": Entry("ops.rq_dashboard.command:command", "Show queues, jobs and workers in the browser."),
+        "simulate": Entry("simulator.command:command", "Send signed callbacks, as Nexmo would."),
+        "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
+        "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
+        "rejects": Entry("ops.rejects:command", "List and requeue entries that no worker could run."),
         "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
-        "policy": Entry("ops.policy:command", "Show which callback gets which answer, and why."),
+        "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )
 
@@ -50,11 +50,11 @@ class LazyGroup(click.Group):
     """A group whose commands are named by dotted strings."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """In the order of the table: the first is what a newcomer wants."""
+        """List the commands in the order of the table: the first is where a newcomer begins."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import the one command that was asked for."""
+        """Import the one command that is called."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
         return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what the operator must change ends in a sentence instead of a traceback."""
+        """Run the command. An error of configuration ends in one sentence instead of a traceback."""
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
@@ -90,10 +90,10 @@ def _version() -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="ackfirst", message="%(prog)s %(version)s")
 def main() -> None:
-    """Answer Nexmo (Vonage) callbacks at once, process them later.
+    """Answer Nexmo (Vonage) callbacks at once, and process them later.
 
-    Settings come from ACKFIRST_* environment variables (docs/settings.md), accounts from ackfirst.toml. To begin:
-    ackfirst dev.
+    Start with: ackfirst dev. Settings are environment variables, ACKFIRST_* (docs/settings.md); accounts are
+    described in ackfirst.toml.
     """
 
 

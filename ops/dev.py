@@ -1,20 +1,23 @@
 """``ackfirst dev``: a private queue, ingest, worker and dashboard in one terminal, for as long as it is open."""
 
 import contextlib
+import http.client
 import os
 import signal
+import socket
 import sys
-from types import FrameType
-from typing import Never
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
+from typing import Any, Final, Never, Protocol, Self
 
 import click
 import structlog
 
 from ackfirst.ops.banner import banner
-from ackfirst.ops.ports import check_free
-from ackfirst.ops.watch import Watch, announce, revive
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.signals import STOP_SIGNALS
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
@@ -22,16 +25,21 @@ from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.settings.files import protect_files
 
-#: Seconds that a command has beyond its own grace, before it is killed: it may be a supervisor itself.
-MARGIN = 5.0
+#: What a command gets beyond its own grace before it is killed: it may be a supervisor itself.
+KILL_MARGIN_SECONDS: Final = 5.0
+
+HEALTH_TIMEOUT_SECONDS: Final = 1.0
+READY_CHECK_SECONDS: Final = 0.2
+RESTART_CHECK_SECONDS: Final = 1.0
 
 
 @click.command()
 def command() -> None:
     """Run a private queue, ingest, worker and dashboard in this terminal.
 
-    The queue is a server of its own with its data in the data folder, unless ACKFIRST_REDIS_URL names one. Ctrl-C
-    stops everything in order; a second Ctrl-C does not wait for work that is still going on.
+    The queue is a Valkey of its own that keeps its data in the data folder, unless ACKFIRST_REDIS_URL names another
+    one. In a second terminal in the same folder, the other commands find it by themselves. Ctrl-C stops everything in
+    order; a second Ctrl-C does not wait for handlers that still run.
     """
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
@@ -58,24 +66,110 @@ def _on_own_redis(settings: Settings) -> int:
 
 def _run(settings: Settings, *, queue: str, env: dict[str, str], server: EmbeddedServer | None) -> int:
     logger = structlog.get_logger()
-    check_free(settings)
-    text = banner(settings, load_accounts(settings), queue=queue)
-    # Both of them: a stranger on one port must not be taken for ingest, which is about to say that the port is in use.
+    check_ports_free(settings)
+    text = banner(settings, load_accounts(settings), os.environ, queue=queue)
+    # Both: another server on one of the ports must not pass for ingest, which is about to say that the port is in use.
     places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
-    with contextlib.ExitStack() as watches:
-        watches.enter_context(Watch(announce(places, lambda: click.echo(text)), every=0.2))
-        if server:
-            watches.enter_context(Watch(revive(server, logger), every=1.0))
-        return Supervisor(_children(env), grace=settings.stop_grace + MARGIN, log=logger).run()
-
-
-def _children(env: dict[str, str]) -> list[Child]:
-    """In the order of stopping: what takes callbacks in, what works on them, what shows them."""
-    return [
+    # Ingest, then workers, then the dashboard: the order in which they are stopped.
+    children = [
         Child(name=name, argv=reexec(name), env=env, stage=stage)
         for stage, name in enumerate(("ingest", "worker", "dashboard"))
     ]
+    with contextlib.ExitStack() as tasks:
+        announcement = announce_when_healthy(places, lambda: click.echo(text))
+        tasks.enter_context(PeriodicTask(announcement, seconds=READY_CHECK_SECONDS))
+        if server:
+            tasks.enter_context(PeriodicTask(restart_if_dead(server, logger), seconds=RESTART_CHECK_SECONDS))
+        return Supervisor(children, grace=settings.stop_grace + KILL_MARGIN_SECONDS, log=logger).run()
 
 
 def _leave(_signum: int, _frame: FrameType | None) -> Never:
     raise SystemExit(0)
+
+
+def check_ports_free(settings: Settings) -> None:
+    """Try to listen on each address once. Otherwise another ackfirst there would be taken for the one that starts.
+
+    Raises:
+        ConfigurationError: An address cannot be listened on, most often because another process does.
+    """
+    addresses = [("listen", address) for address in settings.listen]
+    addresses += [("admin_listen", settings.admin_listen), ("dashboard_listen", settings.dashboard_listen)]
+    for setting, address in addresses:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        try:
+            socket.create_server((address.host, address.port), family=family).close()
+        except (OSError, UnicodeError) as error:
+            number = getattr(error, "errno", None)
+            why = os.strerror(number).lower() if number and number > 0 else str(error)
+            raise ConfigurationError(f"cannot listen on {address}: {why}, check ACKFIRST_{setting.upper()}") from error
+
+
+class PeriodicTask:
+    """Call ``task`` every few seconds from a thread of its own while a ``with`` block runs, until it returns True."""
+
+    def __init__(self, task: Callable[[], bool], *, seconds: float) -> None:
+        self._task = task
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="periodic-task", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            if self._task():
+                return
+
+
+def announce_when_healthy(places: Sequence[tuple[str, int]], announce: Callable[[], None]) -> Callable[[], bool]:
+    """Make a task that calls ``announce`` once ``/healthz`` answers 200 at each of ``places`` (host, port)."""
+
+    def task() -> bool:
+        healthy = all(is_healthy(host, port) for host, port in places)
+        if healthy:
+            announce()
+        return healthy
+
+    return task
+
+
+def is_healthy(host: str, port: int) -> bool:
+    """Return whether ``GET /healthz`` is answered with 200 there."""
+    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+class Log(Protocol):
+    """The part of a structlog logger that is used here."""
+
+    def warning(self, event: str, /, **fields: Any) -> Any:
+        """Write a line that somebody should look at."""
+
+
+def restart_if_dead(server: EmbeddedServer, log: Log) -> Callable[[], bool]:
+    """Make a task that starts the embedded server again when it has died."""
+
+    def task() -> bool:
+        try:
+            if server.restart_if_dead():
+                log.warning("queue.restarted", pid=server.pid)
+        except ConfigurationError as error:
+            log.warning("queue.restart-failed", error=str(error))
+        return False
+
+    return task

@@ -1,6 +1,6 @@
-"""``python -I -m ackfirst.ops.health``: is this container well? Docker and Kubernetes ask every few seconds.
+"""``python -I -m ackfirst.ops.health``: check the health of this container, as Docker and Kubernetes ask for it.
 
-Nothing but the standard library, and little of it: the question must cost less than a callback's share of a core.
+Imports little, and only from the standard library: the check must cost less than a callback does.
 """
 
 import http.client
@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-#: Seconds that a server may take to answer; Docker itself gives up a little later.
-TIMEOUT: Final = 3.0
+#: Time that a server has to answer; Docker itself gives up a little later.
+TIMEOUT_SECONDS: Final = 3.0
 
 #: Where ``/readyz`` and the dashboard are, unless the environment says otherwise.
 ADMIN: Final = "127.0.0.1:8081"
@@ -22,10 +22,10 @@ _UNAUTHORIZED: Final = 401
 _OK: Final = 200
 
 
-def trouble(proc: Path, environ: Mapping[str, str]) -> str | None:
-    """What is wrong with the role that process 1 has, in one sentence; None when nothing is.
+def find_trouble(proc: Path, environ: Mapping[str, str]) -> str | None:
+    """Return in one sentence what is wrong with the role of process 1; None if it is healthy.
 
-    ``proc`` is the ``/proc`` of the container. A role that serves nothing is well for as long as it runs.
+    ``proc`` is the ``/proc`` of the container. A role that serves nothing is healthy for as long as it runs.
     """
     argv = arguments(proc / "1")
     match role(argv):
@@ -40,7 +40,7 @@ def trouble(proc: Path, environ: Mapping[str, str]) -> str | None:
 
 
 def role(argv: Sequence[str]) -> str | None:
-    """The subcommand of ``ackfirst`` in a command line, whatever stands before it: an interpreter, an init."""
+    """Return the subcommand of ``ackfirst`` in a command line, whatever stands before it: an interpreter, an init."""
     for place, argument in enumerate(argv[:-1]):
         if argument.rpartition("/")[2] == "ackfirst":
             return argv[place + 1]
@@ -48,7 +48,7 @@ def role(argv: Sequence[str]) -> str | None:
 
 
 def arguments(process: Path) -> list[str]:
-    """The command line of a process by its folder in ``/proc``; empty when it has just ended."""
+    """Return the command line of a process by its folder in ``/proc``; empty if it has just ended."""
     try:
         return (process / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except OSError:
@@ -56,19 +56,19 @@ def arguments(process: Path) -> list[str]:
 
 
 def _ingest(listen: str) -> str | None:
-    """Ready also means: without Redis, but with a spool that can be written."""
+    """Check ``/readyz``, which is also 200 without Redis while the spool can be written."""
     status = _get(listen, "/readyz")
     return None if status == _OK else f"ingest's /readyz on {listen} says {status or 'nothing'}"
 
 
 def _dashboard(listen: str) -> str | None:
-    """It asks for a password, hence it works. Whether Redis does is not for the dashboard to say."""
+    """Check that it asks for a password. Whether Redis answers is not the dashboard's health."""
     status = _get(listen, "/")
     return None if status == _UNAUTHORIZED else f"the dashboard on {listen} says {status or 'nothing'}"
 
 
 def _worker(proc: Path) -> str | None:
-    """An engine runs. Redis may be away: engines wait for it, and to start them anew would help nobody."""
+    """Check that an engine runs. Redis may be away: engines wait for it, and a restart would not help."""
     if any(("--role", "engine") in pairwise(argv) for argv in _command_lines(proc)):
         return None
     return "no engine runs: the log says why the last one ended"
@@ -79,11 +79,11 @@ def _command_lines(proc: Path) -> Iterator[list[str]]:
 
 
 def _get(listen: str, path: str) -> int | None:
-    """The status that a server on this machine answers; None when it does not."""
+    """Return the status that a server on this machine answers; None if it does not."""
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to be told from others
-    connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().status
@@ -94,5 +94,5 @@ def _get(listen: str, path: str) -> int | None:
 
 
 if __name__ == "__main__":
-    if said := trouble(Path("/proc"), os.environ):
-        sys.exit(said)
+    if trouble := find_trouble(Path("/proc"), os.environ):
+        sys.exit(trouble)

@@ -1,4 +1,4 @@
-"""``ackfirst policy``: shows the verdict table, as a table or as JSON."""
+"""``ackfirst policy``: print the verdict table, as a table or as JSON."""
 
 import json
 from typing import Any, Final

@@ -1,7 +1,6 @@
-"""``ackfirst rejects``: entries of lanes that no worker could run: look at them, queue them again, drop them."""
+"""``ackfirst rejects``: list, show, requeue and drop entries of lanes that no worker could run."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,45 +16,43 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, printable
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LIMIT, Reject
 from ackfirst.shared.redis import client as redis_client
-from ackfirst.shared.settings import load_settings
 
 _SCRIPT: Final = files("ackfirst.shared.queue").joinpath("requeue_reject.lua").read_text()
 
-#: Fields of a job hash that say nothing of a person.
+#: Fields of a job hash that hold no personal data.
 _HARMLESS: Final = frozenset((
     "status", "origin", "created_at", "enqueued_at", "started_at", "ended_at", "timeout", "result_ttl", "failure_ttl",
     "retries_left", "retry_intervals", "worker_name", "ackfirst_kills",
 ))  # fmt: skip
 
 _REFUSALS: Final = {
-    "gone": "it is not on record any more",
+    "gone": "it is no longer on record",
     "no-hash": "its job hash is gone: there is nothing to queue",
 }
 
-#: Columns at the least: ids are there to be copied.
-WIDTH: Final = 120
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+#: Least width of a table: ids are there to be copied.
+WIDTH_COLUMNS: Final = 120
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
-    """Look at what stood in a lane and could not be run.
+    """Look at entries of lanes that no worker could run.
 
-    An id without a job, a job hash that cannot be read, bytes that are no id: such entries are taken out of the way so
-    that they stop nobody, and kept on record, the newest 5,000.
+    An id without a job, a job hash that cannot be read, bytes that are no id: such an entry is removed from its lane,
+    so that it blocks no other, and kept on record. The newest 5,000 are kept.
     """
 
 
 @command.command("list")
 @click.option("--lane", help="Only of this lane.")
-@_as_json
+@as_json
 def list_(*, lane: str | None, as_json: bool) -> None:
-    """Show what was set aside, oldest first."""
+    """List the records, oldest first."""
     with _redis() as redis:
         records = [record for record in _records(redis) if lane in (None, record.lane)]
     if as_json:
@@ -64,22 +61,22 @@ def list_(*, lane: str | None, as_json: bool) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("id", no_wrap=True)
-    table.add_column("set aside", no_wrap=True)
+    table.add_column("rejected", no_wrap=True)
     for name in ("lane", "place", "entry", "reason"):
         table.add_column(name, overflow="fold")
     for record in records:
         table.add_row(*map(escape, _row(record).values()))
     console = Console(highlight=False)
-    console.width = max(console.width, WIDTH)
-    console.print(table if records else "Nothing is set aside.")
+    console.width = max(console.width, WIDTH_COLUMNS)
+    console.print(table if records else "There are no rejects.")
 
 
 @command.command()
 @click.argument("record_id", metavar="ID")
-@click.option("--personal", is_flag=True, help="Show the job's data: numbers and texts of people.")
-@_as_json
+@click.option("--personal", is_flag=True, help="Show the job's data, with numbers and texts.")
+@as_json
 def show(*, record_id: str, personal: bool, as_json: bool) -> None:
-    """Show one entry with its job hash, as far as it is still there."""
+    """Show one record, and its job hash if it still exists."""
     with _redis() as redis:
         record = _record(redis, record_id)
         fields = _job_hash(redis, record)
@@ -97,11 +94,11 @@ def show(*, record_id: str, personal: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("record_ids", metavar="ID...", nargs=-1, required=True)
-@_as_json
+@as_json
 def requeue(*, record_ids: tuple[str, ...], as_json: bool) -> None:
-    """Put entries back into their lanes, once what was wrong with them is mended.
+    """Put entries back into their lanes, once their cause is fixed.
 
-    Exit code 1 when one cannot be put back; it stays on record.
+    Exit code 1 if one cannot be put back; it stays on record.
     """
     failed = False
     with _redis() as redis:
@@ -118,16 +115,16 @@ def requeue(*, record_ids: tuple[str, ...], as_json: bool) -> None:
 
 @command.command()
 @click.argument("record_ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that is on record now.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everything", is_flag=True, help="All records.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def drop(*, record_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
-    """Throw records away for good. A job hash of one expires by itself."""
+    """Delete records for good. A job hash that still exists expires by itself."""
     if bool(record_ids) == everything:
-        raise click.UsageError("name records, or say --all")
+        raise click.UsageError("name records, or use --all")
     with _redis() as redis:
         chosen = [record.id for record in _records(redis)] if everything else list(record_ids)
         if chosen and not yes:
-            click.confirm(f"Throw {len(chosen):,} records away for good?", abort=True, err=True)
+            click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
         gone = sum(int(redis.xdel(keys.REJECTS, one)) for one in chosen)
     click.echo(f"{gone:,} records dropped")
 
@@ -149,7 +146,7 @@ def _records(redis: Redis) -> list[Reject]:
 def _record(redis: Redis, record_id: str) -> Reject:
     found = next((record for record in _records(redis) if record.id == record_id), None)
     if found is None:
-        raise click.ClickException(f"nothing was set aside under the id {record_id!r}: ackfirst rejects list")
+        raise click.ClickException(f"there is no record {record_id!r}: ackfirst rejects list shows all")
     return found
 
 
@@ -178,14 +175,12 @@ def _value(name: str, value: bytes, *, personal: bool) -> str:
 
 
 def _text(value: Any) -> str:
-    """Printable, whatever it holds: it must not steer a terminal."""
-    words = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in words)
+    return printable(value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value))
 
 
 @contextmanager
 def _redis() -> Iterator[Redis]:
-    url = load_settings(os.environ).redis_url.get_secret_value()
+    url = operator_settings().redis_url.get_secret_value()
     redis_client.reachable(url)
     with closing(redis_client.sync_redis(url)) as redis:
         try:

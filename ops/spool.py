@@ -1,4 +1,4 @@
-"""``ackfirst spool``: show what waits on this machine's disk, process by process."""
+"""``ackfirst spool``: list the events that wait on this machine's disk, by ingest process."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ackfirst.ops.terminal import as_json
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.spool.folder import Slot, slots, spool_folder
@@ -31,9 +32,9 @@ class _Row:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@as_json
 def command(*, as_json: bool) -> None:
-    """Show the events that were acknowledged and wait on disk for Redis.
+    """Show the events that were answered 200 and wait on disk for Redis.
 
     One line a folder; each ingest process has its own. What Redis has confirmed of a segment that is being drained
     still counts as waiting. Exit code 1 when a record is set aside or a piece of a file is damaged.

@@ -1,7 +1,8 @@
-"""A pretended Nexmo, and all of ackfirst between it and a handler that needs no server: one object a test."""
+"""A simulated Nexmo and everything between it and a handler that needs no server: one object for each test."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import ModuleType, TracebackType
@@ -10,8 +11,7 @@ from typing import Any, Final, Self
 import structlog
 
 from ackfirst import Context
-from ackfirst.pytest_plugin.handled import Handled, Sent
-from ackfirst.pytest_plugin.running import Running
+from ackfirst.pytest_plugin.running import Handled, Running
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.event import Event
@@ -23,23 +23,37 @@ from ackfirst.shared.settings import load_settings
 from ackfirst.shared.verification import Verification, Verifier
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from ackfirst.simulator.crafting import craft
-from ackfirst.simulator.one import planned_of
+from ackfirst.simulator.planned import genuine
 from ackfirst.simulator.signing import Request, Signer
 from ackfirst.workers.processing.dispatch import Clock
 from ackfirst.workers.processing.parse import parse
 
+#: A made-up account.
 API_KEY: Final = "k7m2p9qa"
-#: The account of the tests; nobody else's.
 _SECRET: Final = b"a-secret-of-tests-0123456789-abcdefghij"
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The result of one callback."""
+
+    status: int
+    """The answer that Nexmo gets under the default policy."""
+    verdict: str
+    """Such as ``verified``, ``duplicate`` or ``unsigned``; ``ackfirst policy`` lists them."""
+    event: Event | None
+    """None if the callback was not verified."""
+    outcome: str | None
+    """``processed``, ``discarded``, ``retried`` or ``dead``; None if no handler ran."""
+
+
 class Nexmo:
-    """Sends signed callbacks to the handlers under test, and tells what they made of them."""
+    """Sends signed callbacks to the handlers under test, and returns their outcomes."""
 
     def __init__(self, *, folder: Path | None = None, now: Callable[[], float] = time.time) -> None:
-        """``folder`` is searched for handler modules first; ``now`` gives the Unix seconds at which it all begins."""
+        """Handler modules are searched in ``folder`` first; ``now`` gives the Unix time at which the test begins."""
         self._now = now()
-        self._rng = Random(0)  # noqa: S311 - ids of a test: the same in every run
+        self._rng = Random(0)  # noqa: S311 - ids of a test, the same in every run
         self._account = SigningAccount(api_key=API_KEY, secret=_SECRET, applications=made_up_applications(API_KEY))
         self._accounts = Accounts([Account(api_key=API_KEY, secrets=(_SECRET,))])
         self._signer = Signer(self._account, self._rng)
@@ -63,7 +77,7 @@ class Nexmo:
 
     @property
     def events(self) -> list[Event]:
-        """The events that handlers saw, each once."""
+        """The events that handlers saw, each listed once."""
         return list({one.event.id: one.event for one in self.handled}.values())
 
     def use(self, *modules: str | ModuleType) -> None:
@@ -75,26 +89,26 @@ class Nexmo:
         self._running.use(*(name if isinstance(name, str) else name.__name__ for name in modules))
 
     def send(self, family: str, *, signed: bool = True, **wishes: Any) -> Sent:
-        """Send a callback, and run the handlers that want its event.
+        """Send a callback, and run the handlers that match its event.
 
         Args:
             family: ``inbound-message``, ``message-status``, ``inbound-sms``, ``delivery-receipt`` or ``other``.
             signed: Whether it carries a signature.
-            wishes: What it says; see ``ackfirst.simulator.crafting.craft``.
+            wishes: Its fields; see ``ackfirst.simulator.crafting.craft``.
 
         Raises:
-            ValueError: There is no such callback.
+            ValueError: There is no such callback; the message names the possible values.
         """
         return self.deliver(self.request(family, signed=signed, **wishes))
 
     def request(self, family: str, *, signed: bool = True, application: str | None = None, **wishes: Any) -> Request:
-        """The signed request alone, for an application that takes callbacks itself. Arguments as of ``send``."""
+        """Return the signed request, for an application that receives callbacks itself. Arguments as in ``send``."""
         content = craft(family, rng=self._rng, at=self._now, **wishes)
-        planned = planned_of(content, self._account, application or self._account.applications[0])
+        planned = genuine(content, self._account, application or self._account.applications[0])
         return self._signer.request(planned, signed=signed, now=self._now)
 
     def deliver(self, request: Request) -> Sent:
-        """Take a request through verification, identity, envelope and handlers; once more, it is a duplicate."""
+        """Verify a request, make its event and run its handlers. The same request again is a duplicate."""
         callback = request.received(self._now)
         found = self._verifier.verify(callback, now=self._now)
         verdict, event, outcome = found.verdict, None, None
@@ -108,7 +122,7 @@ class Nexmo:
         return Sent(ruling(verdict, Policy.NEVER_STALL).status, verdict.value, event, outcome)
 
     def run_retries(self) -> int:
-        """Let the time pass in which handlers are retried, until none wants one; how many attempts were made."""
+        """Let time pass until no handler has a retry left; return the number of attempts."""
         before = len(self.handled)
         while (due := self._running.next_retry()) is not None:
             self._now = max(self._now, due)
@@ -116,7 +130,7 @@ class Nexmo:
         return len(self.handled) - before
 
     def event(self, family: str, **wishes: Any) -> Event:
-        """An event as a handler gets it, for calling one directly. Arguments as of ``send``."""
+        """Return an event as a handler gets it, to call one directly. Arguments as in ``send``."""
         callback = self.request(family, **wishes).received(self._now)
         return self._event(callback, self._verifier.verify(callback, now=self._now))
 
@@ -126,7 +140,7 @@ class Nexmo:
 
 
 def context() -> Context:
-    """The context of a first attempt."""
+    """Return the context of a first attempt."""
     log = structlog.get_logger("ackfirst.workers.handlers.handler")
     return Context(
         attempt=1, retries_left=6, handler="test", idempotency_key=f"{Family.OTHER.facts.letter}-0:test", log=log

@@ -1,4 +1,4 @@
-"""The fixtures. pytest imports this module in every run: what takes time is imported by the fixture that needs it."""
+"""Defines the fixtures. pytest imports this module in every run, so each fixture imports what is slow to import."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _INI = "ackfirst_handlers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The one setting."""
+    """Define the plugin's only setting."""
     parser.addini(_INI, "Modules with the handlers that the fixture nexmo runs.", type="args", default=[])
 
 
 @pytest.fixture
 def nexmo(pytestconfig: pytest.Config) -> Iterator[Nexmo]:
-    """A pretended Nexmo before your handlers: those of ``ackfirst_handlers``, of ACKFIRST_HANDLERS, or of ``use``."""
-    from ackfirst.pytest_plugin.nexmo import Nexmo  # noqa: PLC0415 - see the head of the module
+    """A simulated Nexmo for the handlers of ``ackfirst_handlers``, of ACKFIRST_HANDLERS, or of ``use``."""
+    from ackfirst.pytest_plugin.nexmo import Nexmo  # noqa: PLC0415 - slow to import, and pytest imports the plugin in every run
 
     modules = pytestconfig.getini(_INI) or filter(None, os.environ.get("ACKFIRST_HANDLERS", "").split(","))
-    with Nexmo(folder=pytestconfig.rootpath) as pretended:
-        pretended.use(*(name.strip() for name in modules))
-        yield pretended
+    with Nexmo(folder=pytestconfig.rootpath) as simulated:
+        simulated.use(*(name.strip() for name in modules))
+        yield simulated
 
 
 @pytest.fixture
 def nexmo_event() -> Callable[..., Event]:
-    """Makes an event as a handler gets it: ``nexmo_event("inbound-message", channel="whatsapp", text="hi")``."""
+    """Make an event as a handler gets it: ``nexmo_event("inbound-message", channel="whatsapp", text="hi")``."""
     from ackfirst.pytest_plugin.nexmo import Nexmo  # noqa: PLC0415 - as above
 
     return Nexmo().event

@@ -1,9 +1,10 @@
-"""Runs handlers as a worker does, with its own dispatcher, registry and marks, but within the test."""
+"""Runs handlers within the test, with the dispatcher, registry and completion marks of a worker."""
 
 import asyncio
 import inspect
 import threading
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ackfirst import Context
-from ackfirst.pytest_plugin.handled import Handled
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.settings import Settings
 from ackfirst.workers.handlers.handler import Handler
@@ -25,8 +25,21 @@ if TYPE_CHECKING:
     from ackfirst.workers.processing.marks import Mark
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """One attempt of a handler."""
+
+    event: Event
+    handler: str
+    """``module.function``."""
+    attempt: int
+    """From 1."""
+    error: BaseException | None
+    """The exception that it raised."""
+
+
 class Running:
-    """The handlers under test, what they have done, and what they want to do again."""
+    """The handlers under test, their attempts so far, and their retries."""
 
     def __init__(self, settings: Settings, clock: Clock, *, folder: Path) -> None:
         self.handled: list[Handled] = []
@@ -37,7 +50,7 @@ class Running:
         self._marks: dict[str, dict[str, Mark]] = {}
         self._due: dict[str, tuple[float, Event]] = {}
         self._runner = asyncio.Runner()
-        schedule = Schedule(settings.retry_schedule, random=lambda: 0.5)  # the middle: no jitter
+        schedule = Schedule(settings.retry_schedule, random=lambda: 0.5)  # the middle of the range: no jitter
         log = partial(structlog.get_logger, "ackfirst.workers.handlers.handler")
         self._dispatcher = Dispatcher(self._invoke, schedule, clock=clock, log=log)
 
@@ -61,7 +74,7 @@ class Running:
         )
 
     def run(self, event: Event) -> str:
-        """One pass of the event over the handlers that are due; its outcome."""
+        """Run the handlers of the event that are due; return the outcome."""
         marks = self._marks.setdefault(event.id, {})
         report = self._dispatcher.dispatch(
             event,
@@ -77,11 +90,11 @@ class Running:
         return report.outcome.value
 
     def next_retry(self) -> float | None:
-        """Unix seconds of the earliest retry; None when no handler wants one."""
+        """Return the Unix seconds of the earliest retry; None without one."""
         return min((due for due, _ in self._due.values()), default=None)
 
     def retry(self, now: float) -> None:
-        """Run what is due by then."""
+        """Run the retries that are due by then."""
         for event in [event for due, event in self._due.values() if due <= now]:
             self.run(event)
 
@@ -99,7 +112,7 @@ class Running:
             self.handled.append(Handled(event, handler.name, context.attempt, error))
 
     def _finish(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run an async handler to its end, also from an async test, whose own loop is busy with the test."""
+        """Run an async handler to its end; in a thread if the test is async, because its loop runs the test."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -1,11 +1,11 @@
-"""Pretends to be Nexmo: makes callbacks of every family, signs them and sends them.
+"""Simulates Nexmo: makes callbacks of every family, signs and sends them, and retries those that are not accepted.
 
 The path of one callback::
 
-    content.RECIPES      what the provider has to tell          → Content
-    traffic.plan         who sends it, how, and in what order   → Planned
-    signing.Signer       token or sig, fresh at each attempt    → Request
-    provider.Provider    its queue, when it is attempted        → Life
-    sender.Sender        open-loop pacing, over wire.Wire       → Delivery
-    report / ledger      what was answered, what it must become
+    content.RECIPES      contents of callbacks                            → Content
+    traffic.Traffic      kind, order and encoding                         → Planned
+    provider.Provider    when it is attempted, by Nexmo's ``rules``       → Life
+    signing.Signer       token or sig, fresh for each attempt             → Request
+    sender.Sender        open loop, over client.Client                    → Delivery
+    report, ledger       answers against verdicts, acknowledged against handled
 """

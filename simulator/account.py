@@ -1,4 +1,4 @@
-"""The account in whose name callbacks are signed: from options, from the environment or from the accounts file."""
+"""Chooses the account in whose name callbacks are signed: from options, environment or accounts file."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,21 +14,21 @@ _MADE_UP_APPLICATIONS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningAccount:
-    """What the provider knows about an account of ours."""
+    """An account as Nexmo knows it: what is needed to sign its callbacks."""
 
     api_key: str
     secret: bytes = field(repr=False)
     sms_method: SmsMethod = "md5hash"
     applications: tuple[str, ...] = ()
     allow_unsigned: frozenset[Family] = frozenset()
-    """Families that the receiver takes without a signature."""
+    """Families that the receiver accepts without a signature."""
     url_token: str | None = field(default=None, repr=False)
-    """Value of the ``token`` parameter that the account's webhook URLs carry."""
+    """Value of the ``token`` parameter of the account's webhook URLs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the command line says about the account; None where it says nothing."""
+class AccountOptions:
+    """The account as given on the command line; None where an option was not given."""
 
     api_key: str | None = None
     secret: str | None = field(default=None, repr=False)
@@ -36,27 +36,27 @@ class Wanted:
     applications: tuple[str, ...] = ()
 
 
-def signing_account(wanted: Wanted, accounts: Accounts) -> SigningAccount:
-    """The account to sign for: the wanted one, else the first that is configured.
+def signing_account(options: AccountOptions, accounts: Accounts) -> SigningAccount:
+    """Return the account to sign for: the one that the options name, else the first configured one with a secret.
 
     Raises:
         ConfigurationError: There is none, or its secret is not known.
     """
-    known = _known(wanted, accounts)
-    api_key = wanted.api_key or (known.api_key if known else "")
+    known = _known(options, accounts)
+    api_key = options.api_key or (known.api_key if known else "")
     return SigningAccount(
         api_key=api_key,
-        secret=_secret(wanted, known, api_key),
-        sms_method=wanted.sms_method or (known.sms_signature_method if known else "md5hash"),
-        applications=wanted.applications or _applications(api_key, known),
+        secret=_secret(options, known, api_key),
+        sms_method=options.sms_method or (known.sms_signature_method if known else "md5hash"),
+        applications=options.applications or _applications(api_key, known),
         allow_unsigned=known.allow_unsigned if known else frozenset(),
         url_token=known.url_token if known else None,
     )
 
 
-def _known(wanted: Wanted, accounts: Accounts) -> Account | None:
-    if wanted.api_key is not None:
-        return accounts.get(wanted.api_key)
+def _known(options: AccountOptions, accounts: Accounts) -> Account | None:
+    if options.api_key is not None:
+        return accounts.get(options.api_key)
     first = next((account for account in accounts if account.secrets), None)
     if first is None:
         raise ConfigurationError(
@@ -66,24 +66,24 @@ def _known(wanted: Wanted, accounts: Accounts) -> Account | None:
     return first
 
 
-def _secret(wanted: Wanted, known: Account | None, api_key: str) -> bytes:
-    if wanted.secret is not None:
-        secret = wanted.secret.encode()
+def _secret(options: AccountOptions, known: Account | None, api_key: str) -> bytes:
+    if options.secret is not None:
+        secret = options.secret.encode()
     else:
         secret = known.secrets[0] if known and known.secrets else b""
     if not secret:
-        raise ConfigurationError(f"the signature secret of account {api_key} is not known here: give --secret")
+        raise ConfigurationError(f"the signature secret of account {api_key} is not configured here: give --secret")
     return secret
 
 
 def _applications(api_key: str, known: Account | None) -> tuple[str, ...]:
-    """The configured ones; else always the same made-up ones, so that repeated runs do not fill Redis with lanes."""
+    """Return the configured ids; else the same made-up ones in every run, so that runs do not fill Redis with lanes."""
     if known and known.applications:
         return tuple(known.applications)
     return made_up_applications(api_key)
 
 
 def made_up_applications(api_key: str) -> tuple[str, ...]:
-    """Ids for an account whose applications are not known."""
+    """Return ids for an account without configured applications; they depend on ``api_key`` only."""
     names = (f"https://ackfirst.example/{api_key}/{number}" for number in range(_MADE_UP_APPLICATIONS))
     return tuple(str(uuid5(NAMESPACE_URL, name)) for name in names)

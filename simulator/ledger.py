@@ -1,8 +1,11 @@
-"""Who owes what: everything that was acknowledged against everything that handlers saw. Pure."""
+"""Keeps the ledger: every callback that was acknowledged against every event that handlers saw."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 from ackfirst.simulator.delivery import Delivery
 
@@ -12,50 +15,46 @@ class Entry:
     """One line of the ledger: one callback that was sent."""
 
     event_id: str | None
-    """What a handler must see once ``acked``; None for a forged callback."""
+    """The event that a handler must see if ``acked``; None for a forged callback."""
     forged_id: str | None
-    """What no handler may ever see; None for a genuine callback."""
+    """The event that no handler may see; None for a genuine callback."""
     kind: str
     family: str
     answers: tuple[int | None, ...]
     """Status of each attempt; None where no answer came."""
     acked: bool
-    """The receiver took responsibility for ``event_id``."""
+    """Whether the receiver has acknowledged ``event_id``."""
     application: str | None = None
     """Application that the token names."""
     fate: str | None = None
-    """What became of it at the provider: delivered, dropped, expired; waiting or sending where the run was ended."""
+    """Stage at Nexmo: delivered, dropped or expired; waiting or sending if the run was interrupted."""
     waited: float | None = None
-    """Seconds of the provider's time from its creation until then; None while it waits."""
-
-    def as_json(self) -> str:
-        """One line of JSON, without the line end."""
-        return json.dumps(asdict(self))
+    """Seconds of Nexmo's time from its creation to its final stage; None before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """How the two sides compare. Events are counted once, however often they were sent."""
+    """Both sides of the ledger. Events are counted once, however often they were sent."""
 
     expected: int
     """Events that were acknowledged."""
     handled: int
-    """Of those, how many a handler saw."""
+    """Those of them that a handler saw."""
     handled_twice: tuple[str, ...]
-    """Events that handlers were given more than once. Allowed, but worth knowing."""
+    """Events that handlers saw more than once: allowed, but worth knowing."""
     missing: tuple[str, ...]
-    """Acknowledged, never handled: lost."""
+    """Acknowledged and not handled: lost."""
     forged_through: tuple[str, ...]
-    """Handled, although it was forged."""
+    """Forged and handled."""
 
     @property
     def holds(self) -> bool:
-        """Nothing lost, nothing forged."""
+        """True if nothing is lost and no forged callback was handled."""
         return not self.missing and not self.forged_through
 
 
 def entry(delivery: Delivery) -> Entry:
-    """The line of one delivery."""
+    """Return the line of one delivery."""
     planned = delivery.planned
     forged, life = planned.kind.is_forged, delivery.life
     return Entry(
@@ -72,12 +71,12 @@ def entry(delivery: Delivery) -> Entry:
 
 
 def expected_ids(entries: Iterable[Entry]) -> frozenset[str]:
-    """Every event that handlers owe us."""
+    """Return the events that handlers must see."""
     return frozenset(line.event_id for line in entries if line.acked and line.event_id)
 
 
 def balance(entries: Sequence[Entry], handled: Mapping[str, int]) -> Balance:
-    """Compare what was acknowledged with ``handled``: event id to how many times a handler was given it."""
+    """Compare acknowledged events with ``handled``: event id → how many times a handler saw it."""
     expected = expected_ids(entries)
     forged = {line.forged_id for line in entries if line.forged_id}
     return Balance(
@@ -90,5 +89,24 @@ def balance(entries: Sequence[Entry], handled: Mapping[str, int]) -> Balance:
 
 
 def as_lines(entries: Iterable[Entry]) -> str:
-    """One JSON object a line."""
-    return "".join(f"{line.as_json()}\n" for line in entries)
+    """Encode the ledger, one JSON object a line."""
+    return "".join(f"{json.dumps(asdict(line))}\n" for line in entries)
+
+
+def handled_events(folder: Path) -> dict[str, int]:
+    """Return event id → times handled, from the database of the handler ``store`` in ``examples/handlers.py``.
+
+    ``folder`` is the data folder of the worker. The result is empty until the handler has made its table.
+    """
+    file = folder / "events.db"
+    if not file.exists():
+        return {}
+    database = sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=30)
+    try:
+        return dict(database.execute("SELECT id, deliveries FROM events"))
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return {}
+        raise
+    finally:
+        database.close()

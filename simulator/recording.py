@@ -1,7 +1,7 @@
-"""Traffic in a file, one JSON object a line: what is sent and when. Nothing in it is signed, and no secret is in it.
+"""Writes traffic to a file and reads it back: one JSON object a line, without signatures or secrets.
 
-``at`` (seconds from the start), ``transport`` and ``fields`` or ``body`` are enough to write a line by hand; ``body``
-is text that goes out byte for byte.
+``at`` (seconds from the start), ``transport`` and ``fields`` or ``body`` are enough for a line that is written by hand;
+``body`` is text that is sent byte for byte.
 """
 
 import json
@@ -23,11 +23,11 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 def written(traffic: Sequence[Planned], moments: Iterable[float] | None) -> Iterator[str]:
-    """A line for each callback; ``moments`` None: all at once."""
+    """Yield a line for each callback; ``moments`` is None when all are sent at once."""
     places = iter(moments) if moments is not None else iter(lambda: 0.0, None)
     for planned, at in zip(traffic, places, strict=False):
         content = planned.content
-        saying = {"body": planned.body.decode()} if content.has_token else {"fields": content.fields}
+        payload = {"body": planned.body.decode()} if content.has_token else {"fields": content.fields}
         line = {
             "at": round(at, 6),
             "kind": planned.kind.value,
@@ -39,16 +39,16 @@ def written(traffic: Sequence[Planned], moments: Iterable[float] | None) -> Iter
             "channel": content.channel,
             "status": content.status,
             "content_type": content.content_type,
-            **saying,
+            **payload,
         }
         yield json.dumps({name: value for name, value in line.items() if value is not None or name == "header"}) + "\n"
 
 
 def read(lines: Iterable[str], account: SigningAccount, *, name: str) -> tuple[list[Planned], list[float]]:
-    """The callbacks of a file and their moments, in their order.
+    """Read the callbacks of a file and the seconds at which they are sent.
 
     Raises:
-        ConfigurationError: A line is none; the message names it.
+        ConfigurationError: A line is not a recorded callback; the message names it.
     """
     traffic: list[Planned] = []
     moments: list[float] = []
@@ -58,7 +58,7 @@ def read(lines: Iterable[str], account: SigningAccount, *, name: str) -> tuple[l
         try:
             planned, at = _planned(json.loads(line), account)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigurationError(f"line {number} of {name} is no recorded callback: {error}; check it") from error
+            raise ConfigurationError(f"line {number} of {name} is not a recorded callback: {error}") from error
         traffic.append(planned)
         moments.append(max(at, moments[-1] if moments else 0.0))
     if not traffic:
@@ -75,7 +75,7 @@ def _planned(line: dict[str, Any], account: SigningAccount) -> tuple[Planned, fl
     encoded = body or (json.dumps(fields) if transport == "json" else urlencode(fields)).encode()
     reading = read_as(transport, body=encoded, query=encoded.decode())
     if reading is None:
-        raise ValueError("its fields are no object")
+        raise ValueError("its fields are not an object")
     content = Content(
         family=classify(reading),
         channel=line.get("channel"),

@@ -1,4 +1,4 @@
-"""What a run measured: who was answered what, and how fast. Pure; ``tables`` shows it."""
+"""Summarises a run: answers by kind of callback, latencies, and what became of the callbacks at Nexmo. Pure."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ _PERCENTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds from the moment at which a callback was due until its first answer."""
+    """Milliseconds from the time at which a callback was due to its first answer."""
 
     p50: float
     p95: float
@@ -24,76 +24,42 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRow:
-    """How often callbacks of one kind got one sequence of answers."""
+    """Number of callbacks of one kind with the same sequence of answers."""
 
     kind: str
     verdict: str
-    """What a receiver should find at the first attempt."""
+    """The verdict that a receiver should reach at the first attempt."""
     answers: tuple[int | None, ...]
     count: int
     problem: str | None
-    """Why that is not what the kind should get; None if it is."""
+    """Why these answers are wrong for the kind; None if they are right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """The provider's callbacks by their end; those of strangers are not among them. Seconds of the provider's time."""
+class Fates:
+    """Nexmo's callbacks by their final stage, without forged ones. Seconds of Nexmo's time."""
 
     policy: str
     speed: float
-    """Seconds of the provider's time that passed in a second."""
+    """Seconds of Nexmo's time that passed in a second."""
     created: int
     delivered: int
     dropped: int
     expired: int
     waiting: int
-    """Not settled when the run was ended."""
+    """Not settled when the run ended."""
     longest_wait: float
-    """From a callback's creation until it was delivered."""
+    """From creation to delivery."""
 
     @property
     def balances(self) -> bool:
-        """Whether every callback is accounted for."""
+        """True if every callback is accounted for."""
         return self.created == self.delivered + self.dropped + self.expired + self.waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One run."""
-
-    target: str
-    seed: int
-    planned: int
-    sent: int
-    seconds: float
-    """From the first request to the last answer."""
-    acknowledged: int
-    """Genuine callbacks that were answered 200, duplicates included."""
-    parked: int
-    """Callbacks that were answered 200 although nobody could vouch for them."""
-    retries: int
-    unexpected: int
-    """Callbacks whose answers are not what their kind should get."""
-    interrupted: bool
-    answers: tuple[AnswerRow, ...]
-    latency_ms: Latency | None
-    """None when nothing was answered."""
-    provider: "Ended"
-    """What became of the provider's callbacks."""
-
-    @property
-    def per_second(self) -> float:
-        """Callbacks sent per second."""
-        return self.sent / self.seconds if self.seconds else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {**asdict(self), "per_second": round(self.per_second, 1)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is known about a run besides its deliveries."""
+    """Facts about a run that its deliveries do not contain."""
 
     target: str
     seed: int
@@ -104,8 +70,41 @@ class Run:
     speed: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Summary of one run."""
+
+    target: str
+    seed: int
+    planned: int
+    sent: int
+    seconds: float
+    """From the first request to the last answer."""
+    acknowledged: int
+    """Genuine callbacks that were answered 200, duplicates included."""
+    quarantined: int
+    """Callbacks that were answered 200 although the receiver cannot have verified them."""
+    retries: int
+    unexpected: int
+    """Callbacks whose answers are wrong for their kind."""
+    interrupted: bool
+    answers: tuple[AnswerRow, ...]
+    latency_ms: Latency | None
+    """None when nothing was answered."""
+    provider: Fates
+
+    @property
+    def per_second(self) -> float:
+        """Callbacks sent per second."""
+        return self.sent / self.seconds if self.seconds else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {**asdict(self), "per_second": round(self.per_second, 1)}
+
+
 def summarise(run: Run, deliveries: Sequence[Delivery]) -> Report:
-    """Count and measure."""
+    """Count and measure the deliveries of a run."""
     rows = _rows(deliveries)
     return Report(
         target=run.target,
@@ -114,24 +113,24 @@ def summarise(run: Run, deliveries: Sequence[Delivery]) -> Report:
         sent=len(deliveries),
         seconds=round(run.seconds, 3),
         acknowledged=sum(delivery.acknowledged for delivery in deliveries),
-        parked=sum(delivery.parked for delivery in deliveries),
+        quarantined=sum(delivery.quarantined for delivery in deliveries),
         retries=sum(max(0, len(delivery.attempts) - 1) for delivery in deliveries),
         unexpected=sum(row.count for row in rows if row.problem),
         interrupted=run.interrupted,
         answers=rows,
-        provider=ended(deliveries, policy=run.policy, speed=run.speed),
+        provider=fates(deliveries, policy=run.policy, speed=run.speed),
         latency_ms=latency([d.attempts[0].seconds for d in deliveries if d.attempts and d.attempts[0].status]),
     )
 
 
-def ended(deliveries: Sequence[Delivery], *, policy: str, speed: float) -> Ended:
-    """Count the ends."""
+def fates(deliveries: Sequence[Delivery], *, policy: str, speed: float) -> Fates:
+    """Count the final stages of Nexmo's callbacks."""
     lives = [delivery.life for delivery in deliveries if delivery.life and not delivery.planned.kind.is_forged]
     stages = Counter(life.stage for life in lives)
     waits = (
         life.settled - life.created for life in lives if life.stage is Stage.DELIVERED and life.settled is not None
     )
-    return Ended(
+    return Fates(
         policy=policy,
         speed=speed,
         created=len(lives),
@@ -144,7 +143,7 @@ def ended(deliveries: Sequence[Delivery], *, policy: str, speed: float) -> Ended
 
 
 def latency(seconds: Sequence[float]) -> Latency | None:
-    """Percentiles by nearest rank: each is a latency that really occurred."""
+    """Return percentiles by nearest rank, so that each is a latency that occurred; None without latencies."""
     if not seconds:
         return None
     ranked = sorted(seconds)

@@ -1,33 +1,34 @@
-"""One run from plan to report: what ``ackfirst simulate`` and ``ackfirst demo`` have in common."""
+"""Runs traffic against a target from plan to report, for ``ackfirst simulate`` and ``ackfirst demo``."""
 
 import asyncio
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 import uvloop
 from yarl import URL
 
 from ackfirst.simulator.account import SigningAccount
-from ackfirst.simulator.content import RECIPES, Wanted, choose
+from ackfirst.simulator.client import Client, Transport, probe
+from ackfirst.simulator.content import RECIPES, Selection, choose
+from ackfirst.simulator.course import Snapshot, watch
 from ackfirst.simulator.delivery import Delivery
-from ackfirst.simulator.looking import watch
-from ackfirst.simulator.pace import Pace
 from ackfirst.simulator.planned import Planned
 from ackfirst.simulator.report import Report, Run, summarise
-from ackfirst.simulator.sender import Sender, probe, wire
+from ackfirst.simulator.rules import Pace
+from ackfirst.simulator.sender import Sender
 from ackfirst.simulator.signing import Signer
-from ackfirst.simulator.snapshot import Snapshot
 from ackfirst.simulator.traffic import Shares, Traffic
 
-#: Callbacks a second that the content's own times assume when the pace is "as fast as possible".
-_ASSUMED_RATE = 1000.0
+#: Callbacks per second that the timestamps of the traffic assume when there is no rate.
+_ASSUMED_RATE: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to send, where and how."""
+    """Traffic, target and pace of a run."""
 
     target: URL
     account: SigningAccount
@@ -35,27 +36,26 @@ class Plan:
     seed: int
     shares: Shares = field(default_factory=Shares)
     pace: Pace = field(default_factory=Pace)
-    wanted: Wanted = field(default_factory=Wanted)
+    selection: Selection = field(default_factory=Selection)
     moments: Sequence[float] | None = None
-    """Seconds from the start at which each callback is created; None: by the pace."""
+    """Seconds from the start at which each callback is created; None: those of the pace."""
     must_answer: bool = True
-    """Whether a target that is silent from the start ends the run at once; else it is a receiver in trouble."""
+    """Whether a target that does not answer the probe ends the run; else its failure is part of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run was answered."""
+    """Outcome of a run."""
 
     report: Report
     deliveries: Sequence[Delivery]
 
 
 def traffic(plan: Plan, *, start: float) -> list[Planned]:
-    """The callbacks of that plan; ``start`` (unix seconds) is when the first of them happened."""
-    # Repeatable traffic is the point of a seed: nothing here keeps a secret.
-    rng = Random(plan.seed)  # noqa: S311 - as above
+    """Make the callbacks of the plan; the first has the timestamp ``start`` (Unix seconds)."""
+    rng = Random(plan.seed)  # noqa: S311 - traffic must be repeatable, and nothing here is secret
     rate = plan.pace.rate or _ASSUMED_RATE
-    recipes = choose(RECIPES, plan.wanted)
+    recipes = choose(RECIPES, plan.selection)
     if not recipes:
         return []
     return Traffic(plan.account, plan.shares, rng=rng, start=start, rate=rate, recipes=recipes).plan(plan.count)
@@ -66,33 +66,29 @@ def run(
     callbacks: Sequence[Planned],
     *,
     on_answer: Callable[[], None] = lambda: None,
-    on_look: Callable[[Snapshot], object] | None = None,
+    on_snapshot: Callable[[Snapshot], object] | None = None,
 ) -> Result:
     """Send the callbacks. Ctrl-C ends the run early, with a result of what was sent so far.
 
     Args:
-        plan: Where and how.
-        callbacks: What, in the order in which it is created.
-        on_answer: Called when a callback has its first answer, or none.
-        on_look: Called ten times a second with how it stands.
+        plan: Target and pace.
+        callbacks: In the order of their creation.
+        on_answer: Called after each callback's first attempt.
+        on_snapshot: Called ten times a second with the state of the run.
 
     Raises:
-        Unreachable: Nobody answers at the target.
+        UnreachableError: The target does not answer the probe.
     """
     sent: list[Delivery] = []
     interrupted = False
-    gc.freeze()  # the plan is large and stays: a collection that walks through it would show as latency
+    gc.freeze()  # the plan is large and lives on: a collection that walks through it would show as latency
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(deliver(plan, callbacks, sent, on_answer=on_answer, on_look=on_look))
+            runner.run(deliver(plan, callbacks, sent, on_answer=on_answer, on_snapshot=on_snapshot))
     except KeyboardInterrupt:
         interrupted = True
     finally:
         gc.unfreeze()
-    return Result(_report(plan, callbacks, sent, interrupted=interrupted), sent)
-
-
-def _report(plan: Plan, callbacks: Sequence[Planned], sent: Sequence[Delivery], *, interrupted: bool) -> Report:
     facts = Run(
         target=str(plan.target),
         seed=plan.seed,
@@ -102,15 +98,7 @@ def _report(plan: Plan, callbacks: Sequence[Planned], sent: Sequence[Delivery], 
         policy=plan.pace.policy.value,
         speed=plan.pace.speed,
     )
-    return summarise(facts, sent)
-
-
-def _seconds(sent: Sequence[Delivery]) -> float:
-    """From the moment at which the first was due until the last answer: what was signed ahead is no part of it."""
-    attempts = [attempt for delivery in sent for attempt in delivery.attempts]
-    if not attempts:
-        return 0.0
-    return max(attempt.at for attempt in attempts) - min(attempt.at - attempt.seconds for attempt in attempts)
+    return Result(summarise(facts, sent), sent)
 
 
 async def deliver(
@@ -118,26 +106,39 @@ async def deliver(
     callbacks: Sequence[Planned],
     sent: list[Delivery],
     *,
+    transport: Transport | None = None,
     on_answer: Callable[[], None] = lambda: None,
-    on_look: Callable[[Snapshot], object] | None = None,
+    on_snapshot: Callable[[Snapshot], object] | None = None,
 ) -> None:
-    """Send the callbacks within a running event loop; ``sent`` fills with what was sent so far.
+    """Send the callbacks within a running event loop; ``sent`` fills meanwhile, and holds all after a cancellation.
 
     Raises:
-        Unreachable: Nobody answers at the target.
+        UnreachableError: The target does not answer the probe.
     """
-    signer = Signer(plan.account, Random(plan.seed + 1))  # noqa: S311 - ids and nonces of a test, not keys
-    line = wire(plan.target, plan.pace)
+    pace = plan.pace
+    if transport is None:
+        transport = Client(plan.target, connect_timeout=pace.connect_timeout, answer_timeout=pace.answer_timeout)
     watching: asyncio.Task[None] | None = None
     try:
         if plan.must_answer:
-            await probe(line, plan.target)
-        sender = Sender(line, plan.target, signer, plan.pace, sent=sent, on_answer=on_answer)
-        if on_look is not None:
-            watching = asyncio.create_task(watch(sender, len(callbacks), on_look))
+            await probe(transport, plan.target)
+        signer = Signer(plan.account, Random(plan.seed + 1))  # noqa: S311 - ids and nonces of a test, not keys
+        sender = Sender(transport, signer, pace, sent=sent, on_answer=on_answer)
+        if on_snapshot is not None:
+            watching = asyncio.create_task(watch(sender, len(callbacks), on_snapshot))
+        if not pace.rate and plan.moments is None:
+            sender.prepare(callbacks)
         await sender.send(callbacks, plan.moments)
     finally:
         if watching is not None:
             watching.cancel()
             await asyncio.wait([watching])
-        await line.close()
+        await transport.close()
+
+
+def _seconds(sent: Sequence[Delivery]) -> float:
+    """Return the time from the first due attempt to the last answer; signing in advance is not part of it."""
+    attempts = [attempt for delivery in sent for attempt in delivery.attempts]
+    if not attempts:
+        return 0.0
+    return max(attempt.at for attempt in attempts) - min(attempt.at - attempt.seconds for attempt in attempts)

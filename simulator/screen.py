@@ -1,10 +1,14 @@
-"""How a run stands, on a terminal that is drawn anew or line by line. Times are the provider's."""
+"""Shows a run on a terminal: a live view or a line a second while it runs, tables when it has ended.
+
+Times are Nexmo's, except latencies.
+"""
 
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -14,21 +18,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ackfirst.simulator.snapshot import Snapshot
-from ackfirst.simulator.spans import span
+from ackfirst.simulator.chart import duration
+from ackfirst.simulator.course import Snapshot
+from ackfirst.simulator.report import AnswerRow, Fates, Report
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
-#: Looks that the small curve shows.
-_CURVE: Final = 40
-#: Seconds between two lines of the plain view.
-_EVERY: Final = 1.0
+#: Snapshots in the sparkline.
+_SPARKLINE_LENGTH: Final = 40
+_PLAIN_PERIOD_SECONDS: Final = 1.0
+_TIMES: Final = "×"  # noqa: RUF001 - the multiplication sign is meant
 
 Show = Callable[[Snapshot], None]
 
 
 @contextmanager
 def live(title: str) -> Iterator[Show]:
-    """Give what it yields a snapshot now and then. Nothing is drawn where standard error is no terminal."""
+    """Draw the snapshots that are passed to the yielded function; nothing where standard error is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _snapshot: None
@@ -40,13 +45,14 @@ def live(title: str) -> Iterator[Show]:
 
 @contextmanager
 def plain(title: str) -> Iterator[Show]:
-    """The same, a line a second on standard error, for logs."""
-    last = [0.0]
+    """Print one line a second to standard error, for logs."""
+    last = float("-inf")
 
     def show(snapshot: Snapshot) -> None:
+        nonlocal last
         now = time.monotonic()
-        if now - last[0] >= _EVERY:
-            last[0] = now
+        if now - last >= _PLAIN_PERIOD_SECONDS:
+            last = now
             sys.stderr.write(f"{line(snapshot)}\n")
             sys.stderr.flush()
 
@@ -55,67 +61,134 @@ def plain(title: str) -> Iterator[Show]:
 
 
 def line(snapshot: Snapshot) -> str:
-    """One moment in one line."""
+    """Return a snapshot as one line."""
     blocker = _blocker(snapshot)
     parts = [
-        f"{span(snapshot.at):>8}",
+        f"{duration(snapshot.at):>8}",
         f"created {snapshot.created:,}",
         f"waiting {snapshot.waiting:,}",
-        f"oldest {span(snapshot.oldest)}",
+        f"oldest {duration(snapshot.oldest)}",
         f"attempts {snapshot.attempts:,} ({_answers(snapshot)})",
     ]
     return "  ".join([*parts, f"behind {blocker}"] if blocker else parts)
 
 
 class View:
-    """What is drawn: the latest snapshot, and a curve of the last ones."""
+    """The live view: the latest snapshot and a sparkline of the queue length."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._latest = Snapshot()
-        self._lengths: deque[int] = deque(maxlen=_CURVE)
+        self._lengths: deque[int] = deque(maxlen=_SPARKLINE_LENGTH)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Take the next one."""
+        """Replace the snapshot that is shown."""
         self._latest = snapshot
         self._lengths.append(snapshot.waiting)
 
     def render(self) -> RenderableType:
-        """The whole view."""
+        """Return the panel."""
         now = self._latest
+        bar = ProgressBar(total=max(1, now.planned), completed=now.created, width=_SPARKLINE_LENGTH)
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        table.add_row("provider's time", span(now.at))
-        table.add_row("created", Group(f"{now.created:,} of {now.planned:,}", self._bar()))
+        table.add_row("Nexmo's time", duration(now.at))
+        table.add_row("created", Group(f"{now.created:,} of {now.planned:,}", bar))
         table.add_row("waiting", f"{now.waiting:,}  {sparkline(tuple(self._lengths))}")
-        table.add_row("oldest", span(now.oldest))
+        table.add_row("oldest", duration(now.oldest))
         table.add_row("attempts", f"{now.attempts:,}  {_answers(now)}")
-        table.add_row("waits behind", Text(_blocker(now) or "nothing", style="bold red" if _blocker(now) else "green"))
+        blocker = _blocker(now)
+        table.add_row("waits behind", Text(blocker or "nothing", style="bold red" if blocker else "green"))
         return Panel(table, title=self._title, title_align="left", padding=(0, 1))
-
-    def _bar(self) -> ProgressBar:
-        return ProgressBar(total=max(1, self._latest.planned), completed=self._latest.created, width=_CURVE)
 
 
 def sparkline(values: tuple[int, ...]) -> str:
-    """A character each, the highest the tallest; a few callbacks are no tower."""
+    """Return one character a value, the highest value the tallest; values below eight are never drawn tall."""
     top = max(len(_BARS) - 1, *values, 0)
     return "".join(_BARS[round((len(_BARS) - 1) * value / top)] for value in values)
 
 
 def _answers(snapshot: Snapshot) -> str:
-    said = sorted(snapshot.answers.items())
-    return ", ".join(f"{answer} ×{count:,}" for answer, count in said) or "no answers yet"  # noqa: RUF001 - a sign of times
+    answers = sorted(snapshot.answers.items())
+    return ", ".join(f"{answer} {_TIMES}{count:,}" for answer, count in answers) or "no answers yet"
 
 
 def _blocker(snapshot: Snapshot) -> str:
-    """Empty while nothing has failed."""
-    found = snapshot.blocker
-    if found is None or not found.answered:
+    """Describe the callback that the others wait for; empty while no attempt has failed."""
+    blocker = snapshot.blocker
+    if blocker is None or not blocker.answered:
         return ""
-    whose = f"application {found.application}" if found.application else f"account {found.account or '(none)'}"
-    after = f"attempt {found.attempts} got {found.answered}"
-    following = f", the next in {span(found.next_in)}" if found.next_in else ""
-    behind = f"; {found.behind:,} wait for it" if found.behind else ""
-    return f"{whose}: {after}{following}{behind}"
+    whose = f"application {blocker.application}" if blocker.application else f"account {blocker.account or '(none)'}"
+    attempt = f"attempt {blocker.attempts} got {blocker.answered}"
+    following = f", the next in {duration(blocker.next_in)}" if blocker.next_in else ""
+    behind = f"; {blocker.behind:,} wait for it" if blocker.behind else ""
+    return f"{whose}: {attempt}{following}{behind}"
+
+
+def show_report(report: Report, console: Console) -> None:
+    """Print the answers by kind of callback, and the totals."""
+    console.print(_answer_table(report))
+    console.print(_summary(report), highlight=False)
+
+
+def _answer_table(report: Report) -> Table:
+    table = Table("callbacks", "verdict", "answered", "count", "", title=f"Answers of {report.target}")
+    table.columns[3].justify = "right"
+    for rows in _grouped(report.answers):
+        first = rows[0]
+        mark = f"[red]{first.problem}[/]" if first.problem else "[green]as expected[/]"
+        table.add_row(first.kind, first.verdict, answer_path(rows), f"{sum(row.count for row in rows):,}", mark)
+    return table
+
+
+def answer_path(rows: Sequence[AnswerRow]) -> str:
+    """Return the statuses in turn, with the fewest and the most repetitions among ``rows``."""
+    lengths = zip(*([count for _, count in _steps(row)] for row in rows), strict=True)
+    steps = (status for status, _ in _steps(rows[0]))
+    return ", then ".join(_step(status, counts) for status, counts in zip(steps, lengths, strict=True))
+
+
+def _grouped(rows: Iterable[AnswerRow]) -> list[list[AnswerRow]]:
+    """Group rows that differ only in repetitions: an outage leaves a row for each number of failed attempts."""
+    groups: dict[object, list[AnswerRow]] = {}
+    for row in rows:
+        statuses = tuple(status for status, _ in _steps(row))
+        groups.setdefault((row.kind, row.verdict, statuses, row.problem), []).append(row)
+    return list(groups.values())
+
+
+def _steps(row: AnswerRow) -> list[tuple[int | None, int]]:
+    """Return each status with its number of repetitions in a row."""
+    return [(status, len(list(same))) for status, same in groupby(row.answers)]
+
+
+def _step(status: int | None, counts: Sequence[int]) -> str:
+    fewest, most = min(counts), max(counts)
+    often = "" if most == 1 else f" {_TIMES}{fewest}" if fewest == most else f" {_TIMES}{fewest}-{most}"
+    return ("no answer" if status is None else str(status)) + often
+
+
+def _summary(report: Report) -> str:
+    sent = f"{report.sent:,} of {report.planned:,} callbacks in {report.seconds:.1f} s ({report.per_second:,.0f}/s)"
+    measured = report.latency_ms
+    latency = "no answers"
+    if measured is not None:
+        latency = f"p50 {measured.p50} ms, p95 {measured.p95} ms, p99 {measured.p99} ms, max {measured.max} ms"
+    lines = [
+        f"sent          {sent}, seed {report.seed}",
+        f"acknowledged  {report.acknowledged:,} genuine",
+        f"quarantined   {report.quarantined:,}",
+        f"retries       {report.retries:,}",
+        f"latency       {latency}",
+        f"unexpected    {report.unexpected:,}",
+        f"at Nexmo      {_fates(report.provider)}",
+    ]
+    if report.provider.delivered:
+        lines.append(f"longest wait  {duration(report.provider.longest_wait)} until delivery")
+    return "\n".join([*lines, "interrupted"] if report.interrupted else lines)
+
+
+def _fates(fates: Fates) -> str:
+    counts = f"{fates.created:,} created: {fates.delivered:,} delivered, {fates.dropped:,} dropped"
+    return f"{counts}, {fates.expired:,} expired, {fates.waiting:,} waiting"

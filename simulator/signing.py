@@ -1,4 +1,4 @@
-"""From a planned callback to the request on the wire: a token, or a ``sig`` among the parameters, new each time."""
+"""Signs a planned callback for one attempt: with a token, or with a ``sig`` among the parameters."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from ackfirst.shared.nexmo.token import sign_token
 from ackfirst.simulator.account import SigningAccount
 from ackfirst.simulator.planned import Kind, Planned, Tampering
 
-#: Dispatch and Verify use the application's status URL.
+#: Dispatch reports and Verify events go to the application's status URL.
 PATHS: Final = {**WEBHOOKS, Family.OTHER: WEBHOOKS[Family.MESSAGE_STATUS]}
 
 _NO_SIGNATURE_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
@@ -23,18 +23,18 @@ _NO_SIGNATURE_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JW
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Exactly what goes over the wire."""
+    """One HTTP request, exactly as it is sent."""
 
     method: str
     path: str
     query: str = ""
     """Percent-encoded, without ``?``."""
     headers: dict[str, str] = field(default_factory=dict, repr=False)
-    """``Content-Type`` only where the provider sends one; ``Authorization`` holds the token."""
+    """``Content-Type``, where Nexmo sends one; ``Authorization`` with the token."""
     body: bytes = b""
 
     def received(self, at: float) -> Callback:
-        """What a server makes of it that has it at ``at`` (unix seconds)."""
+        """Return the callback that a server has read at ``at`` (Unix seconds)."""
         return Callback(
             method=self.method,
             path=self.path,
@@ -47,7 +47,7 @@ class Request:
 
 
 class Signer:
-    """Signs as the provider does, or as somebody who only pretends."""
+    """Signs as Nexmo does, or as a forger does; ``rng`` makes ids and nonces."""
 
     def __init__(self, account: SigningAccount, rng: Random) -> None:
         self._account = account
@@ -56,11 +56,11 @@ class Signer:
 
     @property
     def api_key(self) -> str:
-        """Of the account that is signed for."""
+        """The account that it signs for."""
         return self._account.api_key
 
     def request(self, planned: Planned, *, signed: bool, now: float) -> Request:
-        """One attempt to deliver ``planned`` at ``now`` (unix seconds), with a signature or without."""
+        """Return the request of an attempt at ``now`` (Unix seconds), with or without a signature."""
         if planned.content.has_token:
             return self._with_token(planned, signed=signed, now=now)
         return self._with_parameters(planned, signed=signed, now=now)
@@ -103,7 +103,7 @@ class Signer:
         content = planned.content
         parameters: dict[str, Any] = dict(content.fields)
         if signed:
-            # One official client's fixture has the timestamp as a JSON number.
+            # A fixture of one official client has the timestamp as a JSON number.
             moment: int | str = (
                 int(now) if content.transport == "json" and self._rng.random() < 1 / 4 else str(int(now))
             )
@@ -120,16 +120,16 @@ class Signer:
     def _sig(self, planned: Planned, parameters: dict[str, Any]) -> str:
         if planned.tampering is Tampering.SIG:
             return "not-" + self._uuid()
-        said = {name: str(value) for name, value in parameters.items()}
+        signed = {name: str(value) for name, value in parameters.items()}
         if planned.tampering is Tampering.PARAMETER:
-            said["msisdn"] += "0"
-        return sign_parameters(said, secret=self._secret(planned), method=self._account.sms_method)
+            signed["msisdn"] += "0"
+        return sign_parameters(signed, secret=self._secret(planned), method=self._account.sms_method)
 
     def _secret(self, planned: Planned) -> bytes:
         return self._wrong_secret if planned.kind is Kind.WRONG_SECRET else self._account.secret
 
     def _own_query(self, parameters: str = "") -> str:
-        """The account's webhook URLs end in ``?token=…`` where it has such a token; Nexmo appends to that."""
+        """Return the query: the account's ``token`` parameter, if it has one, then what Nexmo appends to the URL."""
         if self._account.url_token is None:
             return parameters
         return "&".join(filter(None, (urlencode({"token": self._account.url_token}), parameters)))

@@ -1,4 +1,4 @@
-"""A whole ackfirst of one's own: ``ackfirst dev`` on free ports, with all its data in one folder."""
+"""Runs a private ackfirst for the demos: ``ackfirst dev`` on free ports, with all its data in one folder."""
 
 import http.client
 import json
@@ -8,45 +8,46 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import Any, Final
 
+from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.processes.supervisor import reexec
 from ackfirst.simulator.account import SigningAccount
 
-#: Seconds. Starting takes two or three; a busy machine may need many more.
-START_TIMEOUT: Final = 60.0
-STOP_TIMEOUT: Final = 45.0
-POLL: Final = 0.1
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""The checkout, which has the example handlers: they are not installed."""
 
+#: Starting takes two or three seconds; a busy machine may need many more.
+START_TIMEOUT_SECONDS: Final = 60.0
+STOP_TIMEOUT_SECONDS: Final = 45.0
+POLL_SECONDS: Final = 0.1
 
-#: How a command that cannot start begins its sentence.
+#: Prefix of the sentence that a command prints when it cannot start.
 _SENTENCE: Final = "ackfirst: "
-#: Lines of the log that are shown when there is no such sentence.
+#: Lines of the log that are shown when it has no such sentence.
 _TAIL: Final = 5
 
 
-class StackFailed(Exception):  # noqa: N818 - what happened, not a mistake
-    """The stack did not start, or ended on its own; the message says what it said last."""
+class StackError(Exception):
+    """The stack did not start; the message contains its own error message."""
 
 
 class Stack:
-    """``ackfirst dev`` as a process of its own session, so that Ctrl-C in the terminal reaches only us."""
+    """``ackfirst dev`` in a session of its own, so that Ctrl-C in the terminal does not reach it directly."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        root: Path,
         account: SigningAccount,
         handlers: str,
         settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """``settings``: more of the environment."""
+        """``settings`` are additional environment variables."""
         self.folder = folder
         self.log = folder / "stack.log"
-        self._root = root
         self._account = account
         self._handlers = handlers
         self._settings = settings
@@ -54,25 +55,25 @@ class Stack:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Return when callbacks are taken and a worker waits for events.
+        """Start it; return when ingest accepts callbacks and a worker waits for events.
 
         Raises:
-            StackFailed: It did not come up.
+            StackError: It did not start.
         """
         try:
             self._start_once()
-        except StackFailed:
-            # Another program may have taken a port between our look and the start: once more, with other ports.
+        except StackError:
+            # Another program may have taken one of the free ports before the stack did: retry with others.
             self.stop()
             self._start_once()
 
     def stop(self) -> None:
-        """End it in order: what a worker has begun is finished. Harmless when nothing runs."""
+        """Stop it gracefully, so that running handlers end. Without effect if it does not run."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(STOP_TIMEOUT)
+            self._process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -84,7 +85,7 @@ class Stack:
         return f"http://127.0.0.1:{self._ports[0]}"
 
     def readiness(self) -> dict[str, Any]:
-        """What ``/readyz`` says; empty while nobody answers."""
+        """Return the JSON of ``/readyz``; empty if it does not answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self._ports[1], timeout=5)
         try:
             connection.request("GET", "/readyz")
@@ -97,7 +98,7 @@ class Stack:
             connection.close()
 
     def is_idle(self) -> bool:
-        """No event waits in any lane, neither for a worker nor for its retry."""
+        """Return whether no lane has an event that waits for a worker or for its retry."""
         lanes = self.readiness().get("lanes")
         return lanes is not None and not any(lane["waiting"] or lane["retries"] for lane in lanes.values())
 
@@ -107,7 +108,7 @@ class Stack:
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 reexec("dev"),
-                cwd=self._root,
+                cwd=ROOT,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -117,7 +118,7 @@ class Stack:
         self._wait_until_ready()
 
     def _environment(self) -> dict[str, str]:
-        """This one without the user's own settings: nothing of theirs is touched."""
+        """Return the environment without the user's own settings, so that their data is not touched."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
         public, admin, dashboard = (f"127.0.0.1:{port}" for port in self._ports)
         return {
@@ -135,20 +136,38 @@ class Stack:
         }
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._is_ready():
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while True:
+            found = self.readiness()
+            if found.get("ready") and found.get("workers"):
+                return
             if self._process is None or self._process.poll() is not None:
-                raise StackFailed(f"ackfirst dev ended while it started: {self._last_words()}")
+                raise StackError(f"ackfirst dev ended while it started: {self._error_message()}")
             if time.monotonic() > deadline:
-                raise StackFailed(f"ackfirst dev was not ready within {START_TIMEOUT:g} s: {self._last_words()}")
-            time.sleep(POLL)
+                raise StackError(
+                    f"ackfirst dev was not ready within {START_TIMEOUT_SECONDS:g} s: {self._error_message()}"
+                )
+            time.sleep(POLL_SECONDS)
 
-    def _is_ready(self) -> bool:
-        found = self.readiness()
-        return bool(found.get("ready")) and bool(found.get("workers"))
-
-    def _last_words(self) -> str:
-        """What the commands said to a person; failing that, the end of the log."""
+    def _error_message(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        said = [line for line in lines if line.startswith(_SENTENCE)]
-        return "\n".join(said[-1:] or lines[-_TAIL:]) or "it said nothing"
+        sentences = [line for line in lines if line.startswith(_SENTENCE)]
+        return "\n".join(sentences[-1:] or lines[-_TAIL:]) or "its log is empty"
+
+
+def require_example(name: str) -> None:
+    """Check that the sources of the examples are there.
+
+    Raises:
+        ConfigurationError: This is not a checkout.
+    """
+    if not (ROOT / "examples" / name).is_file():
+        raise ConfigurationError(f"the demo needs examples/{name}: run it from a checkout of the sources")
+
+
+def raise_interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """Handle SIGTERM as Ctrl-C.
+
+    An exception raised here could surface in any callback of the event loop; the handler of SIGINT cancels the run.
+    """
+    signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The traffic of one run, planned before anything is sent. Pure: the same seed and start give the same callbacks."""
+"""Plans the traffic of one run before anything is sent. Pure: the same seed and start give the same callbacks."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,21 +20,21 @@ from ackfirst.simulator.planned import (
     expected_verdict,
 )
 
-#: How far apart the callbacks of one message are, in callbacks of the whole traffic.
+#: Distance between the callbacks of one message, in callbacks of the whole traffic.
 _STEP: Final = (5.0, 40.0)
-#: How far a callback is thrown back that shall come out of order.
-_DETOUR: Final = (30.0, 150.0)
-#: How long after the original a duplicate comes; a third of them at once.
-_ECHO: Final = (1.0, 200.0)
+#: Distance by which a callback that shall arrive out of order is delayed.
+_DELAY: Final = (30.0, 150.0)
+#: Distance of a duplicate from its original; a third of them follow it at once.
+_DUPLICATE_DISTANCE: Final = (1.0, 200.0)
 
-# Captured requests of the SMS API name one of these, or nothing at all; the Messages API always names JSON.
+# Captured requests of the SMS API carry one of these or no header at all; the Messages API always says JSON.
 _JSON_TYPES: Final = ("application/json", "application/json; charset=utf-8")
 _FORM_TYPES: Final = ("application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=UTF-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """How much of the traffic is not just genuine and in order: parts of 1."""
+    """Shares of the traffic (0 to 1) that are not simply genuine and in order."""
 
     duplicates: float = 0.05
     wrong_secret: float = 0.02
@@ -42,10 +42,10 @@ class Shares:
     tampered: float = 0.02
     disorder: float = 0.1
     slow: float = 0.0
-    """Callbacks whose bytes come slowly: of any kind."""
+    """Share of all POST requests whose body is sent over two seconds."""
 
     def counts(self, total: int) -> dict[Kind, int]:
-        """How many callbacks of each kind ``total`` callbacks hold."""
+        """Return how many of ``total`` callbacks are of each kind."""
         counts = {
             Kind.DUPLICATE: round(total * self.duplicates),
             Kind.WRONG_SECRET: round(total * self.wrong_secret),
@@ -56,15 +56,14 @@ class Shares:
 
     @property
     def leave_something_genuine(self) -> bool:
-        """Whether there is anything left to duplicate."""
+        """False if no callback is left that a duplicate could repeat."""
         return self.duplicates + self.wrong_secret + self.unsigned + self.tampered < 1
 
 
 class Traffic:
-    """Plans callbacks for one account.
+    """Plans callbacks for one account, all random choices drawn from ``rng``.
 
-    Everything is drawn from ``rng``. The first callback tells of ``start`` (unix seconds), each next one of a moment
-    ``1 / rate`` seconds later.
+    The first callback has the timestamp ``start`` (Unix seconds), each next one is ``1 / rate`` seconds later.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class Traffic:
         self._rate = rate
 
     def plan(self, count: int) -> list[Planned]:
-        """``count`` callbacks in the order in which they are to be sent."""
+        """Return ``count`` callbacks in the order in which they are to be sent."""
         counts = self._shares.counts(count)
         contents = self._contents(count - counts[Kind.DUPLICATE])
         kinds = self._kinds(contents, counts)
@@ -93,7 +92,7 @@ class Traffic:
         return self._slowed(self._with_duplicates(originals, counts[Kind.DUPLICATE]))
 
     def _contents(self, count: int) -> list[Content]:
-        """What is told, each message's callbacks a little apart, some of them out of order."""
+        """Make the contents, each message's callbacks a little apart, some of them out of order."""
         placed = sorted(islice(self._placed(), count), key=lambda pair: pair[0])
         return [content for _, content in placed]
 
@@ -105,17 +104,17 @@ class Traffic:
                 contents = recipe(scene)
                 later = 0.0
                 for content in contents:
-                    yield place + later + self._detour(), content
+                    yield place + later + self._delay(), content
                     later += self._rng.uniform(*_STEP)
                 place += len(contents)
 
-    def _detour(self) -> float:
-        return self._rng.uniform(*_DETOUR) if self._rng.random() < self._shares.disorder else 0.0
+    def _delay(self) -> float:
+        return self._rng.uniform(*_DELAY) if self._rng.random() < self._shares.disorder else 0.0
 
     def _kinds(self, contents: Sequence[Content], counts: dict[Kind, int]) -> list[Kind]:
         kinds = [Kind.GENUINE] * len(contents)
-        # A body of no family has no time in it: sent again in a later run of the same seed, it would be an unsigned
-        # body that was seen before, which is answered differently.
+        # Family ``other`` has no timestamp, so a later run of the same seed would send the same unsigned body again.
+        # The receiver answers an unsigned body that it has seen before with 200 instead of 503.
         unsigned = [at for at, content in enumerate(contents) if content.family is not Family.OTHER]
         self._mark(kinds, unsigned, Kind.UNSIGNED, counts)
         for kind in (Kind.WRONG_SECRET, Kind.TAMPERED):
@@ -130,16 +129,20 @@ class Traffic:
         places = [at for at, planned in enumerate(originals) if planned.kind is Kind.GENUINE]
         again = [self._rng.choice(places) for _ in range(count)] if places else []
         placed = [(float(at), planned) for at, planned in enumerate(originals)]
-        placed += [(at + self._echo(), replace(originals[at], kind=Kind.DUPLICATE)) for at in again]
+        placed += [(at + self._distance(), replace(originals[at], kind=Kind.DUPLICATE)) for at in again]
         return [planned for _, planned in sorted(placed, key=lambda pair: pair[0])]
 
     def _slowed(self, planned: list[Planned]) -> list[Planned]:
         if not self._shares.slow:
             return planned
-        return [replace(one, slow=self._rng.random() < self._shares.slow) for one in planned]
+        # A GET has no body that could be sent slowly.
+        return [
+            replace(one, slow=one.content.transport != "query" and self._rng.random() < self._shares.slow)
+            for one in planned
+        ]
 
-    def _echo(self) -> float:
-        return 0.5 if self._rng.random() < 1 / 3 else self._rng.uniform(*_ECHO)
+    def _distance(self) -> float:
+        return 0.5 if self._rng.random() < 1 / 3 else self._rng.uniform(*_DUPLICATE_DISTANCE)
 
     def _planned(self, content: Content, kind: Kind) -> Planned:
         content = self._addressed(content)
@@ -157,13 +160,13 @@ class Traffic:
         )
 
     def _addressed(self, content: Content) -> Content:
-        """The SMS API names the account in most callbacks, not in all."""
+        """Add ``api-key`` to most callbacks of the SMS API, because not all captured ones have it."""
         if content.has_token or self._rng.random() < 0.3:  # noqa: PLR2004 - a share
             return content
         return replace(content, fields={**content.fields, "api-key": self._account.api_key})
 
     def _json(self, content: Content) -> bytes:
-        """Compact or spaced, escaped or UTF-8: the hash is over the bytes, whatever they look like."""
+        """Encode compact or spaced, escaped or UTF-8, because the hash covers the bytes, not their meaning."""
         separators = self._rng.choice(((",", ":"), (", ", ": ")))
         text = json.dumps(content.fields, ensure_ascii=self._rng.random() < 1 / 2, separators=separators)
         return text.encode()

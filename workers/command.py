@@ -9,11 +9,14 @@ import structlog
 
 from ackfirst.shared import log
 from ackfirst.shared.accounts import is_lane
+from ackfirst.shared.embedded import with_private_server
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.files import protect_files
+
+logger = structlog.get_logger(__name__)
 
 #: Environment variable by which a supervisor tells its engines their pool. Not a setting, hence without its prefix.
 POOL: Final = "_ACKFIRST_POOL"
@@ -48,6 +51,7 @@ def command(processes: int, lanes: tuple[str, ...], role: str | None, *, burst: 
     pool = os.environ.pop(POOL, "") if supervised else ""
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
+    settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     if not supervised:  # restarted while Redis is away, it waits until Redis is back
         protect_files(settings, structlog.get_logger("worker"))
         reachable(settings.redis_url.get_secret_value())

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Writes what of the edge's configuration depends on the environment, then becomes nginx.
+# Write the parts of the edge's configuration that depend on the environment, then run nginx.
 set -eu
 made=/tmp/edge
 certificates=/etc/ackfirst/tls
 mkdir -p "$made"
 
-# Ingest refuses a larger body (ingest/limits.py): it need not get there.
+# Refuse here what ingest refuses as too large (ingest/limits.py).
 limit=1048576
 
-# Where the ingest containers are. nginx 1.27.3 and newer follow the name by themselves and keep connections open. An
-# older one asks for every request, which also follows `--scale`, but opens a connection each time.
+# Find the ingest containers. nginx 1.27.3 and newer re-resolves the name and keeps connections open. An older nginx
+# resolves it for each request, which also follows `--scale`, but opens a connection each time.
 cat > "$made/resolving.conf" <<'NGINX'
 resolver 127.0.0.11 valid=1s ipv6=off;
 upstream ingest {

@@ -69,6 +69,8 @@ def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     password = files["redis-password"]
     everything = {"redis-url": generated.redis_url(password), **files}
     mine = layout.shares(everything, role)
+    if role == "dashboard" and "ackfirst.toml" in files:
+        mine["ackfirst.toml"] = layout.names_only(files["ackfirst.toml"])
     return {**mine, "users.acl": generated.redis_users(password)} if role == "redis" else mine
 
 

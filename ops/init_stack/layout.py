@@ -1,6 +1,8 @@
 """Map each file of an operator's ``config/`` to the containers that read it; no container gets another's."""
 
 import codecs
+import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -80,3 +82,20 @@ def shipped(folder: Path, role: str) -> dict[str, bytes]:
 def shares(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
     """Select the files that a role reads."""
     return {name: content for name, content in files.items() if role in PLACES.get(name, ())}
+
+
+def names_only(accounts: bytes) -> bytes:
+    """Reduce ``ackfirst.toml`` to the names and lanes that the dashboard shows: it must not see a secret."""
+    lines = []
+    for api_key, account in tomllib.loads(accounts.decode("utf-8-sig")).get("accounts", {}).items():
+        tables: list[tuple[tuple[str, ...], dict[str, str]]] = [((api_key,), account)]
+        tables += [((api_key, "applications", id_), entry) for id_, entry in account.get("applications", {}).items()]
+        for path, table in tables:
+            lines.append("[" + ".".join(["accounts", *map(_quoted, path)]) + "]")
+            lines += [f"{key} = {_quoted(table[key])}" for key in ("name", "lane") if key in table]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _quoted(text: str) -> str:
+    # A JSON string is a basic string of TOML too, except for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

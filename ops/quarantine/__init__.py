@@ -1,1 +1,1 @@
-"""``ackfirst quarantine``: what nobody could vouch for, and the way back once the configuration is mended."""
+"""``ackfirst quarantine``: callbacks that could not be verified, and their way back to the queue."""

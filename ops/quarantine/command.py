@@ -1,8 +1,7 @@
-"""``ackfirst quarantine``: list, show, recheck and drop what nobody could vouch for."""
+"""``ackfirst quarantine``: list, show, recheck and drop callbacks that could not be verified."""
 
 import asyncio
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
@@ -14,11 +13,17 @@ from redis.asyncio import Redis
 from rich.console import Console
 
 from ackfirst.ops.quarantine import tables, view
-from ackfirst.ops.quarantine.options import as_json, selected
-from ackfirst.ops.quarantine.order import by_arrival
-from ackfirst.ops.quarantine.recheck import Finding, Outcome, Recheck, callback_of
-from ackfirst.ops.quarantine.rehearsal import KeptRecords, RehearsedQueue
-from ackfirst.ops.quarantine.selection import Selection
+from ackfirst.ops.quarantine.recheck import (
+    DryRunQueue,
+    DryRunRecords,
+    Finding,
+    Outcome,
+    Recheck,
+    by_arrival,
+    callback_of,
+)
+from ackfirst.ops.quarantine.selection import Selection, selected
+from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview
@@ -26,32 +31,34 @@ from ackfirst.shared.quarantine.stream import QuarantineDepth
 from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.redis import client as redis_client
-from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.verification import Verifier
 
 T = TypeVar("T")
 
-#: Records that ``list`` shows unless it is told otherwise.
-LIMIT: Final = 50
+#: Records that ``list`` shows without ``--limit``.
+DEFAULT_LIMIT: Final = 50
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
-    """Look at callbacks that nobody could vouch for, and queue those that verify now.
+    """Look at callbacks that could not be verified, and queue those that verify now.
 
-    A callback waits here because our configuration could not confirm it (a wrong or missing secret), because it
-    came unsigned, or because its body cannot be read. Mend the configuration, restart ingest, then: recheck.
+    A callback is kept here if the configured secrets do not confirm its signature (a wrong or missing secret), if it
+    is not signed, or if its body cannot be read. Correct the configuration, restart ingest, then run recheck.
     """
 
 
 @command.command("list")
 @selected
-@click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="Most records to show.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="Most records to show."
+)
 @as_json
 def list_(*, selection: Selection, limit: int, as_json: bool) -> None:
-    """Show the newest records, newest last."""
-    settings = load_settings(os.environ)
+    """List the newest records, newest last."""
+    settings = operator_settings()
     entries, depth = _run(settings, lambda redis: _newest(QuarantineReview(redis), selection, limit))
     rows = (view.row(entry, now=time.time()) for entry in reversed(entries))
     if as_json:
@@ -63,14 +70,14 @@ def list_(*, selection: Selection, limit: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("entry_id", metavar="ID")
-@click.option("--personal", is_flag=True, help="Show numbers and texts. Tokens and secrets never are.")
+@click.option("--personal", is_flag=True, help="Show numbers and texts. Tokens and secrets are never shown.")
 @as_json
 def show(*, entry_id: str, personal: bool, as_json: bool) -> None:
-    """Show everything of one record.
+    """Show one record, and how it would be verified today.
 
-    With what verification says of it today; the command changes nothing.
+    Changes nothing.
     """
-    settings = load_settings(os.environ)
+    settings = operator_settings()
     verifier = _verifier(settings, load_accounts(settings))
     entry = _run(settings, lambda redis: QuarantineReview(redis).get(entry_id))
     if entry is None:
@@ -86,25 +93,25 @@ def show(*, entry_id: str, personal: bool, as_json: bool) -> None:
 
 @command.command()
 @selected
-@click.option("--dry-run", is_flag=True, help="Say what would happen and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would happen, and write nothing.")
 @as_json
 def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
-    """Verify again and queue what passes, oldest first.
+    """Verify records again and queue those that pass, oldest first.
 
-    Each callback is verified as of the time at which it came, with today's configuration. What still is doubtful
-    stays. May be stopped and run again at any time, also twice at once: each event is queued once.
+    Each callback is verified as of the time at which it arrived, with today's configuration. Those that still do not
+    verify stay. May be stopped and run again at any time, also twice at once: each event is queued once.
     """
-    settings = load_settings(os.environ)
+    settings = operator_settings()
     accounts = load_accounts(settings)
     findings: Counter[tuple[Outcome, str | None]] = Counter()
 
-    def tell(found: Finding) -> None:
+    def report(found: Finding) -> None:
         findings[tables.tally(found)] += 1
         if as_json:
             _say(view.finding(found))
 
     try:
-        _run(settings, lambda redis: _recheck(redis, settings, accounts, selection, tell, dry_run=dry_run))
+        _run(settings, lambda redis: _recheck(redis, settings, accounts, selection, report, dry_run=dry_run))
     finally:
         if not as_json:
             tables.show_report(findings, _console(), dry_run=dry_run)
@@ -113,20 +120,20 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
 @command.command()
 @click.argument("entry_ids", metavar="[ID]...", nargs=-1)
 @selected
-@click.option("--all", "everything", is_flag=True, help="All that is in quarantine now.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everything", is_flag=True, help="All records that are in quarantine now.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @as_json
 def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, yes: bool, as_json: bool) -> None:
-    """Throw records away for good.
+    """Delete records for good.
 
-    Those that are named, or those that the options choose.
+    Name them, or choose them by options.
     """
     if [bool(entry_ids), not selection.is_everything, everything].count(True) != 1:
-        raise click.UsageError("name records, or choose them by --account, --verdict and --since, or say --all")
-    settings = load_settings(os.environ)
+        raise click.UsageError("name records, choose them by --account, --verdict and --since, or use --all")
+    settings = operator_settings()
     chosen = _run(settings, lambda redis: _chosen(QuarantineReview(redis), entry_ids, selection))
     if chosen and not yes:
-        click.confirm(f"Throw {len(chosen):,} records away for good?", abort=True, err=True)
+        click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
     gone = _run(settings, lambda redis: QuarantineReview(redis).remove(chosen))
     if as_json:
         _say({"dropped": gone.records, "bytes": gone.bytes})
@@ -157,18 +164,17 @@ async def _recheck(
     settings: Settings,
     accounts: Accounts,
     selection: Selection,
-    tell: Callable[[Finding], None],
+    report: Callable[[Finding], None],
     *,
     dry_run: bool,
 ) -> None:
     review = QuarantineReview(redis)
-    rehearsed = RehearsedQueue(redis, dedupe_seconds=DEDUPE_SECONDS)
     run = Recheck(
         judge=_verifier(settings, accounts),
         accounts=accounts,
-        queue=rehearsed if dry_run else await _enqueuer(redis, settings),
-        records=KeptRecords() if dry_run else review,
-        tell=tell,
+        queue=DryRunQueue(redis, dedupe_seconds=DEDUPE_SECONDS) if dry_run else await _enqueuer(redis, settings),
+        records=DryRunRecords() if dry_run else review,
+        report=report,
         clock=time.time,
     )
     await run.run(by_arrival(_selected(review.oldest_first(), selection)))
@@ -191,7 +197,7 @@ async def _enqueuer(redis: Redis, settings: Settings) -> Enqueuer:
 
 
 def _run(settings: Settings, work: Callable[[Redis], Coroutine[Any, Any, T]]) -> T:
-    """Do ``work`` with a connection; what Redis does not confirm ends in a sentence and exit code 1."""
+    """Do ``work`` with a connection. If Redis does not confirm it: one sentence, and exit code 1."""
     url = settings.redis_url.get_secret_value()
     redis_client.reachable(url)
 
@@ -219,4 +225,4 @@ def _say(fields: dict[str, Any]) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False, width=tables.WIDTH)
+    return Console(highlight=False, width=tables.WIDTH_COLUMNS)

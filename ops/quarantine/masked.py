@@ -1,16 +1,17 @@
-"""A stranger's fields, made fit to show: what is not known to be harmless is masked, and secrets always are."""
+"""Mask the fields of an unverified callback: every value that is not known to be harmless, and secrets always."""
 
 import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from ackfirst.ops.terminal import printable
 from ackfirst.shared import masking
 
 #: Levels of nesting that are shown. Nexmo's deepest documented callback has five.
-DEPTH: Final = 12
+MAX_DEPTH: Final = 12
 
-#: Characters of one value that reach the terminal without --personal.
-LENGTH: Final = 128
+#: Most of one value that is shown without --personal.
+MAX_CHARACTERS: Final = 128
 
 # Fields of Nexmo's callbacks whose values say nothing of a person.
 _HARMLESS: Final = frozenset((
@@ -40,18 +41,13 @@ _PLAIN: Final = re.compile(r"[\w.:+ -]{0,128}", re.ASCII)
 
 
 def fields(value: Any, *, personal: bool) -> Any:
-    """The same JSON value, masked; with ``personal`` only secrets are. Text is printable in either case."""
-    return _personal(value, "", DEPTH) if personal else _masked(value, "", DEPTH)
+    """Mask a JSON value; with ``personal`` only the secrets in it. Text is printable in either case."""
+    return _personal(value, "", MAX_DEPTH) if personal else _masked(value, "", MAX_DEPTH)
 
 
 def line(text: str) -> str:
-    """A header or a name as it was sent: printable, not too long, phone numbers masked."""
-    return masking.numbers(printable(text[:LENGTH]))
-
-
-def printable(text: str) -> str:
-    """The text with control characters and lone surrogates as escapes: it must not steer a terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    """Make a header or a name fit for one line: printable, not too long, phone numbers masked."""
+    return masking.numbers(printable(text[:MAX_CHARACTERS]))
 
 
 def _personal(value: Any, name: str, depth: int) -> Any:
@@ -67,7 +63,7 @@ def _masked_leaf(value: Any, name: str) -> Any:
 
 
 def _walk(value: Any, name: str, depth: int, *, key: Callable[[str], str], leaf: Callable[[Any, str], Any]) -> Any:
-    """The value with its keys and leaves made fit; a secret is hidden whatever it is, what is too deep is left out."""
+    """Mask keys and leaves of a value. A secret is hidden whatever it is; what is nested too deeply is left out."""
     if _SECRET.search(name):
         return _hidden(value)
     match value:
@@ -93,5 +89,5 @@ def _name(key: str) -> str:
 
 
 def _hidden(value: Any) -> str:
-    """Of a secret only its length, which tells a ``sig`` of MD5 from one of SHA-256."""
+    """Show only the length of a secret, which tells a ``sig`` of MD5 from one of SHA-256."""
     return masking.text(value) if isinstance(value, str) else "•••"

@@ -1,16 +1,30 @@
-"""Which records of the quarantine a command is about, and since when."""
+"""Choose the records that a subcommand of ``ackfirst quarantine`` works on, by the same options everywhere."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Final
 
+import click
+
+from ackfirst.shared.policy import TABLE, Fate, Policy
 from ackfirst.shared.quarantine.review import Entry
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.settings.types import seconds
 
+#: Verdicts that a record can have.
+VERDICTS: Final = tuple(
+    verdict.value
+    for verdict, row in TABLE.items()
+    if any(row.under(policy).fate is Fate.QUARANTINED for policy in Policy)
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Conditions that all hold; None asks for nothing."""
+    """Conditions that a record must meet, all of them; None is no condition."""
 
     account: str | None = None
     """The account that a callback claims."""
@@ -20,11 +34,11 @@ class Selection:
 
     @property
     def is_everything(self) -> bool:
-        """Whether no condition is set."""
+        """True without any condition."""
         return self == Selection()
 
     def takes(self, entry: Entry) -> bool:
-        """Whether the entry is meant. One that cannot be read meets no condition."""
+        """Return whether the entry meets all conditions. One that cannot be read meets none."""
         return self.is_everything or (entry.record is not None and self._meets(entry.record))
 
     def _meets(self, record: QuarantineRecord) -> bool:
@@ -36,7 +50,7 @@ class Selection:
 
 
 def moment(text: str, *, now: float) -> float:
-    """Unix seconds of ``2h`` (so long before ``now``) or of an ISO 8601 date or time, UTC unless it says otherwise.
+    """Parse ``2h`` (so long before ``now``) or an ISO 8601 date or time, UTC by default, into Unix seconds.
 
     Raises:
         ValueError: It is neither.
@@ -51,3 +65,28 @@ def moment(text: str, *, now: float) -> float:
         return now - float(seconds(text))
     except ValueError:
         raise ValueError("use an age such as 2h or 7d, or a time such as 2026-03-04T09:15Z") from None
+
+
+class _Moment(click.ParamType[float]):
+    name = "age|time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return moment(str(value), now=time.time())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def selected(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose records; the command gets them as one ``selection``."""
+
+    @click.option("--account", help="Only callbacks that claim this account (its API key).")
+    @click.option("--verdict", type=click.Choice(VERDICTS), help="Only callbacks with this verdict.")
+    @click.option("--since", type=_Moment(), help="Only callbacks received since: 2h, 7d, 2026-03-04T09:15Z.")
+    @wraps(function)
+    def with_selection(*, account: str | None, verdict: str | None, since: float | None, **others: Any) -> Any:
+        return function(selection=Selection(account=account, verdict=verdict, since=since), **others)
+
+    return with_selection

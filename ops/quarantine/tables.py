@@ -1,4 +1,4 @@
-"""Lists and reports for the eye."""
+"""Print records and reports as tables."""
 
 import json
 from collections import Counter
@@ -13,22 +13,22 @@ from rich.text import Text
 from ackfirst.ops.quarantine.recheck import Finding, Outcome
 from ackfirst.shared.quarantine.stream import QuarantineDepth
 
-#: Columns of a console that shows every value in full: who cannot read the whole id cannot ask for the record.
-WIDTH: Final = 200
+#: Wide enough to show every id in full: a record is asked for by its whole id.
+WIDTH_COLUMNS: Final = 200
 
-#: Characters of an account in a list: Nexmo's have 8, a stranger's claim may have any number.
-_ACCOUNT_WIDTH: Final = 24
+#: Nexmo's account keys have 8 characters, what an unverified callback claims may have any number.
+_ACCOUNT_CHARACTERS: Final = 24
 
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 
 
 def show_list(rows: Iterable[dict[str, Any]], depth: QuarantineDepth, console: Console) -> None:
-    """One line a record, newest last, and how much there is."""
+    """Print one line per record, newest last, and how much there is."""
     shown = list(rows)
     if shown:
         table = _table("id", "age", "account", "verdict", "reason", "family", "bytes")
         for row in shown:
-            claimed = (row.get("account") or "")[:_ACCOUNT_WIDTH]
+            claimed = (row.get("account") or "")[:_ACCOUNT_CHARACTERS]
             names = (row["id"], age(row["age_seconds"]), claimed, row["verdict"], row["reason"])
             table.add_row(*(Text(str(cell or "-")) for cell in (*names, row.get("family"), row.get("bytes"))))
         console.print(table)
@@ -36,14 +36,14 @@ def show_list(rows: Iterable[dict[str, Any]], depth: QuarantineDepth, console: C
 
 
 def show_record(record: dict[str, Any], console: Console) -> None:
-    """One value a line, nested ones as JSON."""
+    """Print one value per line, nested ones as JSON."""
     width = max(map(len, record))
     for name, value in record.items():
         console.print(Text(f"{name:<{width}}  {_value(value)}"), soft_wrap=True)
 
 
 def show_report(findings: Counter[tuple[Outcome, str | None]], console: Console, *, dry_run: bool) -> None:
-    """How many records came to what; of the doubtful ones, why."""
+    """Print the number of records by outcome; of the doubtful ones also by reason."""
     table = _table("outcome", "records", "")
     table.columns[1].justify = "right"
     for outcome, count, remark in _lines(findings, dry_run=dry_run):
@@ -52,12 +52,12 @@ def show_report(findings: Counter[tuple[Outcome, str | None]], console: Console,
 
 
 def tally(found: Finding) -> tuple[Outcome, str | None]:
-    """What a finding counts as."""
+    """Return the outcome under which a finding is counted, with the reason if it is doubtful."""
     return found.outcome, f"{found.verdict}: {found.reason}" if found.outcome is Outcome.DOUBTFUL else None
 
 
 def age(seconds: float) -> str:
-    """A duration in its largest two units: ``3 h 20 m``."""
+    """Format a duration in its largest two units: ``3 h 20 m``."""
     for unit, letter, smaller, next_letter in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "m")):
         if seconds >= unit:
             return f"{int(seconds // unit)} {letter} {int(seconds % unit // smaller)} {next_letter}"

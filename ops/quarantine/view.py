@@ -1,10 +1,11 @@
-"""Records as they are shown, JSON-ready: one line of a list, or everything about one of them."""
+"""Prepare records for output, as JSON: the line of a list, or everything about one of them."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from ackfirst.ops.quarantine import masked
 from ackfirst.ops.quarantine.recheck import Finding, callback_of
+from ackfirst.ops.terminal import printable
 from ackfirst.shared.nexmo.classify import classify
 from ackfirst.shared.nexmo.reading import read, read_as
 from ackfirst.shared.nexmo.token import TokenError, parse
@@ -15,7 +16,7 @@ from ackfirst.shared.verification.token_path import bearer_token
 
 
 def row(entry: Entry, *, now: float) -> dict[str, Any]:
-    """The line of a list; ``now`` in Unix seconds."""
+    """Return the line of a list; ``now`` in Unix seconds."""
     record = entry.record
     if record is None:
         return {**_place(entry, entry.parked_at, now), "verdict": None, "reason": "unknown-version"}
@@ -31,7 +32,7 @@ def row(entry: Entry, *, now: float) -> dict[str, Any]:
 
 
 def everything(entry: Entry, today: Verification | None, *, personal: bool, now: float) -> dict[str, Any]:
-    """All of one record, never its token; ``today`` is what verification says of it now."""
+    """Return all of one record but its token; ``today`` is how it would be verified now."""
     record = entry.record
     if record is None:
         return row(entry, now=now)
@@ -51,7 +52,7 @@ def everything(entry: Entry, today: Verification | None, *, personal: bool, now:
 
 
 def finding(found: Finding) -> dict[str, Any]:
-    """One record of a recheck, with what was said of it when it came."""
+    """Return one record of a recheck, with the reason of its verdict then and now."""
     record = found.entry.record
     return {
         "id": found.entry.id,
@@ -66,8 +67,8 @@ def finding(found: Finding) -> dict[str, Any]:
 
 
 def account(record: QuarantineRecord) -> str | None:
-    """The account that the callback claims: a stranger's text, but what ``--account`` needs."""
-    return masked.printable(record.account[: masked.LENGTH]) or None
+    """Return the account that the callback claims. Anyone can write one, but ``--account`` needs it."""
+    return printable(record.account[: masked.MAX_CHARACTERS]) or None
 
 
 def _place(entry: Entry, received_at: float, now: float) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _iso(seconds: float) -> str:
 
 
 def _authorization(header: str) -> Any:
-    """What the token claims, without the token."""
+    """Return what the token claims, without the token."""
     if not header:
         return None
     text = bearer_token(header)
@@ -91,7 +92,7 @@ def _authorization(header: str) -> Any:
         return str(error)
     named = {name: getattr(claims, name) for name in ("application_id", "iat", "jti", "iss")}
     shown = {name: masked.line(value) if isinstance(value, str) else value for name, value in named.items()}
-    return {"api_key": claims.api_key and masked.printable(claims.api_key[: masked.LENGTH]), **shown}
+    return {"api_key": claims.api_key and printable(claims.api_key[: masked.MAX_CHARACTERS]), **shown}
 
 
 def _body(record: QuarantineRecord, *, personal: bool) -> Any:

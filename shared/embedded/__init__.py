@@ -1,5 +1,6 @@
 """Run a private Valkey (or Redis) in the data folder: durable, on a unix socket only, nothing to configure."""
 
+from ackfirst.shared.embedded.discovery import with_private_server
 from ackfirst.shared.embedded.server import EmbeddedServer
 
-__all__ = ["EmbeddedServer"]
+__all__ = ["EmbeddedServer", "with_private_server"]

@@ -36,6 +36,32 @@ SILENCE_SECONDS: Final = 15.0
 REPLY_SECONDS: Final = 2.0
 
 
+def unix_url(socket: Path) -> str:
+    """Return the Redis URL of a server on ``socket``."""
+    return f"unix://{quote(os.fsencode(socket))}"
+
+
+def probe(socket: Path) -> Literal["ready", "loading", "silent"]:
+    """Ask the server on ``socket`` for its state; ``silent`` also if there is none."""
+    try:
+        with _client(socket) as client:
+            client.ping()
+    except redis.BusyLoadingError:
+        return "loading"
+    except redis.RedisError:
+        return "silent"
+    return "ready"
+
+
+def _client(socket: Path) -> redis.Redis:
+    return redis.Redis(
+        unix_socket_path=os.fspath(socket),
+        socket_timeout=REPLY_SECONDS,
+        socket_connect_timeout=REPLY_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
 class EmbeddedServer:
     """One server with its data in ``data_dir/valkey``, for this process alone; a context manager that starts and stops.
 
@@ -68,7 +94,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The server's Redis URL."""
-        return f"unix://{quote(os.fsencode(self._socket))}"
+        return unix_url(self._socket)
 
     def start(self) -> None:
         """Start the server, or adopt a running one; return when it answers.
@@ -127,7 +153,7 @@ class EmbeddedServer:
     def _bring_up(self) -> None:
         deadline = time.monotonic() + self._patience
         while not self._server.take():
-            state = self._state()
+            state = probe(self._socket)
             if state == "ready":
                 self._adopt()
                 return
@@ -141,7 +167,7 @@ class EmbeddedServer:
         self._wait_until_ready()
 
     def _adopt(self) -> None:
-        with self._client() as client:
+        with _client(self._socket) as client:
             self.pid = int(client.info("server")["process_id"])
         self.adopted = True
         self._process = None
@@ -178,30 +204,12 @@ class EmbeddedServer:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + self._patience
-        while (state := self._state()) != "ready":
+        while (state := probe(self._socket)) != "ready":
             if self._is_gone() or (state == "silent" and time.monotonic() > deadline):
                 raise ConfigurationError(
                     f"the embedded server did not start: {self._output.last_line()} (log: {self._output.path})"
                 )
             time.sleep(POLL_SECONDS)
-
-    def _state(self) -> Literal["ready", "loading", "silent"]:
-        try:
-            with self._client() as client:
-                client.ping()
-        except redis.BusyLoadingError:
-            return "loading"
-        except redis.RedisError:
-            return "silent"
-        return "ready"
-
-    def _client(self) -> redis.Redis:
-        return redis.Redis(
-            unix_socket_path=os.fspath(self._socket),
-            socket_timeout=REPLY_SECONDS,
-            socket_connect_timeout=REPLY_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
 
     def _is_gone(self) -> bool:
         # A child of ours must be waited for, or it stays a zombie.

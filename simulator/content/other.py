@@ -1,14 +1,13 @@
-"""Signed JSON of no family that ackfirst knows: Dispatch reports and Verify events come to the same URLs.
+"""Signed JSON of family ``other``: Dispatch reports and Verify events, which come to the same URLs.
 
-Their identity is the hash of their body, so they carry no time of their own: the same seed gives the same identity.
+Their identity is the hash of their body. They carry no timestamp, so that the same seed gives the same identity.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from ackfirst.shared.nexmo.family import Family
-from ackfirst.simulator.content.model import Content
-from ackfirst.simulator.content.scene import Scene
+from ackfirst.simulator.content.scene import Content, Scene
 
 
 def _other(fields: dict[str, Any]) -> Sequence[Content]:
@@ -17,7 +16,7 @@ def _other(fields: dict[str, Any]) -> Sequence[Content]:
 
 
 def dispatch_report(scene: Scene) -> Sequence[Content]:
-    """The final report of a Dispatch workflow: two messages, the second was the failover."""
+    """Make the final report of a Dispatch workflow: two messages, the second was the failover."""
     messages = [
         {"message_uuid": scene.uuid(), "channel": "whatsapp", "status": "rejected"},
         {"message_uuid": scene.uuid(), "channel": "sms", "status": "delivered"},
@@ -34,7 +33,7 @@ def dispatch_report(scene: Scene) -> Sequence[Content]:
 
 
 def verify_event(scene: Scene) -> Sequence[Content]:
-    """A Verify v2 event: the first channel of a verification expired, the next begins."""
+    """Make a Verify v2 event: the first channel of a verification expired, the next begins."""
     return _other(
         {
             "request_id": scene.uuid(),
@@ -47,7 +46,7 @@ def verify_event(scene: Scene) -> Sequence[Content]:
 
 
 def verify_summary(scene: Scene) -> Sequence[Content]:
-    """A Verify v2 summary: how a verification ended."""
+    """Make a Verify v2 summary: how a verification ended."""
     return _other(
         {
             "request_id": scene.uuid(),

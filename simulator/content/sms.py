@@ -1,12 +1,11 @@
-"""SMS API: inbound SMS and delivery receipts by GET, form and JSON."""
+"""SMS API: inbound SMS and delivery receipts, by GET, form and JSON."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ackfirst.shared.nexmo.family import Family
-from ackfirst.simulator.content.lives import RECEIPT_LIVES
-from ackfirst.simulator.content.model import Content, Recipe, Transport
-from ackfirst.simulator.content.scene import Scene
+from ackfirst.simulator.content.scene import Content, Recipe, Scene, Transport
+from ackfirst.simulator.content.statuses import RECEIPT_SEQUENCES
 
 TRANSPORTS: Final[tuple[Transport, ...]] = ("query", "form", "json")
 _ERR_CODES: Final = {"expired": ("2", "8"), "failed": ("1", "7", "12"), "rejected": ("4", "6", "9"), "unknown": ("1",)}
@@ -16,7 +15,7 @@ Shape = Callable[[Scene], list[dict[str, Any]]]
 
 
 def plain(scene: Scene) -> list[dict[str, Any]]:
-    """A text in one part."""
+    """Return the parameters of a text in one part."""
     text = scene.text()
     return [{"text": text, "type": "text" if text.isascii() else "unicode", "keyword": text.split()[0].upper()}]
 
@@ -45,14 +44,14 @@ def _long(scene: Scene) -> list[dict[str, Any]]:
 
 
 class Inbound:
-    """The recipe for one shape of inbound SMS over one transport."""
+    """Makes one shape of inbound SMS over one transport."""
 
     def __init__(self, shape: Shape, transport: Transport) -> None:
         self.shape = shape
         self.transport = transport
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
-        """Its callbacks."""
+        """Make the callbacks."""
         common = {"msisdn": scene.phone(), "to": "12015550142"}
         return [self._one(scene, {**common, **part}) for part in self.shape(scene)]
 
@@ -68,14 +67,14 @@ class Inbound:
 
 
 class Receipts:
-    """The recipe for one course of an outbound SMS, reported over one transport."""
+    """Makes the receipts of one outbound SMS over one transport, in their order."""
 
-    def __init__(self, life: tuple[str, ...], transport: Transport) -> None:
-        self.life = life
+    def __init__(self, statuses: tuple[str, ...], transport: Transport) -> None:
+        self.statuses = statuses
         self.transport = transport
 
     def __call__(self, scene: Scene) -> Sequence[Content]:
-        """Its callbacks."""
+        """Make the callbacks."""
         common = {
             "msisdn": scene.phone(),
             "to": scene.sender(),
@@ -85,7 +84,7 @@ class Receipts:
         }
         if scene.chance(0.4):
             common["client-ref"] = f"inv-{scene.digits(4)}"
-        return [self._one(scene, common, status) for status in self.life]
+        return [self._one(scene, common, status) for status in self.statuses]
 
     def _one(self, scene: Scene, common: dict[str, str], status: str) -> Content:
         fields = {
@@ -107,5 +106,5 @@ class Receipts:
 
 RECIPES: Final[tuple[Recipe, ...]] = (
     *(Inbound(shape, transport) for shape in (plain, _binary, _long) for transport in TRANSPORTS),
-    *(Receipts(life, transport) for life in RECEIPT_LIVES for transport in TRANSPORTS),
+    *(Receipts(statuses, transport) for statuses in RECEIPT_SEQUENCES for transport in TRANSPORTS),
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import redis
 
 from ackfirst.shared.processes.free_port import free_port
 from tests.support.processes import Cli, run_cli
@@ -90,7 +91,54 @@ def test_a_password_of_ones_own_comes_from_a_file(env: dict[str, str], tmp_path:
         assert status(cli, password="harbour Öl", user="ackfirst") == 200
         assert status(cli, password="harbour Öl", user="ops") == 401
         assert "harbour" not in cli.output
+        assert line(cli)["password_in"] == str(tmp_path / "secret")
     assert not (tmp_path / "data" / "dashboard-password").exists()
+
+
+def test_a_password_in_the_environment_is_named(env: dict[str, str], tmp_path: Path) -> None:
+    with Cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_DASHBOARD_PASSWORD": "harbour"}) as cli:
+        cli.wait_for_output(STARTED)
+        assert line(cli)["password_in"] == "ACKFIRST_DASHBOARD_PASSWORD"
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "warned"),
+    [
+        (["--listen", "127.0.0.1:0"], "http://127.0.0.1:", False),
+        (["--listen", "0.0.0.0:0"], "http://0.0.0.0:", True),
+        # docker compose: the port is published on loopback only.
+        (["--listen", "0.0.0.0:0", "--published", "127.0.0.1:9181"], "http://127.0.0.1:9181/", False),
+        (["--listen", "0.0.0.0:0", "--published", "9181"], "http://0.0.0.0:9181/", True),
+        (["--listen", "0.0.0.0:0", "--published", "https://ops.example"], "https://ops.example/", False),
+    ],
+)
+def test_it_warns_only_where_other_machines_can_reach_it_without_tls(
+    env: dict[str, str], tmp_path: Path, options: list[str], url: str, warned: bool
+) -> None:
+    with Cli("dashboard", *options, cwd=tmp_path, env=env) as cli:
+        cli.wait_for_output(STARTED)
+        assert line(cli)["url"].startswith(url)
+        cli.process.terminate()
+        cli.wait(timeout=10)
+        assert ('"dashboard.exposed"' in cli.output) is warned
+
+
+def test_names_of_the_configuration_are_shown(redis_url: str, env: dict[str, str], tmp_path: Path) -> None:
+    """Also from a file without secrets, which is what the container of the dashboard gets."""
+    application = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
+    (tmp_path / "ackfirst.toml").write_text(
+        f'[accounts.abcd1234]\nname = "Main"\n[accounts.abcd1234.applications.{application}]\nname = "Staging"\n'
+    )
+    lanes = {f"ackfirst-abcd1234.{application}": "Staging", "ackfirst-abcd1234": "Main", "ackfirst-abcd1234.x": "Main"}
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.sadd("rq:queues", *(f"rq:queue:{lane}" for lane in lanes))
+    with Cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_DASHBOARD_PASSWORD": "harbour"}) as cli:
+        cli.wait_for_output(STARTED)
+        request = urllib.request.Request(line(cli)["url"] + "0/data/queues.json")
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"ackfirst:harbour").decode())
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            shown = [queue["name"] for queue in json.load(answer)["queues"]]
+    assert sorted(shown) == sorted(f"{lane} ({name})" for lane, name in lanes.items())
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -10,7 +10,7 @@ import pytest
 from tests.support.processes import ROOT, Cli, run_cli
 from tests.support.waiting import wait_until
 
-PACKAGES = ("ingest", "workers", "shared", "ops", "simulator", "examples")
+PACKAGES = ("ingest", "workers", "shared", "ops", "simulator", "pytest_plugin", "examples", "src")
 FEW = ("--count", "150")
 TIMEOUT = 150.0
 
@@ -28,8 +28,13 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the sources under a path with a space, which a test may break."""
     folder = tmp_path / "my checkout"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
+
+
+def importable(checkout: Path) -> dict[str, str]:
+    """Lets a process import that checkout instead of this one, which is installed."""
+    return {"PYTHONPATH": str(checkout / "src")}
 
 
 def processes_with(text: str) -> list[int]:
@@ -62,7 +67,7 @@ def test_two_demos_at_once_balance_and_leave_nothing_behind(tmp_path: Path, temp
 
 def test_a_demo_runs_from_a_checkout_whose_path_has_a_space(checkout: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept runs"
-    cli = run_cli("demo", *FEW, "--data-dir", str(kept), cwd=checkout, timeout=TIMEOUT)
+    cli = run_cli("demo", *FEW, "--data-dir", str(kept), cwd=checkout, env=importable(checkout), timeout=TIMEOUT)
 
     assert cli.process.returncode == 0, cli.output
     (folder,) = kept.iterdir()
@@ -72,7 +77,8 @@ def test_a_demo_runs_from_a_checkout_whose_path_has_a_space(checkout: Path, tmp_
 
 def test_a_demo_whose_stack_cannot_start_says_why_and_keeps_its_folder(checkout: Path, temporary: Path) -> None:
     (checkout / "examples" / "__init__.py").write_text("import a_module_that_is_not_there\n")
-    cli = run_cli("demo", *FEW, cwd=checkout, env={"TMPDIR": str(temporary)}, timeout=TIMEOUT)
+    env = {**importable(checkout), "TMPDIR": str(temporary)}
+    cli = run_cli("demo", *FEW, cwd=checkout, env=env, timeout=TIMEOUT)
 
     (folder,) = temporary.iterdir()
     assert cli.process.returncode == 1, cli.output

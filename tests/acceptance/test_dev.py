@@ -1,4 +1,4 @@
-"""``ackfirst dev`` as somebody uses it who has just installed it."""
+"""``ackfirst dev`` as a newcomer uses it."""
 
 import os
 import signal
@@ -14,6 +14,7 @@ import pytest
 from ackfirst.shared.processes.free_port import free_port
 from tests.support.dev import Dev
 from tests.support.factories import inbound_message
+from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.supervised import is_alive
 from tests.support.waiting import wait_until
@@ -180,7 +181,7 @@ def test_a_given_redis_is_used_and_is_left_running(folder: Path, own_redis: Redi
         assert client.ping()
 
 
-def test_a_given_redis_that_is_not_there_is_said_once(folder: Path) -> None:
+def test_a_given_redis_that_is_not_there_is_reported_once(folder: Path) -> None:
     with Dev(folder, REDIS_URL=f"redis://:tidal-Compass@127.0.0.1:{free_port()}/0") as dev:
         assert dev.wait() == 2
 
@@ -203,3 +204,40 @@ def test_a_given_redis_that_could_lose_events_is_a_warning_or_a_refusal(folder: 
             assert sentences[0].startswith("ackfirst: ACKFIRST_REQUIRE_SAFE_REDIS is set")
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("command", [("quarantine", "list"), ("rejects", "list")])
+def test_a_command_in_a_second_terminal_works_on_the_queue_of_dev(folder: Path, command: tuple[str, ...]) -> None:
+    with Dev(folder) as dev:
+        dev.wait_until_ready()
+        cli = run_cli(*command, cwd=folder)
+        assert cli.process.returncode == 0, cli.output
+        assert "using the queue of ackfirst dev, unix://" in cli.output
+
+
+def test_a_worker_and_a_dashboard_in_a_second_terminal_work_on_the_queue_of_dev(folder: Path) -> None:
+    handlers = {"ACKFIRST_HANDLERS": "callbacks", "ACKFIRST_LOG_FORMAT": "json"}
+    with Dev(folder) as dev:
+        dev.wait_until_ready()
+        with Cli("worker", cwd=folder, env=handlers, name="worker") as worker:
+            # The engine, which the worker has started, works on it too.
+            worker.wait_for_output('"worker.started"')
+            assert worker.output.count('"redis.private-server"') == 1
+            assert worker.terminate(20) == 0
+        with Cli("dashboard", "--listen", "127.0.0.1:0", cwd=folder, env=handlers, name="dashboard") as dashboard:
+            dashboard.wait_for_output('"dashboard.started"')
+            assert '"redis.private-server"' in dashboard.output
+
+
+def test_a_redis_that_was_named_wins_over_the_queue_of_dev(folder: Path, own_redis: RedisProcess) -> None:
+    with Dev(folder) as dev:
+        dev.wait_until_ready()
+        cli = run_cli("quarantine", "list", cwd=folder, env={"ACKFIRST_REDIS_URL": own_redis.url})
+        assert cli.process.returncode == 0
+        assert "ackfirst dev" not in cli.output
+
+
+def test_without_dev_the_default_redis_is_asked(folder: Path) -> None:
+    (folder / ".ackfirst" / "valkey").mkdir(parents=True)
+    cli = run_cli("quarantine", "list", cwd=folder)
+    assert "ackfirst dev," not in cli.output

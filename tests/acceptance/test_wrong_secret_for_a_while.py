@@ -21,7 +21,7 @@ from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
 from ackfirst.simulator.delivery import Delivery
-from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.rules import Pace
 from ackfirst.simulator.run import Plan, run, traffic
 from ackfirst.simulator.traffic import Shares
 from tests.chaos.ledger import acknowledged, event_of

@@ -13,8 +13,9 @@ from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.nexmo.reading import read_unverified
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
-from ackfirst.simulator.delivery import OK, Delivery
+from ackfirst.simulator.delivery import Delivery
 from ackfirst.simulator.report import latency
+from ackfirst.simulator.rules import OK
 from tests.chaos.fault import Fault
 from tests.chaos.notes import Notes
 from tests.chaos.world import ACCOUNT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from ackfirst.simulator.pace import Pace
+from ackfirst.simulator.rules import Pace
 from ackfirst.simulator.run import Plan, Result, run, traffic
 from ackfirst.simulator.traffic import Shares
 from tests.chaos.world import ACCOUNT

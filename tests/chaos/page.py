@@ -15,27 +15,27 @@ from tests.chaos.matrix import FAULTS
 from tests.chaos.table import markdown
 
 _TEXT: Final = """\
-# Nothing lost: the receipt
+# Nothing lost: the proof
 
 Written by `make chaos`. Each row starts Redis (AOF, `appendfsync always`), ingest and a worker pool as real processes,
-lets the simulator send signed callbacks of every family as the provider would, brings about one fault while they come,
-and compares. The simulator alone says what was acknowledged; handlers write what they finished to a file outside Redis.
+lets the simulator send signed callbacks of every family like the provider, causes one fault meanwhile, and compares.
+What was acknowledged is counted by the simulator only; handlers write what they finished to a file outside Redis.
 
 * **sent**: callbacks; **acked**: events of genuine ones that were answered 200. Every genuine callback was acknowledged
   in the end, or the row does not hold.
-* **refused**: other answers to genuine callbacks (`none`: no answer, because the process was killed or nobody
-  listened). A row allows only what its fault excuses; the provider comes again.
-* **processed**, **dead** (dead letters), **parked** (quarantine): what became of the acknowledged events. **again**:
+* **refused**: other answers to genuine callbacks (`none`: no answer, because the process was killed or none listened).
+  A row allows only those that its fault explains; the provider retries.
+* **processed**, **dead** (dead letters), **parked** (quarantine): where the acknowledged events ended. **again**:
   events that a handler finished more than once.
 * **missing** = acked - processed - dead - parked. It must be 0.
-* **p50, p99, max**: from the moment at which a callback was due (open loop: a stall counts) to its first answer.
-* **recovered**: seconds from the end of the fault until every event that was acknowledged by then was handled; after a
-  burst that is mostly the time to work off what waited.
-* **rescued**: seconds from the kill of an engine until the job that it had in hand was finished by another one.
+* **p50, p99, max**: from the time at which a callback was due (open loop: a stall counts) to its first answer.
+* **recovered**: seconds from the end of the fault until every event that was acknowledged by then was processed; after
+  a burst mostly the time to process the queue.
+* **rescued**: seconds from the kill of an engine until another one finished the job that it was running.
 
 {date}, seed {seed}, {cores} cores, Python {python}, {redis}, RQ {rq}, aiohttp {aiohttp}; {rows} rows in {minutes:.1f}
-minutes, {jobs} at a time (each row more slows down the others' answers). Steady is {steady:g} callbacks a second, a
-burst comes at {burst:,.0f} a second.
+minutes, {jobs} at a time (each additional row slows the answers of the others). Steady is {steady:g} callbacks per
+second, a burst {burst:,.0f} per second.
 
 {table}
 
@@ -72,17 +72,17 @@ ext4 and XFS write it with the first sync of a file in it, and `ackfirst dev` ma
 
 ## What it has found
 
-The three that were hardest to see, each with the test that keeps it from coming back:
+The three that were hardest to find, each with the test that prevents its return:
 
 * `redis-reset`: a connection that is reset in the middle of a write makes uvloop raise `RuntimeError`, which redis-py
   passes on. It ended the task that asks Redis for its health: the circuit stayed open, and the spool was never drained
   again until a restart. `tests/unit/spool/test_health.py`.
-* `clock-1h-ahead`: a retry that was scheduled while the clock was wrong waited for an hour. The same cause, found by
-  reading on: every retry of the next hour would have come at once, and a running job would have looked overdue.
+* `clock-1h-ahead`: a retry that was scheduled while the clock was wrong waited for an hour. The same cause would have
+  brought every retry of the next hour at once, and made a running job look overdue.
   `tests/integration/test_worker_redis_clock.py`, `tests/integration/test_worker_rescue.py`.
-* `clock-1h-behind`: every token was then one of the future; the quarantine's rate turned genuine callbacks away with
-  429, and a recheck judged them by the wrong clock for ever. `tests/unit/ingest/test_quarantine.py`,
-  `tests/unit/ops/test_quarantine_recheck.py`.
+* `clock-1h-behind`: every token came from the future; the rate limit of the quarantine refused genuine callbacks with
+  429, and a recheck verified them by the wrong clock for ever. Such tokens are verified now.
+  `tests/unit/verification/test_genuine_tokens.py`, `tests/unit/ops/test_quarantine_recheck.py`.
 """
 
 

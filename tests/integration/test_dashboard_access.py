@@ -1,16 +1,24 @@
 """Who gets in, and what a browser is told to refuse."""
 
 import re
+from typing import Any
 
 import pytest
 from redis import Redis
 from werkzeug.datastructures import Authorization
 
-from ackfirst.ops.dashboard.server import is_exposed
+from ackfirst.ops.rq_dashboard.access import ATTEMPTS, SECONDS_PER_ATTEMPT, AttemptLimiter, Hosts
 from tests.support.dashboard import LANE, LOGIN, OWN_PAGE, Browser, contents, dashboard, failed_job
 
 PAGES = ["/", "/0/view/jobs", "/0/view/workers", "/0/view/job/m-failed"]
-EVERYTHING = [*PAGES, "/0/data/queues.json", "/static/css/main.css", "/ackfirst/trouble.js", "/favicon.ico", "/nothing"]
+EVERYTHING = [
+    *PAGES,
+    "/0/data/queues.json",
+    "/static/css/main.css",
+    "/ackfirst/ackfirst.js",
+    "/favicon.ico",
+    "/nothing",
+]
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*text/template)([^>]*)>")
 
 
@@ -72,9 +80,16 @@ def test_only_post_changes_anything(redis_sync: Redis, method: str) -> None:
         {"Origin": "http://localhost:81"},
         {"Origin": "http://evil.example", "Referer": "http://localhost/"},
         {"Referer": "http://evil.example/?http://localhost/"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"},
+        {"Origin": "http://[::1"},
+        # DNS rebinding: the page's own name was made to lead here, so browser and server see one site.
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example", "Host": "evil.example"},
+        {"Sec-Fetch-Site": "same-origin", "Host": "evil.example"},
+        {"Origin": "http://evil.example", "Host": "evil.example"},
+        {"Origin": "http://localhost.evil.example", "Host": "localhost.evil.example"},
     ],
 )
-def test_a_page_of_somebody_else_cannot_press_a_button(redis_sync: Redis, headers: dict[str, str]) -> None:
+def test_a_foreign_page_cannot_press_a_button(redis_sync: Redis, headers: dict[str, str]) -> None:
     failed_job(redis_sync)
     before = contents(redis_sync)
     for path in changing_paths(redis_sync):
@@ -85,14 +100,20 @@ def test_a_page_of_somebody_else_cannot_press_a_button(redis_sync: Redis, header
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Sec-Fetch-Site": "same-origin", "Origin": "https://proxy.example"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},
         {"Origin": "http://localhost"},
         {"Referer": "http://localhost/0/view/jobs"},
+        {"Origin": "http://10.0.0.5:9181", "Host": "10.0.0.5:9181"},
+        {"Origin": "http://[::1]:9181", "Host": "[::1]:9181"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://ops.example"},  # a proxy that changes the host
+        {"Origin": "https://OPS.example", "Host": "ops.example"},
     ],
 )
 def test_our_own_pages_can_press_a_button(redis_sync: Redis, headers: dict[str, str]) -> None:
     failed_job(redis_sync)
-    answer = Browser(redis_sync).client.post("/job/m-failed/requeue", auth=LOGIN, headers=headers)
+    browser = Browser(redis_sync, hosts={"ops.example"})
+    answer = browser.client.post("/job/m-failed/requeue", auth=LOGIN, headers=headers)
     assert answer.status_code == 200
 
 
@@ -139,8 +160,90 @@ def test_pages_are_not_kept_by_the_browser(redis_sync: Redis) -> None:
     assert Browser(redis_sync).get("/0/data/queues.json").headers["Cache-Control"] == "no-store"
 
 
+def wrong(address: str = "192.0.2.1") -> dict[str, Any]:
+    login = Authorization("basic", {"username": "ackfirst", "password": "guess"})
+    return {"auth": login, "environ_base": {"REMOTE_ADDR": address}}
+
+
+def right(address: str = "192.0.2.1") -> dict[str, Any]:
+    return {"auth": LOGIN, "environ_base": {"REMOTE_ADDR": address}}
+
+
+def test_passwords_cannot_be_tried_without_end(redis_sync: Redis) -> None:
+    app = dashboard(redis_sync)
+    tried = [app.test_client().get("/", **wrong()).status_code for _ in range(ATTEMPTS + 3)]
+    assert tried == [401] * ATTEMPTS + [429] * 3
+    late = app.test_client().get("/", **right())
+    assert late.status_code == 429, "a right password among them would be told apart"
+    assert int(late.headers["Retry-After"]) > 0
+
+
+def test_guesses_from_one_address_lock_out_no_other(redis_sync: Redis) -> None:
+    app = dashboard(redis_sync)
+    for _ in range(3 * ATTEMPTS):
+        app.test_client().get("/", **wrong())
+    assert app.test_client().get("/", **right("192.0.2.2")).status_code == 200
+
+
+def test_a_browser_that_logged_in_before_is_not_locked_out_by_guesses_behind_the_same_proxy(redis_sync: Redis) -> None:
+    app = dashboard(redis_sync)
+    browser = app.test_client()
+    assert browser.get("/", **right()).status_code == 200
+    for _ in range(3 * ATTEMPTS):
+        app.test_client().get("/", **wrong())
+    assert browser.get("/", **right()).status_code == 200
+    forged = app.test_client()
+    forged.set_cookie("ackfirst-known", "number." + 64 * "0")
+    assert forged.get("/", **right()).status_code == 429
+
+
+def test_the_right_password_uses_up_no_attempts(redis_sync: Redis) -> None:
+    app = dashboard(redis_sync)
+    used = [app.test_client().get("/", **right()).status_code for _ in range(3 * ATTEMPTS)]
+    assert used == [200] * 3 * ATTEMPTS
+
+
+def test_requests_without_a_password_use_up_no_attempts(redis_sync: Redis) -> None:
+    """The container's health check is one."""
+    app = dashboard(redis_sync)
+    for _ in range(3 * ATTEMPTS):
+        assert app.test_client().get("/", environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 401
+    assert app.test_client().get("/", **right()).status_code == 200
+
+
+def test_an_attempt_comes_back_after_some_seconds() -> None:
+    now = [0.0]
+    limiter = AttemptLimiter(clock=lambda: now[0])
+    assert [limiter.take("192.0.2.1") for _ in range(ATTEMPTS + 1)] == [True] * ATTEMPTS + [False]
+    now[0] += SECONDS_PER_ATTEMPT
+    assert [limiter.take("192.0.2.1") for _ in range(2)] == [True, False]
+
+
+def test_an_ipv6_client_has_one_count_for_its_whole_network() -> None:
+    limiter = AttemptLimiter(clock=lambda: 0.0)
+    taken = [limiter.take(f"2001:db8::{number:x}") for number in range(ATTEMPTS + 1)]
+    assert taken == [True] * ATTEMPTS + [False]
+    assert limiter.take("2001:db8:0:1::1")
+
+
+def test_the_memory_of_attempts_is_bounded() -> None:
+    limiter = AttemptLimiter(size=100, clock=lambda: 0.0)
+    for number in range(1000):
+        limiter.take(f"10.0.{number // 256}.{number % 256}")
+    assert len(limiter) == 100
+
+
 @pytest.mark.parametrize(
-    ("host", "exposed"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("::", True), ("fe80::1%eth0", True)]
+    ("sender", "host", "own"),
+    [
+        ("http://localhost:9181", "localhost:9181", True),
+        ("http://localhost:9181", "localhost:9182", False),
+        ("http://ops.example:9181/0/view/jobs", "ops.example:9181", True),
+        ("http://other.example", "other.example", False),
+        ("http://ops.example.evil.example", "ops.example.evil.example", False),
+        ("null", "localhost", False),
+        ("", "", False),
+    ],
 )
-def test_only_loopback_counts_as_not_exposed(host: str, exposed: bool) -> None:
-    assert is_exposed(host) is exposed
+def test_the_hosts_that_are_ours_are_named(sender: str, host: str, own: bool) -> None:
+    assert Hosts(["ops.example"]).own_page(sender, host) is own

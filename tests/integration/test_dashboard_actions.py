@@ -1,11 +1,14 @@
 """What the buttons do."""
 
+import re
+
 import pytest
 from redis import Redis
 from rq.job import Job
 from rq.utils import as_text
+from structlog.testing import capture_logs
 
-from ackfirst.ops.dashboard.actions import CHUNK
+from ackfirst.ops.rq_dashboard.actions import CHUNK
 from tests.support.dashboard import ENVELOPE, LANE, Browser, answers, contents, failed_job, fails, lane, run_all
 
 QUEUE = f"rq:queue:{LANE}"
@@ -113,3 +116,43 @@ def test_compacting_strikes_only_ids_without_a_job(redis_sync: Redis) -> None:
 
 def test_an_unknown_list_cannot_be_emptied(redis_sync: Redis) -> None:
     assert Browser(redis_sync).post(f"/queue/{LANE}/unheard-of/empty").status_code == 404
+
+
+@pytest.mark.parametrize("path", [f"/queue/{LANE}/queued/empty", f"/queue/{LANE}/failed/empty", "/job/m-failed/delete"])
+def test_deleting_is_refused_unless_it_was_asked_for(redis_sync: Redis, path: str) -> None:
+    failed_job(redis_sync)
+    lane(redis_sync).enqueue(answers, ENVELOPE, job_id="m-waits")
+    before = contents(redis_sync)
+    answer = Browser(redis_sync, allow_delete=False).post(path)
+    assert answer.status_code == 403
+    assert "--allow-delete" in answer.json["message"]
+    assert contents(redis_sync) == before
+
+
+@pytest.mark.parametrize("path", [f"/0/view/jobs/{LANE}/queued/8/asc/1", "/0/view/job/m-failed"])
+def test_deleting_is_offered_only_where_it_was_asked_for(redis_sync: Redis, path: str) -> None:
+    failed_job(redis_sync)
+    button = re.compile(r'(id|data-role)="(empty|delete-job)-btn"')
+    assert not button.search(Browser(redis_sync, allow_delete=False).get(path).text)
+    assert button.search(Browser(redis_sync).get(path).text)
+
+
+def test_what_is_deleted_is_on_record(redis_sync: Redis) -> None:
+    failed_job(redis_sync)
+    for number in range(CHUNK + 1):
+        lane(redis_sync).enqueue(answers, ENVELOPE, job_id=f"m-{number}")
+    with capture_logs() as lines:
+        Browser(redis_sync).post("/job/m-failed/delete")
+        Browser(redis_sync).post(f"/queue/{LANE}/queued/empty")
+    deleted = [line for line in lines if line["event"] == "dashboard.deleted"]
+    assert [len(line["job_ids"]) for line in deleted] == [1, CHUNK, 1]
+    assert {job_id for line in deleted for job_id in line["job_ids"]} >= {"m-failed", "m-0", f"m-{CHUNK}"}
+    assert all(line["user"] == "ackfirst" and line["remote"] and line["queue"] == LANE for line in deleted)
+
+
+def test_what_is_requeued_is_on_record(redis_sync: Redis) -> None:
+    failed_job(redis_sync)
+    with capture_logs() as lines:
+        Browser(redis_sync).post("/job/m-failed/requeue")
+    (line,) = lines
+    assert (line["event"], line["job_ids"], line["user"]) == ("dashboard.requeued", ["m-failed"], "ackfirst")

@@ -19,7 +19,7 @@ def browser(own_redis: RedisProcess) -> Iterator[Browser]:
         yield Browser(connection)
 
 
-def assert_says_so(browser: Browser) -> None:
+def assert_reports_outage(browser: Browser) -> None:
     page = browser.get("/")
     assert page.status_code == 503
     assert "Redis does not answer" in page.text
@@ -30,23 +30,23 @@ def assert_says_so(browser: Browser) -> None:
     assert browser.get("/static/css/main.css").status_code == 200
 
 
-def test_a_stopped_redis_is_said_and_forgotten_when_it_is_back(own_redis: RedisProcess, browser: Browser) -> None:
+def test_a_stopped_redis_is_reported_until_it_is_back(own_redis: RedisProcess, browser: Browser) -> None:
     assert browser.get("/").status_code == 200
     own_redis.kill()
-    assert_says_so(browser)
+    assert_reports_outage(browser)
     own_redis.start()
     assert browser.get("/").status_code == 200
     assert browser.json("queues.json")["queues"][0]["count"] == 1
 
 
-def test_a_frozen_redis_is_said_and_forgotten_when_it_is_back(own_redis: RedisProcess, browser: Browser) -> None:
+def test_a_frozen_redis_is_reported_until_it_is_back(own_redis: RedisProcess, browser: Browser) -> None:
     own_redis.pause()
-    assert_says_so(browser)
+    assert_reports_outage(browser)
     own_redis.resume()
     assert browser.get("/").status_code == 200
 
 
-def test_a_refusal_of_redis_is_said(own_redis: RedisProcess, browser: Browser) -> None:
+def test_a_refusal_of_redis_is_reported(own_redis: RedisProcess, browser: Browser) -> None:
     with own_redis.client() as client:
         client.config_set("requirepass", "now")
         client.execute_command("AUTH", "now")

@@ -7,46 +7,46 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.ops.dashboard.password import kept_in, path_in
+from ackfirst.ops.rq_dashboard.password import PASSWORD_FILE, load_or_create_password
 from ackfirst.shared.errors import ConfigurationError
 
 
-def test_everybody_who_asks_at_the_same_moment_gets_the_same(tmp_path: Path) -> None:
+def test_processes_that_start_together_get_the_same_password(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     with ThreadPoolExecutor(8) as pool:
-        passwords = set(pool.map(kept_in, [folder] * 32))
+        passwords = set(pool.map(load_or_create_password, [folder] * 32))
     assert len(passwords) == 1
     assert [file.name for file in folder.iterdir()] == ["dashboard-password"]
 
 
-def test_each_data_folder_has_its_own(tmp_path: Path) -> None:
-    assert kept_in(tmp_path / "a") != kept_in(tmp_path / "b")
+def test_each_data_folder_has_its_own_password(tmp_path: Path) -> None:
+    assert load_or_create_password(tmp_path / "a") != load_or_create_password(tmp_path / "b")
 
 
-def test_one_that_was_written_by_hand_is_taken_and_closed_to_others(tmp_path: Path) -> None:
-    path_in(tmp_path).write_text("harbour Öl\n", encoding="utf-8")
-    path_in(tmp_path).chmod(0o644)
-    assert kept_in(tmp_path) == "harbour Öl"
-    assert stat.S_IMODE(path_in(tmp_path).stat().st_mode) == 0o600
+def test_a_password_written_by_hand_is_used_and_protected(tmp_path: Path) -> None:
+    (tmp_path / PASSWORD_FILE).write_text("harbour Öl\n", encoding="utf-8")
+    (tmp_path / PASSWORD_FILE).chmod(0o644)
+    assert load_or_create_password(tmp_path) == "harbour Öl"
+    assert stat.S_IMODE((tmp_path / PASSWORD_FILE).stat().st_mode) == 0o600
 
 
 def test_its_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
     former = os.umask(0)
     try:
-        kept_in(tmp_path)
+        load_or_create_password(tmp_path)
     finally:
         os.umask(former)
-    assert stat.S_IMODE(path_in(tmp_path).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / PASSWORD_FILE).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b" \n"])
-def test_an_empty_one_lets_nobody_in(tmp_path: Path, content: bytes) -> None:
-    path_in(tmp_path).write_bytes(content)
+def test_an_empty_password_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / PASSWORD_FILE).write_bytes(content)
     with pytest.raises(ConfigurationError, match="dashboard-password is empty"):
-        kept_in(tmp_path)
+        load_or_create_password(tmp_path)
 
 
-def test_one_that_is_no_text_is_named(tmp_path: Path) -> None:
-    path_in(tmp_path).write_bytes(b"\xff\xfe")
+def test_a_password_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / PASSWORD_FILE).write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="it is not text"):
-        kept_in(tmp_path)
+        load_or_create_password(tmp_path)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 
-from ackfirst.ops.dashboard import personal
+from ackfirst.ops.rq_dashboard import personal
 from ackfirst.shared import masking
 from tests.support.dashboard import ENVELOPE, LANE, NUMBER, TEXT, Browser, answers, failed_job, lane, run_all
 
@@ -59,7 +59,7 @@ def test_the_operator_can_ask_to_see_it_all(redis_sync: Redis) -> None:
         ("call 447700900417", "call 447•••••417"),
     ],
 )
-def test_a_description_keeps_what_names_nobody(description: str, shown: str | None) -> None:
+def test_a_description_keeps_what_is_not_personal(description: str, shown: str | None) -> None:
     assert personal.without_arguments(description) == (shown or description)
 
 

@@ -68,7 +68,7 @@ def test_an_empty_quarantine_says_so(run: Run) -> None:
     assert objects(run("recheck", "--json")) == []
 
 
-def test_show_masks_what_is_personal_and_knows_what_would_be_said_today(redis_server: RedisProcess, run: Run) -> None:
+def test_show_masks_personal_data_and_verifies_again(redis_server: RedisProcess, run: Run) -> None:
     park_now(redis_server, message(query="token=tide-table-7731"))
     [row] = objects(run("list", "--json"))
     masked, personal = run("show", row["id"]), run("show", row["id"], "--personal")
@@ -146,7 +146,7 @@ def test_drop_asks_first(redis_server: RedisProcess, redis_sync: redis.Redis, ru
     assert depth(redis_sync) == 3
     result = run("drop", "--verdict", "suspect", answer="y\n")
     assert result.stdout.startswith("3 records dropped")
-    assert "Throw 3 records away" in result.stderr
+    assert "Drop 3 records for good" in result.stderr
     assert depth(redis_sync) == 0
     assert not redis_sync.exists(keys.QUARANTINE_BYTES)
 
@@ -160,7 +160,7 @@ def test_drop_takes_what_was_named(redis_server: RedisProcess, redis_sync: redis
 
 
 @pytest.mark.parametrize("args", [[], ["1-1", "--all"], ["--all", "--account", "x"]])
-def test_drop_wants_to_be_told_what_in_one_way(run: Run, args: list[str]) -> None:
+def test_drop_takes_one_way_to_choose_records(run: Run, args: list[str]) -> None:
     assert run("drop", *args).exit_code == 2
 
 

@@ -9,10 +9,10 @@ import pytest
 from yarl import URL
 
 from ackfirst.shared.processes.free_port import free_port
-from ackfirst.simulator.pace import Pace
-from ackfirst.simulator.provider import ProviderPolicy
-from ackfirst.simulator.report import ended
-from ackfirst.simulator.sender import Sender, wire
+from ackfirst.simulator.client import Client
+from ackfirst.simulator.report import fates
+from ackfirst.simulator.rules import Pace, ProviderPolicy
+from ackfirst.simulator.sender import Sender
 from ackfirst.simulator.signing import Signer
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, plan
 
@@ -70,15 +70,15 @@ async def test_24_hours_with_three_outages_leave_a_balanced_ledger(policy: Provi
     target = URL(f"http://127.0.0.1:{port}")
     sent: list[Delivery] = []
     running = asyncio.create_task(_Receiver(port).run())
-    line = wire(target, pace)
+    client = Client(target, connect_timeout=pace.connect_timeout, answer_timeout=pace.answer_timeout)
     try:
-        await Sender(line, target, Signer(make_signing_account(), Random(1)), pace, sent=sent).send(traffic)
+        await Sender(client, Signer(make_signing_account(), Random(1)), pace, sent=sent).send(traffic)
     finally:
-        await line.close()
+        await client.close()
         running.cancel()
         await asyncio.wait([running])
 
-    found = ended(sent, policy="per-message", speed=1.0)
+    found = fates(sent, policy="per-message", speed=1.0)
     assert (found.created, found.delivered, found.waiting) == (480, 480, 0)
     assert found.balances
     assert any(attempt.status is None for delivery in sent for attempt in delivery.attempts), "there was an outage"

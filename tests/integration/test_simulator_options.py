@@ -57,4 +57,4 @@ def test_the_help_names_both_ways_to_call_it(tmp_path: Path) -> None:
     cli = run_cli("simulate", "--help", cwd=tmp_path)
     assert "ackfirst simulate [OPTIONS] [URL]" in cli.output
     assert "ackfirst simulate stall-demo [OPTIONS]" in cli.output
-    assert cli.output.index("Traffic:") < cli.output.index("Trouble:") < cli.output.index("The provider:")
+    assert cli.output.index("Traffic:") < cli.output.index("Trouble:") < cli.output.index("\nNexmo:")

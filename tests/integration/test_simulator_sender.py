@@ -10,11 +10,12 @@ from yarl import URL
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.client import Client, UnreachableError, probe
 from ackfirst.simulator.delivery import Delivery
-from ackfirst.simulator.pace import Pace
 from ackfirst.simulator.planned import Kind, Planned
 from ackfirst.simulator.report import latency
-from ackfirst.simulator.sender import Sender, Unreachable, probe, wire
+from ackfirst.simulator.rules import Pace
+from ackfirst.simulator.sender import Sender
 from ackfirst.simulator.signing import Signer
 from tests.support.factories import NOW
 from tests.support.receiver import Answer, Receiver, honest, receiver
@@ -25,16 +26,20 @@ QUICK = Pace(rate=0, concurrency=20, retry_delays=(0.01, 0.02, 0.02))
 HONEST = honest(receiver_of(make_signing_account()), now=lambda: NOW)
 
 
+def client_of(target: URL, pace: Pace) -> Client:
+    return Client(target, connect_timeout=pace.connect_timeout, answer_timeout=pace.answer_timeout)
+
+
 async def deliver(
     target: URL, traffic: Sequence[Planned], pace: Pace = QUICK, sent: list[Delivery] | None = None
 ) -> list[Delivery]:
     sent = [] if sent is None else sent
-    line = wire(target, pace)
+    client = client_of(target, pace)
     try:
         signer = Signer(make_signing_account(), Random(1))
-        await Sender(line, target, signer, pace, sent=sent, now=lambda: NOW).send(traffic)
+        await Sender(client, signer, pace, sent=sent, now=lambda: NOW).send(traffic)
     finally:
-        await line.close()
+        await client.close()
     return sent
 
 
@@ -50,7 +55,7 @@ def scripted(*statuses: int) -> Answer:
 
 
 @pytest.mark.parametrize("policy", list(Policy))
-async def test_a_receiver_that_keeps_the_verdict_table_gives_no_reason_to_complain(policy: Policy) -> None:
+async def test_answers_by_the_verdict_table_are_all_as_expected(policy: Policy) -> None:
     answer = honest(receiver_of(make_signing_account()), policy, now=lambda: NOW)
     _, sent = await exchange(answer, plan(600))
 
@@ -60,7 +65,7 @@ async def test_a_receiver_that_keeps_the_verdict_table_gives_no_reason_to_compla
     assert all(delivery.acknowledged for delivery in genuine)
 
 
-async def test_a_receiver_that_believes_everything_is_found_out() -> None:
+async def test_a_receiver_that_accepts_everything_is_reported() -> None:
     _, sent = await exchange(lambda _callback: 200, plan(300))
     assert {delivery.planned.kind for delivery in sent if delivery.problem} == {Kind.UNSIGNED, Kind.TAMPERED}
 
@@ -106,12 +111,12 @@ async def test_retries_end() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 413])
-async def test_what_is_refused_for_good_is_not_sent_again(status: int) -> None:
+async def test_a_final_refusal_is_not_retried(status: int) -> None:
     _, (delivery,) = await exchange(lambda _callback: status, [one(Kind.GENUINE)])
     assert [attempt.status for attempt in delivery.attempts] == [status]
 
 
-async def test_forgers_do_not_retry() -> None:
+async def test_a_forged_callback_is_not_retried() -> None:
     _, (delivery,) = await exchange(lambda _callback: 503, [one(Kind.WRONG_SECRET)])
     assert len(delivery.attempts) == 1
 
@@ -184,11 +189,11 @@ async def test_what_was_sent_is_known_after_a_cancellation() -> None:
 
 
 async def probed(target: URL) -> None:
-    line = wire(target, Pace())
+    client = client_of(target, Pace())
     try:
-        await probe(line, target)
+        await probe(client, target)
     finally:
-        await line.close()
+        await client.close()
 
 
 async def test_the_probe_finds_a_server() -> None:
@@ -197,7 +202,7 @@ async def test_the_probe_finds_a_server() -> None:
     assert found.callbacks == []
 
 
-async def test_the_probe_says_that_nobody_is_there() -> None:
+async def test_the_probe_reports_a_target_that_does_not_answer() -> None:
     target = URL(f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(Unreachable, match=f"nobody answers at {target}: connection refused"):
+    with pytest.raises(UnreachableError, match=f"no answer from {target}: connection refused"):
         await probed(target)

@@ -1,8 +1,8 @@
-"""Receivers in trouble, seen as the provider sees them: never a crash, never a hang."""
+"""Receivers in trouble, as the simulator's client and its model of Nexmo see them: no crash, no hang."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -11,32 +11,31 @@ from yarl import URL
 
 from ackfirst.shared.nexmo.token import parse
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.simulator.client import Answer, Client
 from ackfirst.simulator.delivery import Delivery
-from ackfirst.simulator.pace import Pace
 from ackfirst.simulator.planned import Kind, Planned
-from ackfirst.simulator.provider import ProviderPolicy, Stage
+from ackfirst.simulator.provider import Stage
+from ackfirst.simulator.rules import Pace, ProviderPolicy
 from ackfirst.simulator.sender import Sender
-from ackfirst.simulator.signing import Signer
-from ackfirst.simulator.wire import Answer, Place, Slowness, Wire
+from ackfirst.simulator.signing import Request, Signer
 from tests.support.factories import NOW
 from tests.support.receiver import honest, never, receiver
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, one, plan, receiver_of
-from tests.support.waiting import await_until
 
 HONEST = honest(receiver_of(make_signing_account()), now=lambda: NOW)
-REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+REQUEST = Request(method="POST", path="/webhooks/inbound-message", body=b"x" * 100)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
 
 @asynccontextmanager
-async def wire(port: int, *, connect: float = 1.0, answer: float = 1.0) -> AsyncIterator[Wire]:
-    line = Wire(Place.of(URL(f"http://127.0.0.1:{port}")), connect_timeout=connect, answer_timeout=answer)
+async def client(
+    port: int, *, scheme: str = "http", connect: float = 1.0, answer: float = 1.0
+) -> AsyncIterator[Client]:
+    made = Client(URL(f"{scheme}://127.0.0.1:{port}"), connect_timeout=connect, answer_timeout=answer)
     try:
-        yield line
+        yield made
     finally:
-        await line.close()
+        await made.close()
 
 
 @asynccontextmanager
@@ -45,6 +44,7 @@ async def server(answer: bytes, *, reset: bool = False) -> AsyncIterator[int]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(REQUEST.body))
         writer.write(answer)
         if reset:
             raw = writer.get_extra_info("socket")
@@ -57,13 +57,13 @@ async def server(answer: bytes, *, reset: bool = False) -> AsyncIterator[int]:
 
 
 async def deliver(target: URL, pace: Pace, *traffic: Planned, answer_timeout: float = 1.0) -> list[Delivery]:
-    line = Wire(Place.of(target), connect_timeout=1.0, answer_timeout=answer_timeout)
+    made = Client(target, connect_timeout=1.0, answer_timeout=answer_timeout)
     sent: list[Delivery] = []
     try:
         signer = Signer(make_signing_account(), Random(1))
-        await Sender(line, target, signer, pace, sent=sent, now=lambda: NOW).send(traffic)
+        await Sender(made, signer, pace, sent=sent, now=lambda: NOW).send(traffic)
     finally:
-        await line.close()
+        await made.close()
     return sent
 
 
@@ -72,51 +72,83 @@ def stages(sent: list[Delivery]) -> list[Stage]:
 
 
 async def test_a_refused_connection_is_no_answer() -> None:
-    async with wire(free_port()) as line:
-        assert await line.ask(REQUEST) == Answer(None, "no answer (connection refused)")
+    async with client(free_port()) as found:
+        assert await found.send(REQUEST) == Answer(None, "no answer (connection refused)")
 
 
 @pytest.mark.parametrize(
-    ("sends", "why"),
+    ("sends", "reason"),
     [
         (b"", "connection closed"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "connection closed"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "connection closed"),
-        (b"220 mail.example ESMTP\r\n", "what came is no HTTP answer"),
+        (b"220 mail.example ESMTP\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 abc\r\n\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "the answer is not HTTP"),
     ],
 )
-async def test_half_an_answer_or_garbage_is_no_answer(sends: bytes, why: str) -> None:
-    async with server(sends) as port, wire(port) as line:
-        assert await line.ask(REQUEST) == Answer(None, f"no answer ({why})")
+async def test_half_an_answer_or_garbage_is_no_answer(sends: bytes, reason: str) -> None:
+    async with server(sends) as port, client(port) as found:
+        assert await found.send(REQUEST) == Answer(None, f"no answer ({reason})")
+
+
+@pytest.mark.parametrize(
+    "sends",
+    [
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 \r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+async def test_unusual_but_valid_answers_count(sends: bytes) -> None:
+    async with server(sends) as port, client(port) as found:
+        assert await found.send(REQUEST) == Answer(200)
 
 
 async def test_a_reset_is_no_answer() -> None:
-    async with server(b"", reset=True) as port, wire(port) as line:
-        answer = await line.ask(REQUEST)
+    async with server(b"", reset=True) as port, client(port) as found:
+        answer = await found.send(REQUEST)
     assert answer.status is None
     assert answer.error in ("no answer (connection reset)", "no answer (connection closed)")
 
 
 async def test_an_answer_that_takes_too_long_is_none() -> None:
-    async with receiver(lambda _callback: never()) as found, wire(found.url.port or 0, answer=0.05) as line:
-        request = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
-        assert await line.ask(request) == Answer(None, "no answer (within 0.05 s)")
+    async with receiver(lambda _callback: never()) as found, client(found.url.port or 0, answer=0.05) as made:
+        assert await made.send(REQUEST) == Answer(None, "no answer (within 0.05 s)")
+
+
+async def test_an_answer_that_never_ends_is_none() -> None:
+    ended = asyncio.Event()
+
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(b"H")
+            await asyncio.sleep(0.02)
+        writer.close()
+        ended.set()
+
+    listening = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with listening, client(listening.sockets[0].getsockname()[1], connect=0.1, answer=0.1) as found:
+        assert await found.send(REQUEST) == Answer(None, "no answer (the answer is not HTTP)")
+        await ended.wait()
 
 
 async def test_a_receiver_that_does_not_accept_connections_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
-        held = [socket.socket() for _ in range(3)]  # they fill the backlog, so that nobody else is let in
+        held = [socket.socket() for _ in range(3)]  # they fill the backlog, so that no other connection is accepted
         for one_of_them in held:
             one_of_them.setblocking(False)
             one_of_them.connect_ex(("127.0.0.1", port))
-        async with wire(port, connect=0.1) as line:
-            assert await line.ask(REQUEST) == Answer(None, "no answer (not connected within 0.1 s)")
+        async with client(port, connect=0.1) as found:
+            assert await found.send(REQUEST) == Answer(None, "no answer (not connected within 0.1 s)")
         for one_of_them in held:
             one_of_them.close()
 
 
-async def test_connections_are_used_again_and_replaced_when_the_receiver_closed_them() -> None:
+async def test_connections_are_reused_and_replaced_when_the_receiver_has_closed_them() -> None:
     opened: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,31 +157,33 @@ async def test_connections_are_used_again_and_replaced_when_the_receiver_closed_
             writer.write(OK)
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening, wire(listening.sockets[0].getsockname()[1]) as line:
+    empty = Request(method="GET", path="/")
+    async with listening, client(listening.sockets[0].getsockname()[1]) as found:
         for _ in range(3):
-            assert (await line.ask(REQUEST)).status == 200
+            assert (await found.send(empty)).status == 200
         assert len(opened) == 1
         opened[0].close()
         await opened[0].wait_closed()
-        await await_until(lambda: not line.idle)
-        assert (await line.ask(REQUEST)).status == 200
+        assert (await found.send(empty)).status == 200
         assert len(opened) == 2
         opened[1].close()
+        await opened[1].wait_closed()
 
 
-async def test_a_slow_connection_brings_the_request_in_pieces() -> None:
+async def test_a_slow_request_arrives_in_pieces_with_its_length() -> None:
     pieces: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while b"".join(pieces) != REQUEST:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"Content-Length: 100\r\n" in head
+        while sum(map(len, pieces)) < 100:
             pieces.append(await reader.read(1000))
         writer.write(OK)
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening, wire(listening.sockets[0].getsockname()[1]) as line:
-        answer = await line.ask(REQUEST, slowly=Slowness(pieces=4, seconds=0.2))
-    assert answer.status == 200
+    async with listening, client(listening.sockets[0].getsockname()[1]) as found:
+        assert await found.send(REQUEST, slow=True) == Answer(200)
     assert len(pieces) > 1
 
 
@@ -161,7 +195,7 @@ async def test_a_redirect_is_not_followed_and_drops_a_message() -> None:
     assert len(found.callbacks) == 1
 
 
-async def test_per_account_a_callback_that_nobody_takes_holds_up_the_others() -> None:
+async def test_per_account_a_callback_that_is_not_accepted_holds_up_the_others() -> None:
     refusals = iter([503, 503, 503])
     traffic = plan(6, ONLY_GENUINE)
     pace = Pace(rate=0, concurrency=20, retry_delays=(0.01,) * 5, policy=ProviderPolicy.PER_ACCOUNT)

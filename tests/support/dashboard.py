@@ -1,6 +1,7 @@
 """The dashboard as a test's browser sees it, and JSON jobs to look at."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from werkzeug.datastructures import Authorization
 
-from ackfirst.ops.dashboard.app import create_app
-from ackfirst.ops.dashboard.guard import Credentials
+from ackfirst.ops.rq_dashboard.access import Credentials, Hosts
+from ackfirst.ops.rq_dashboard.app import create_app
 from tests.support import factories
 
 LANE = f"ackfirst-{factories.LANE}"
@@ -24,17 +25,24 @@ LOGIN = Authorization("basic", {"username": CREDENTIALS.username, "password": CR
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
-def dashboard(connection: Redis, *, personal: bool = False) -> Flask:
-    app = create_app(connection, redis_name="redis://test", credentials=CREDENTIALS, personal=personal)
+def dashboard(connection: Redis, *, hosts: Collection[str] = (), allow_delete: bool = True, **options: Any) -> Flask:
+    app = create_app(
+        connection,
+        redis_name="redis://test",
+        credentials=CREDENTIALS,
+        hosts=Hosts(hosts),
+        allow_delete=allow_delete,
+        **options,
+    )
     app.config["TESTING"] = False  # errors are answered, as in production
     return app
 
 
 class Browser:
-    """Somebody who is logged in and clicks on the dashboard's own pages."""
+    """A browser that is logged in and clicks on the dashboard's own pages."""
 
-    def __init__(self, connection: Redis, *, personal: bool = False) -> None:
-        self.client = dashboard(connection, personal=personal).test_client()
+    def __init__(self, connection: Redis, **options: Any) -> None:
+        self.client = dashboard(connection, **options).test_client()
 
     def get(self, path: str, **options: Any) -> Any:
         return self.client.get(path, auth=LOGIN, buffered=True, **options)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from ackfirst.simulator.provider import Life, Provider, ProviderPolicy, Rules
+from ackfirst.simulator.provider import Life, Provider
+from ackfirst.simulator.rules import ProviderPolicy, Rules
 
 
 @dataclass(frozen=True, slots=True)

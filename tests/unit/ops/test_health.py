@@ -66,39 +66,39 @@ def test_a_command_line_without_a_role_has_none(line: str) -> None:
 @pytest.mark.parametrize(("status", "is_well"), [(200, True), (503, False), (404, False)])
 def test_ingest_is_well_when_it_is_ready(tmp_path: Path, status: int, is_well: bool) -> None:
     with answering(status) as (address, asked):
-        said = health.trouble(proc(tmp_path, p1="ackfirst ingest"), {"ACKFIRST_ADMIN_LISTEN": address})
+        said = health.find_trouble(proc(tmp_path, p1="ackfirst ingest"), {"ACKFIRST_ADMIN_LISTEN": address})
     assert (said is None) == is_well
     assert asked == ["/readyz"]
 
 
 def test_an_ingest_that_does_not_answer_is_not_well(tmp_path: Path) -> None:
     address = f"0.0.0.0:{free_port()}"
-    said = health.trouble(proc(tmp_path, p1="ackfirst ingest"), {"ACKFIRST_ADMIN_LISTEN": address})
+    said = health.find_trouble(proc(tmp_path, p1="ackfirst ingest"), {"ACKFIRST_ADMIN_LISTEN": address})
     assert said == f"ingest's /readyz on {address} says nothing"
 
 
 @pytest.mark.parametrize(("status", "is_well"), [(401, True), (200, False), (500, False)])
 def test_the_dashboard_is_well_when_it_asks_for_a_password(tmp_path: Path, status: int, is_well: bool) -> None:
     with answering(status) as (address, _):
-        said = health.trouble(proc(tmp_path, p1="ackfirst dashboard"), {"ACKFIRST_DASHBOARD_LISTEN": address})
+        said = health.find_trouble(proc(tmp_path, p1="ackfirst dashboard"), {"ACKFIRST_DASHBOARD_LISTEN": address})
     assert (said is None) == is_well
 
 
 def test_a_worker_is_well_while_an_engine_runs(tmp_path: Path) -> None:
     folder = proc(tmp_path, p1="docker-init -- ackfirst worker", p8="python -m ackfirst worker --role engine --lane a")
-    assert health.trouble(folder, {}) is None
+    assert health.find_trouble(folder, {}) is None
 
 
 def test_a_worker_without_an_engine_is_not_well(tmp_path: Path) -> None:
     folder = proc(tmp_path, p1="ackfirst worker", p9="python -m ackfirst worker --role janitor")
-    said = health.trouble(folder, {})
+    said = health.find_trouble(folder, {})
     assert said is not None
     assert said.startswith("no engine runs")
 
 
 def test_a_worker_that_runs_to_the_end_is_an_engine_itself(tmp_path: Path) -> None:
-    assert health.trouble(proc(tmp_path, p1="ackfirst worker --burst"), {}) is None
+    assert health.find_trouble(proc(tmp_path, p1="ackfirst worker --burst"), {}) is None
 
 
 def test_another_command_is_well_for_as_long_as_it_runs(tmp_path: Path) -> None:
-    assert health.trouble(proc(tmp_path, p1="ackfirst simulate http://edge:8080"), {}) is None
+    assert health.find_trouble(proc(tmp_path, p1="ackfirst simulate http://edge:8080"), {}) is None

@@ -10,6 +10,7 @@ from ackfirst.ops.init_stack import generated, layout
 from ackfirst.ops.init_stack.command import command
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
+from ackfirst.shared.settings.accounts_toml import parse_accounts
 
 ROLES = ("redis", "ingest", "worker", "dashboard", "edge", "simulator")
 
@@ -91,7 +92,7 @@ def test_each_container_gets_what_it_reads_and_nothing_else(volumes: Volumes) ->
     assert volumes.names("ingest") == {"ackfirst.toml", "signature-secret", "redis-url", "redis-ca.pem"}
     assert volumes.names("simulator") == {"ackfirst.toml", "signature-secret"}
     assert volumes.names("worker") == {"redis-url", "redis-ca.pem"}
-    assert volumes.names("dashboard") == {"redis-url", "redis-ca.pem", "dashboard-password"}
+    assert volumes.names("dashboard") == {"redis-url", "redis-ca.pem", "dashboard-password", "ackfirst.toml"}
     assert volumes.names("redis") == {"redis-password", "users.acl", "redis.conf"}
     assert volumes.names("edge") == {"tls/fullchain.pem", "tls/privkey.pem"}
 
@@ -236,3 +237,19 @@ def test_without_the_profile_the_demos_account_is_gone_again(volumes: Volumes, m
 def test_every_name_is_described_where_the_operator_puts_the_files() -> None:
     page = (Path(__file__).parents[3] / "config" / "README.md").read_text()
     assert [name for name in layout.PLACES if f"`{name}`" not in page] == []
+
+
+def test_the_dashboard_gets_the_names_of_accounts_and_no_secret(volumes: Volumes) -> None:
+    application = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
+    volumes.give(
+        "ackfirst.toml",
+        '[accounts.abcd1234]\nname = "Main \\"one\\""\nsecrets = ["tidal-Compass"]\nurl_token = "harbour-Lantern"\n'
+        f'[accounts.abcd1234.applications.{application}]\nname = "Prüfung"\nlane = "test"\n',
+    )
+    volumes.init()
+    given = volumes.text("dashboard", "ackfirst.toml")
+    assert "tidal" not in given
+    assert "harbour" not in given
+    (account,) = parse_accounts(given.encode(), "ackfirst.toml")
+    assert (account.api_key, account.name) == ("abcd1234", 'Main "one"')
+    assert (account.applications[application].name, account.applications[application].lane) == ("Prüfung", "test")

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ackfirst.ingest.http import Arrival
 from ackfirst.ingest.quarantine import _record
-from ackfirst.ops.quarantine.order import by_arrival
-from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, callback_of
+from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, by_arrival, callback_of
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
@@ -69,7 +68,7 @@ class World:
             accounts=accounts,
             queue=self,
             records=self,
-            tell=self.findings.append,
+            report=self.findings.append,
             clock=lambda: NOW,
         )
         self.findings.clear()
@@ -139,7 +138,7 @@ def test_the_second_delivery_of_an_event_is_a_duplicate_and_leaves() -> None:
     assert (len(around.queued), around.records) == (1, {})
 
 
-def test_a_record_of_another_release_stays_and_holds_up_nobody() -> None:
+def test_a_record_of_another_release_stays_and_blocks_no_other() -> None:
     around = world(None, message(1))
     assert around.run() == [Outcome.UNKNOWN, Outcome.QUEUED]
     assert len(around.records) == 1

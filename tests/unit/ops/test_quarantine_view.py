@@ -67,7 +67,7 @@ def test_a_persons_numbers_and_words_are_masked_unless_asked_for(record: Quarant
 
 
 @given(fields=hostile_fields, personal=st.booleans())
-def test_whatever_a_stranger_sent_can_be_shown_on_a_terminal(fields: dict[str, Any], personal: bool) -> None:
+def test_any_unverified_callback_can_be_shown_on_a_terminal(fields: dict[str, Any], personal: bool) -> None:
     found = masked.fields(fields, personal=personal)
     assert "".join(json.dumps(found, ensure_ascii=False).split()).isprintable()
 
@@ -99,7 +99,7 @@ def test_every_line_of_a_header_is_printable(text: str) -> None:
 def test_a_list_names_what_a_row_cannot_say() -> None:
     rows = [view.row(entry(message()), now=NOW + 3700), view.row(entry(None, 5), now=NOW)]
     out = StringIO()
-    tables.show_list(rows, QuarantineDepth(7, 4321), Console(file=out, width=tables.WIDTH))
+    tables.show_list(rows, QuarantineDepth(7, 4321), Console(file=out, width=tables.WIDTH_COLUMNS))
     text = out.getvalue()
     assert entry(message()).id in text
     assert "suspect signature-mismatch inbound-message 700" in " ".join(text.split())

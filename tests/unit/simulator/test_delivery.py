@@ -88,4 +88,4 @@ def test_only_a_200_for_something_genuine_is_an_acknowledgement(
     planned: Planned, statuses: tuple[int, ...], acknowledged: bool, parked: bool
 ) -> None:
     delivery = answered(planned, *statuses)
-    assert (delivery.acknowledged, delivery.parked) == (acknowledged, parked)
+    assert (delivery.acknowledged, delivery.quarantined) == (acknowledged, parked)

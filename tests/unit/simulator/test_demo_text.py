@@ -6,8 +6,7 @@ import pytest
 from rich.console import Console
 
 from ackfirst.simulator.delivery import Attempt, Delivery
-from ackfirst.simulator.demo_run import Outcome
-from ackfirst.simulator.demo_text import show
+from ackfirst.simulator.demo import Outcome, show
 from ackfirst.simulator.ledger import balance, entry
 from ackfirst.simulator.planned import Kind
 from ackfirst.simulator.report import Run, summarise

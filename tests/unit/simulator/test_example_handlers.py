@@ -13,7 +13,7 @@ import structlog
 
 from ackfirst import Context, Discard, RetryLater
 from ackfirst.shared.nexmo.event import Event, EventError
-from ackfirst.simulator.handled import handled
+from ackfirst.simulator.ledger import handled_events
 
 EVENT = Event(
     id="m-0123",
@@ -58,7 +58,7 @@ def test_an_event_that_is_stored_twice_is_one_row_that_knows_of_both(handlers: M
     handlers.store(EVENT)
     handlers.store(EVENT)
     handlers.store(replace(EVENT, id="m-0456"))
-    assert handled(tmp_path / "data") == {"m-0123": 2, "m-0456": 1}
+    assert handled_events(tmp_path / "data") == {"m-0123": 2, "m-0456": 1}
 
 
 def test_a_stored_event_can_be_read_while_the_worker_goes_on(handlers: ModuleType, tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_a_stored_event_can_be_read_while_the_worker_goes_on(handlers: ModuleTyp
 
 
 def test_nothing_is_handled_before_there_is_a_table(tmp_path: Path) -> None:
-    assert handled(tmp_path) == {}
+    assert handled_events(tmp_path) == {}
     sqlite3.connect(tmp_path / "events.db").close()
-    assert handled(tmp_path) == {}
+    assert handled_events(tmp_path) == {}
 
 
 async def test_a_reply_goes_to_the_sender_and_quotes_the_text(

@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ackfirst.shared.nexmo.family import Family
-from ackfirst.simulator.provider import (
+from ackfirst.simulator.provider import Provider, Stage
+from ackfirst.simulator.rules import (
     MESSAGES,
+    RULES_BY_FAMILY,
     SMS_INBOUND,
     SMS_RECEIPTS,
     Meaning,
-    Provider,
     ProviderPolicy,
     Rules,
-    Stage,
-    rules_of,
 )
 from tests.support.virtual import Coming, Made, Receiver, Told, play
 
@@ -83,9 +82,9 @@ def test_every_callback_ends_and_its_end_follows_from_its_answers(
 ) -> None:
     for told in play(coming, receiver, policy):
         meanings = [told.coming.rules.meaning(made.status) for made in told.attempts]
-        assert all(meaning is Meaning.AGAIN for meaning in meanings[:-1])
-        last = meanings[-1] if meanings else Meaning.AGAIN
-        wanted = {Meaning.TAKEN: Stage.DELIVERED, Meaning.REFUSED: Stage.DROPPED, Meaning.AGAIN: Stage.EXPIRED}
+        assert all(meaning is Meaning.RETRY for meaning in meanings[:-1])
+        last = meanings[-1] if meanings else Meaning.RETRY
+        wanted = {Meaning.ACCEPTED: Stage.DELIVERED, Meaning.DROP: Stage.DROPPED, Meaning.RETRY: Stage.EXPIRED}
         assert stage(told) is wanted[last]
 
 
@@ -185,7 +184,7 @@ def test_each_product_has_its_own_reading_of_an_answer(status: int | None, messa
 
 
 def test_receipts_have_72_hours_and_everything_else_24() -> None:
-    assert {family: rules_of(family).horizon for family in Family} == {
+    assert {family: RULES_BY_FAMILY[family].horizon for family in Family} == {
         Family.INBOUND_MESSAGE: DAY,
         Family.MESSAGE_STATUS: DAY,
         Family.INBOUND_SMS: DAY,

@@ -116,7 +116,7 @@ def test_fields_of_the_wire_go_over_everything_else(nexmo_event: MakeEvent) -> N
     [
         ({"family": "voice"}, "no family is called 'voice'"),
         ({"family": "inbound-message", "channel": "pigeon"}, "use one of sms, mms, rcs"),
-        ({"family": "inbound-message", "content_type": "image", "text": "x"}, "only a text has text="),
+        ({"family": "inbound-message", "content_type": "image", "text": "x"}, "only content_type text has text="),
         ({"family": "inbound-sms", "error": "6"}, "has no error="),
         ({"family": "inbound-sms", "transport": "fax"}, "use one of query, form, json"),
         ({"family": "inbound-message", "version": "v2"}, "use one of v1, v0.1"),

@@ -7,7 +7,7 @@ import pytest
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
-from ackfirst.simulator.content import RECIPES, Wanted, choose
+from ackfirst.simulator.content import RECIPES, Selection, choose
 from ackfirst.simulator.planned import Kind
 from ackfirst.simulator.recording import read, written
 from tests.support.factories import SECRET
@@ -52,13 +52,13 @@ def test_an_empty_file_is_refused() -> None:
 
 @pytest.mark.parametrize("channel", ["sms", "mms", "rcs", "whatsapp", "messenger", "viber_service"])
 def test_a_choice_of_channel_and_family_holds(channel: str) -> None:
-    wanted = Wanted(channels=frozenset({channel}), families=frozenset({Family.INBOUND_MESSAGE}))
+    wanted = Selection(channels=frozenset({channel}), families=frozenset({Family.INBOUND_MESSAGE}))
     traffic = plan(50, recipes=choose(RECIPES, wanted))
     assert {(one.content.channel, one.content.family) for one in traffic} == {(channel, Family.INBOUND_MESSAGE)}
 
 
 def test_nothing_is_chosen_where_nothing_is_such() -> None:
-    assert choose(RECIPES, Wanted(channels=frozenset({"pigeon"}))) == ()
+    assert choose(RECIPES, Selection(channels=frozenset({"pigeon"}))) == ()
 
 
 def test_in_a_conversation_the_answer_goes_to_who_wrote() -> None:

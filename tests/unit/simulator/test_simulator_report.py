@@ -10,7 +10,7 @@ from rich.console import Console
 from ackfirst.simulator.delivery import Attempt, Delivery
 from ackfirst.simulator.planned import Kind
 from ackfirst.simulator.report import Report, Run, latency, summarise
-from ackfirst.simulator.tables import show
+from ackfirst.simulator.screen import show_report
 from tests.support.simulated import one
 
 
@@ -73,7 +73,7 @@ def test_a_report_as_json_says_what_was_planned_and_what_was_sent() -> None:
 def test_the_tables_name_what_is_wrong() -> None:
     text = io.StringIO()
     deliveries = (Delivery(one(Kind.GENUINE), [attempt(503), attempt(None)]), Delivery(one(Kind.GENUINE)))
-    show(report(*deliveries), Console(file=text, width=160))
+    show_report(report(*deliveries), Console(file=text, width=160))
     assert "503, then no answer" in text.getvalue()
     assert "no answer (TimeoutError), not 200" in text.getvalue()
     assert "unexpected    1" in text.getvalue()
@@ -83,6 +83,6 @@ def test_an_outage_is_one_row_however_often_each_callback_was_tried() -> None:
     text = io.StringIO()
     genuine = one(Kind.GENUINE)
     deliveries = [Delivery(genuine, [*[attempt(None)] * failed, attempt(200)]) for failed in (1, 40, 7)]
-    show(report(*deliveries, Delivery(genuine, [attempt(200)])), Console(file=text, width=100))
+    show_report(report(*deliveries, Delivery(genuine, [attempt(200)])), Console(file=text, width=100))
     assert "no answer ×1-40, then 200 │     3 │" in text.getvalue()  # noqa: RUF001 - a sign of times
     assert "genuine   │ verified │ 200 " in text.getvalue()

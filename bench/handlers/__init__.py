@@ -1,0 +1,1 @@
+"""Handler modules for the measured workers, and the same functions without any queue."""
