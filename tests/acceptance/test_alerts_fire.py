@@ -88,7 +88,7 @@ def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisPro
         client.delete(keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.REJECTS, keys.queue(f"{API_KEY}.blocked"))
         assert nexmo.post_json(message("well"), api_key=OTHER_ACCOUNT, secret=OTHER_SECRET) == 200
         assert stack.ingest.terminate() == 0
-        stack.start_ingest()  # forgets the strangers, and tries again what is set aside on disk
+        stack.start_ingest()  # forgets the strangers
         stack.sees_end(CALLBACKS - LONG_WINDOWS, timeout=60)
 
 
