@@ -96,9 +96,10 @@ def _run(
     # Both: another server on one of the ports must not pass for ingest, which is about to say that the port is in use.
     places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
     # Ingest, then workers, then the dashboard: the order in which they are stopped.
+    worker = ("worker",) if settings.handlers else ("worker", "--record-only")
     children = [
-        Child(name=name, argv=reexec(name), env=env, stage=stage)
-        for stage, name in enumerate(("ingest", "worker", "dashboard"))
+        Child(name=argv[0], argv=reexec(*argv), env=env, stage=stage)
+        for stage, argv in enumerate((("ingest",), worker, ("dashboard",)))
     ]
     with contextlib.ExitStack() as tasks:
         announcement = announce_when_healthy(places, ready)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,13 +25,15 @@ from ackfirst.ops.doctor.nexmo import nexmo_findings
 from ackfirst.ops.doctor.queue import queue_findings
 from ackfirst.ops.doctor.redis_server import redis_findings
 from ackfirst.ops.nexmo_api import Credentials, NexmoApi
+from ackfirst.ops.terminal import as_json as json_option
+from ackfirst.ops.terminal import operator_settings
 from ackfirst.ops.webhooks.urls import check_public_url
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import ConfigurationError, QueueUnavailableError
 from ackfirst.shared.quarantine.review import QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.redis import client as redis_client
-from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.verification import Verifier
 
@@ -46,7 +47,7 @@ Say = Callable[[str], None]
 
 @click.command()
 @click.option("--no-self-test", is_flag=True, help="Send no callback through the public URL.")
-@click.option("--json", "as_json", is_flag=True, help="One finding a line: id, level, what, fix.")
+@json_option
 def command(*, no_self_test: bool, as_json: bool) -> None:
     """Look over the whole installation.
 
@@ -54,7 +55,7 @@ def command(*, no_self_test: bool, as_json: bool) -> None:
     says what it means and what helps; docs/operating.md has a section for its id. Exit code 0 when all is well,
     1 when something was found.
     """
-    settings = load_settings(os.environ)
+    settings = operator_settings()
     accounts = load_accounts(settings)
     say: Say = (lambda _: None) if as_json else click.echo
     findings = asyncio.run(_all(settings, accounts, say, with_self_test=not no_self_test))

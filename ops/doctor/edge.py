@@ -20,6 +20,7 @@ from ackfirst.shared.accounts import Account
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.queue import keys
+from ackfirst.shared.self_test import FIELD
 from ackfirst.shared.settings import Address
 
 #: Seconds for one request.
@@ -133,7 +134,7 @@ async def self_test(
         say: Is given the seconds that each step took.
         connector: For https to a host that tests have made up.
     """
-    body = json.dumps({"ackfirst_self_test": nonce}).encode()
+    body = json.dumps({FIELD: nonce}).encode()
     claims = {"iss": "Vonage", "iat": int(now), "jti": nonce, "api_key": account.api_key}
     claims["payload_hash"] = hashlib.sha256(body).hexdigest()
     token = jwt.encode(claims, account.secrets[0], algorithm="HS256")
@@ -152,7 +153,7 @@ async def self_test(
         what = f"a callback signed with the secret of {account.api_key} was answered {status}"
         return iter([error("self-test", what, "look for callback.received in the log of ingest: it names the check")])
     say(f"self-test: answered 200 in {answered:.3f} s")
-    job = keys.job(event_id(Family.OTHER, account.api_key, {"ackfirst_self_test": nonce}, body))
+    job = keys.job(event_id(Family.OTHER, account.api_key, {FIELD: nonce}, body))
     deadline = started + HANDLED_SECONDS
     while time.monotonic() < deadline:
         state: Any = await asyncio.to_thread(client.hget, job, "status")

@@ -17,6 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ackfirst.ops.nexmo_api import Credentials, NexmoApi, NexmoApiError, SmsSettings
+from ackfirst.ops.terminal import CommandGroup
+from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.webhooks import backup
 from ackfirst.ops.webhooks.change import Changer, Result, WebhookError
 from ackfirst.ops.webhooks.show import Row, application_rows, number_rows, sms_rows
@@ -50,7 +52,7 @@ class _Managed:
     api: NexmoApi
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """Show and set the URLs to which Nexmo sends callbacks.
 
@@ -61,7 +63,7 @@ def command() -> None:
 
 @command.command()
 @_account
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@json_option
 def show(*, only: str | None, as_json: bool) -> None:
     """Show what is set, and what differs.
 
