@@ -67,7 +67,7 @@ While Redis cannot take an event, ingest appends it to a segment file in a folde
 
 Not guaranteed: a segment that was cut exactly between two records cannot be told from one that ended there. A loss of
 power may bring back a segment whose deletion had not reached the disk; Redis recognises its events for
-`ACKFIRST_DEDUPE_SECONDS`. Redis never syncs the name of `appendonlydir` when it makes that folder at its first start:
+72 hours. Redis never syncs the name of `appendonlydir` when it makes that folder at its first start:
 ext4 and XFS write it with the first sync of a file in it, and `ackfirst dev` makes and syncs the folder before.
 
 ## What it has found
