@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import structlog
 
-from ackfirst.ingest.exposition import Exposition
-from ackfirst.ingest.request_log import AckLog, Acknowledgement
+from ackfirst.ingest.metrics import Exposition
+from ackfirst.ingest.request_log import RequestLog, RequestRecord
 from ackfirst.shared import log
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.nexmo.callback import Callback
@@ -42,18 +42,18 @@ def _microseconds(rounds: int) -> dict[str, list[float]]:
     found = [verifier.verify(one, now=now) for one in callbacks]
     pairs = list(zip(callbacks, found, strict=True))
     envelopes = [build_envelope(one, said, accounts=accounts, trace=None) for one, said in pairs]
-    acks = [
-        Acknowledgement(Verdict.VERIFIED, "token", 700, one, said, envelope, 200, 0.001)
+    entries = [
+        RequestRecord(one.path, one, Verdict.VERIFIED, "token", said, envelope, 200, seconds=0.001)
         for (one, said), envelope in zip(pairs, envelopes, strict=True)
     ]
     with Path(os.devnull).open("w") as nowhere:
         log.configure(format="json", level="info", stream=nowhere, libraries=False)
-        lines = AckLog(structlog.get_logger(), Exposition(lambda: None).metrics, lines=log.wide_lines())
+        request_log = RequestLog(structlog.get_logger(), Exposition(lambda: None).metrics, lines=log.wide_lines())
         steps: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "verify: token, hash, signature, fields, family": (lambda one: verifier.verify(one, now=now), callbacks),
             "envelope: identity, lane": (lambda one: build_envelope(*one, accounts=accounts, trace=None), pairs),
             "job: the call as JSON, place of the id": (lambda one: (job_data(one), place(one.id)), envelopes),
-            "count it and write its line": (lines.write, acks),
+            "count it and write its line": (request_log.write, entries),
         }
         measured = {name: [_time(step, values) for _ in range(rounds)] for name, (step, values) in steps.items()}
     structlog.reset_defaults()

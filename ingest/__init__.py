@@ -1,11 +1,13 @@
 """The edge: the only HTTP server. Verifies a callback, makes it durable, answers.
 
-The path of one callback (design: one value per arrow)::
+The path of one callback, one value per arrow::
 
-    edge.Edge.handle     request → bytes within limits          → Callback
-    receive.Receiver     verify (shared.verification)           → Verification
-                         envelope                               → Envelope
-                         batcher.Batcher.put                    → new | duplicate   (durable in Redis)
-                         parking.Parking.park                   → kept              (what nobody can vouch for yet)
-    shared.policy.TABLE  verdict                                → status
+    server, connections  bytes within limits                    → request
+    http.Edge            read the body within limits            → Arrival (Callback and evidence)
+    receiver.Receiver    verify (shared.verification)           → Verification
+                         build the envelope                     → Envelope
+                         sink.FallbackSink.put                  → new | duplicate | spooled
+                         quarantine.BoundedQuarantine.add       → stored   (what may be genuine, but is not confirmed)
+    shared.policy.TABLE  verdict                                → Answer
+    request_log          count it, write its line
 """

@@ -1,4 +1,4 @@
-"""The operator's HTTP side: is it alive, can it do its work, what has it counted."""
+"""The operator's HTTP side: ``/healthz``, ``/readyz`` and ``/metrics``."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,10 +6,9 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from ackfirst.ingest.exposition import Exposition
-from ackfirst.ingest.snapshot import Snapshots
+from ackfirst.ingest.metrics import Exposition
+from ackfirst.ingest.snapshot import QueueSnapshot, Snapshots
 from ackfirst.ingest.spool.keeper import Spool
-from ackfirst.shared.metrics import QueueSnapshot
 from ackfirst.shared.policy import Policy
 
 _METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
@@ -19,12 +18,12 @@ class Admin:
     """Routes of the admin port.
 
     Args:
-        snapshots: Asks Redis.
+        snapshots: Snapshots of the queue in Redis.
         exposition: The metrics.
         policy: Shown by ``/readyz``.
         accounts: How many accounts are configured.
-        suspects: Accounts whose callbacks are all unconfirmed.
-        data_lost: Whether Redis was found to have lost data, shown by ``/readyz``.
+        suspects: Returns the accounts whose callbacks are all unconfirmed.
+        data_lost: Returns what is known of lost data in Redis; empty when none was lost.
         spool: Shown by ``/readyz``; with it, ingest does its work also without Redis.
     """
 
@@ -48,7 +47,7 @@ class Admin:
         self._data_lost = data_lost
 
     def app(self) -> web.Application:
-        """The aiohttp application."""
+        """Make the aiohttp application."""
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)

@@ -1,13 +1,13 @@
-"""The alarm for suspect accounts: one line and one metric when it begins and when it is over, nothing in between."""
+"""Raise the alarm for unconfirmed accounts: one line and one metric when it begins and when it ends."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ackfirst.ingest.metrics import IngestMetrics
 from ackfirst.ingest.receiver import CallbackVerifier
 from ackfirst.ingest.request_log import Log
 from ackfirst.ingest.unconfirmed import NO_ACCOUNT, Change, Suspect, Suspects
-from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
 
@@ -16,7 +16,7 @@ CLOCK_ALARM_SECONDS: Final = 60.0
 
 
 class Alarm:
-    """A verifier that listens to another one: logs and counts what changes, and says who is suspect now."""
+    """A verifier around another one that logs and counts which accounts become suspect."""
 
     def __init__(self, verifier: CallbackVerifier, ours: Iterable[str], *, log: Log, metrics: IngestMetrics) -> None:
         self._verifier = verifier
@@ -25,29 +25,29 @@ class Alarm:
         self._metrics = metrics
         self._clock_said_at = float("-inf")
         for account in (*self._suspects.ours, NO_ACCOUNT):
-            metrics.unconfirmed(account, is_well=True)
+            metrics.set_unconfirmed(account, is_unconfirmed=False)
 
     def verify(self, callback: Callback, *, now: float) -> Verification:
-        """The verdict at Unix time ``now``."""
+        """Verify a callback at Unix time ``now``."""
         verification = self._verifier.verify(callback, now=now)
         if verification.reason == FROM_THE_FUTURE and abs(now - self._clock_said_at) >= CLOCK_ALARM_SECONDS:
             self._clock_said_at = now
             check = "the clock of this machine: the provider's tokens are of later than now"
             self._log.warning("clock.behind", skew=verification.skew, account=verification.account, check=check)
         for change in self._suspects.observe(verification, now):
-            self._say(change)
+            self._announce(change)
         if self._suspects.forget_silent(now):
             self._count_unknown()
         return verification
 
     def shown(self) -> list[dict[str, Any]]:
-        """For ``/readyz``: accounts whose callbacks are all unconfirmed, and since when."""
+        """Return, for ``/readyz``, the accounts whose callbacks are all unconfirmed, and since when."""
         return [_fields(suspect) for suspect in self._suspects.all()]
 
-    def _say(self, change: Change) -> None:
+    def _announce(self, change: Change) -> None:
         suspect = change.suspect
         if suspect.ours:
-            self._metrics.unconfirmed(suspect.account, is_well=change.is_well)
+            self._metrics.set_unconfirmed(suspect.account, is_unconfirmed=not change.is_well)
         if change.is_well:
             self._log.info("account.confirmed-again", **_fields(suspect), then="ackfirst quarantine recheck")
         else:

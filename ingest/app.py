@@ -1,4 +1,4 @@
-"""One ingest process: puts the parts together, starts them, and stops them so that nothing read goes unanswered."""
+"""Wire up one ingest process, start it, and stop it so that nothing it has read goes unanswered."""
 
 import asyncio
 import os
@@ -12,19 +12,22 @@ from aiohttp import web
 from ackfirst.ingest.admin import Admin
 from ackfirst.ingest.alarm import Alarm
 from ackfirst.ingest.body import BodyReader
-from ackfirst.ingest.connections import HEAD_TIMEOUT, ConnectionGuard, room_for_connections
-from ackfirst.ingest.durable import ABANDON, Durability
-from ackfirst.ingest.edge import Edge
-from ackfirst.ingest.exposition import Exposition
-from ackfirst.ingest.express import GuardedServer
+from ackfirst.ingest.connections import (
+    HEAD_TIMEOUT_SECONDS,
+    ConnectionGuard,
+    room_for_connections,
+)
+from ackfirst.ingest.durable import ABANDON_SECONDS, Durability
+from ackfirst.ingest.http import Edge
 from ackfirst.ingest.limits import IngestLimits
-from ackfirst.ingest.quarantine import Parking
+from ackfirst.ingest.metrics import Exposition, IngestMetrics
+from ackfirst.ingest.quarantine import BoundedQuarantine
 from ackfirst.ingest.receiver import Receiver
-from ackfirst.ingest.request_log import AckLog, Log
+from ackfirst.ingest.request_log import Log, RequestLog
+from ackfirst.ingest.server import GuardedServer
 from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.quarantine.stream import Quarantine
 from ackfirst.shared.redis.client import async_redis
 from ackfirst.shared.settings import Address, Settings
@@ -34,26 +37,26 @@ from ackfirst.shared.verification import Verifier
 BACKLOG: Final = 4096
 
 #: Seconds until a connection to Redis that does not answer is given up. Callbacks have their own, shorter deadline.
-REDIS_TIMEOUT: Final = 2.0
+REDIS_TIMEOUT_SECONDS: Final = 2.0
 
 #: Connections for the quarantine and for the admin port.
 SIDE_CONNECTIONS: Final = 4
 
 #: Seconds that idle connections have to close.
-CLOSING_TIME: Final = 1.0
+CLOSING_SECONDS: Final = 1.0
 
 
 class IngestServer:
-    """Everything that one ingest process runs.
+    """All parts of one ingest process.
 
     Args:
         settings: Limits, addresses, policy.
-        accounts: Whose callbacks are genuine.
+        accounts: The accounts whose callbacks we accept.
         log: A structlog logger.
-        lines: A logger for the line of each callback, if that is another one.
+        lines: Takes the line of each callback, if that is another logger.
         limits: Bounds of memory, time and rate.
-        shared_folder: Where a group of processes keeps its counts. Given, this process is one of the group and shares
-            its ports with the others (``SO_REUSEPORT``).
+        shared_folder: Where a group of processes keeps its counts; None for a process on its own. Processes of a group
+            share their ports (``SO_REUSEPORT``).
     """
 
     def __init__(
@@ -74,12 +77,12 @@ class IngestServer:
         self._shared_folder = shared_folder
         self._cleanup = AsyncExitStack()
         self.addresses: dict[str, list[Address]] = {}
-        """Where it listens, once it is started: ``listen`` and ``admin_listen``."""
+        """The addresses that it listens on once it is started: ``listen`` and ``admin_listen``."""
         self.edge: Edge | None = None
         """The public side, once it is started."""
 
     async def start(self) -> None:
-        """Listen.
+        """Start all parts and listen.
 
         Raises:
             ConfigurationError: An address is in use or not ours, the Redis URL or a secret cannot be used.
@@ -96,9 +99,11 @@ class IngestServer:
     async def _start(self) -> None:
         snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
+        request_log = RequestLog(self._log, exposition.metrics, lines=self._lines)
+        self._cleanup.callback(request_log.close)
         alarm, durability = self._alarm(exposition), self._durability(exposition)
-        self.edge = edge = self._edge(exposition, alarm, durability)
-        guard = self._guard(exposition)
+        self.edge = edge = self._edge(exposition, alarm, durability, request_log)
+        guard = self._guard(exposition, request_log)
         admin = Admin(
             snapshots,
             exposition,
@@ -109,7 +114,7 @@ class IngestServer:
             data_lost=durability.generation.shown,
         )
         await self._listen_admin(admin)
-        await self._listen_public(edge, GuardedServer(edge.handle, guard, edge.express))
+        await self._listen_public(edge, GuardedServer(edge.handle, guard))
 
     async def stop(self) -> None:
         """Stop listening, answer what was read, flush, close. Takes at most about ``stop_grace`` seconds."""
@@ -117,18 +122,20 @@ class IngestServer:
 
     def _redis(self, connections: int, **options: Any) -> Any:
         url = self._settings.redis_url.get_secret_value()
-        client = async_redis(url, timeout=REDIS_TIMEOUT, max_connections=connections, **options)
+        client = async_redis(url, timeout=REDIS_TIMEOUT_SECONDS, max_connections=connections, **options)
         self._cleanup.push_async_callback(client.aclose)
         return client
 
-    def _guard(self, exposition: Exposition) -> ConnectionGuard:
+    def _guard(self, exposition: Exposition, request_log: RequestLog) -> ConnectionGuard:
         wanted = self._limits.connections
         limit = room_for_connections(wanted)
         if limit < wanted:
             self._log.warning("ingest.few-open-files", max_connections=limit, wanted=wanted, check="ulimit -n")
-        metrics = exposition.metrics
         return ConnectionGuard(
-            limit=limit, head_timeout=HEAD_TIMEOUT, on_change=metrics.connections.set, on_refuse=metrics.refuse
+            limit=limit,
+            head_timeout=HEAD_TIMEOUT_SECONDS,
+            on_change=exposition.metrics.connections.set,
+            on_refuse=request_log.refuse,
         )
 
     def _alarm(self, exposition: Exposition) -> Alarm:
@@ -142,42 +149,39 @@ class IngestServer:
         self._cleanup.push_async_callback(durability.close)
         return durability
 
-    def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability) -> Edge:
+    def _edge(self, exposition: Exposition, alarm: Alarm, durability: Durability, request_log: RequestLog) -> Edge:
         settings, metrics = self._settings, exposition.metrics
-        ack_log = AckLog(self._log, metrics, lines=self._lines)
-        for gathering in (metrics, ack_log):
-            gathering.gather(asyncio.get_running_loop().call_soon)
         receiver = Receiver(
             accounts=self._accounts,
             verifier=alarm,
             sink=durability.sink,
-            siding=self._parking(metrics),
+            quarantine=self._quarantine(metrics),
             policy=settings.policy,
-            ack_log=ack_log,
+            request_log=request_log,
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=self._limits.body_bytes, timeout=self._limits.body_seconds)
-        return Edge(receiver, bodies, clock=time.time, on_refuse=metrics.refuse)
+        return Edge(receiver, bodies, clock=time.time, on_refuse=request_log.refuse, base_path=settings.base_path)
 
-    def _parking(self, metrics: IngestMetrics) -> Parking:
+    def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
         limits = self._limits
         quarantine = Quarantine(
             self._redis(SIDE_CONNECTIONS), max_records=limits.quarantine_records, max_bytes=limits.quarantine_bytes
         )
         metrics.limit_quarantine(limits.quarantine_records, limits.quarantine_bytes)
         rate, deadline = limits.quarantine_per_second, self._settings.ack_deadline
-        parking = Parking(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
-        self._cleanup.push_async_callback(parking.close, within=ABANDON)
-        return parking
+        bounded = BoundedQuarantine(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
+        self._cleanup.push_async_callback(bounded.close, within=ABANDON_SECONDS)
+        return bounded
 
     async def _listen_admin(self, admin: Admin) -> None:
-        runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_TIME)
+        runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_SECONDS)
         await runner.setup()
         self._cleanup.push_async_callback(runner.cleanup)
         await self._listen("admin_listen", self._settings.admin_listen, runner.server)
 
     async def _listen_public(self, edge: Edge, server: GuardedServer) -> None:
-        self._cleanup.push_async_callback(server.shutdown, CLOSING_TIME)
+        self._cleanup.push_async_callback(server.shutdown, CLOSING_SECONDS)
         self._cleanup.callback(server.pre_shutdown)
         self._cleanup.push_async_callback(_within, self._settings.stop_grace, edge.drain)
         for address in self._settings.listen:
@@ -200,14 +204,14 @@ class IngestServer:
 
 
 def cannot_listen(setting: str, address: Address, error: OSError) -> ConfigurationError:
-    """The sentence for an address that cannot be listened on."""
-    # asyncio puts words of its own around the system's; a name that nobody knows has a negative number.
+    """Name the address that cannot be listened on, and why."""
+    # asyncio wraps the system's words in its own; a host name that cannot be resolved has a negative number.
     why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     return ConfigurationError(f"cannot listen on {address}: {why.lower()}, check ACKFIRST_{setting.upper()}")
 
 
 async def _let_accepted_begin() -> None:
-    """One turn of the event loop: requests that are in our buffers already get their handler."""
+    """Wait one turn of the event loop, so that requests that were read already get their handler."""
     await asyncio.sleep(0)
 
 

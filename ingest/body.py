@@ -1,4 +1,4 @@
-"""Reads a request's body, byte for byte as it was on the wire, within limits of size, time and memory."""
+"""Read a request's body, byte for byte as it was on the wire, within limits of size, time and memory."""
 
 import asyncio
 from typing import Final
@@ -7,22 +7,22 @@ from aiohttp import StreamReader, web
 
 #: Bytes of unfinished bodies that one process holds, over all connections. A callback has less than 10 KiB and usually
 #: comes in one piece, which is not counted: only many slow senders of large bodies ever reach this.
-UNFINISHED_LIMIT: Final = 64 * 1024 * 1024
+UNFINISHED_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - a fact about a request, not a mistake
+class BodyTooLargeError(Exception):
     """The body is larger than allowed; the rest of it is not read."""
 
 
-class BodyTimeout(Exception):  # noqa: N818 - as above
+class BodyTimeoutError(Exception):
     """The body did not arrive in time."""
 
 
-class BodyBroken(Exception):  # noqa: N818 - as above
+class BodyBrokenError(Exception):
     """The body cannot be read to its end: the sender went away, or broke the framing."""
 
 
-class BodyBudgetSpent(Exception):  # noqa: N818 - as above
+class BodyMemoryError(Exception):
     """Too many unfinished bodies are in memory already."""
 
 
@@ -35,39 +35,31 @@ class BodyReader:
         unfinished_limit: Bytes of unfinished bodies, over all connections.
     """
 
-    def __init__(self, *, max_bytes: int, timeout: float, unfinished_limit: int = UNFINISHED_LIMIT) -> None:
+    def __init__(self, *, max_bytes: int, timeout: float, unfinished_limit: int = UNFINISHED_LIMIT_BYTES) -> None:
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._unfinished_limit = max(unfinished_limit, max_bytes)
         self._unfinished = 0
 
     async def read(self, request: web.BaseRequest) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
-            BodyTooLarge: It is, or says that it is, larger than allowed.
-            BodyTimeout: It did not arrive in time.
-            BodyBroken: It will never be complete.
-            BodyBudgetSpent: There is no memory for it now.
+            BodyTooLargeError: It is, or says that it is, larger than allowed.
+            BodyTimeoutError: It did not arrive in time.
+            BodyBrokenError: It will never be complete.
+            BodyMemoryError: There is no memory for it now.
         """
         if (request.content_length or 0) > self._max_bytes:
-            raise BodyTooLarge
+            raise BodyTooLargeError
         content = request.content
         if content.at_eof():
             return b""
-        if content.is_eof():  # all of it arrived with the head: nothing to wait for
-            return self._checked(await content.readany())
-        return await self._read_slowly(request)
-
-    def take(self, content: StreamReader) -> bytes | None:
-        """The whole body if it is there already and not larger than allowed; None, and nothing is read, if not."""
-        if not content.is_eof() or content.total_bytes > self._max_bytes or content.exception() is not None:
-            return None
-        return content.read_nowait()
-
-    def _checked(self, body: bytes) -> bytes:
-        if len(body) > self._max_bytes:
-            raise BodyTooLarge
+        if not content.is_eof():
+            return await self._read_slowly(request)
+        body = content.read_nowait()  # all of it arrived with the head
+        if len(body) > self._max_bytes:  # chunked, without a Content-Length
+            raise BodyTooLargeError
         return body
 
     async def _read_slowly(self, request: web.BaseRequest) -> bytes:
@@ -77,10 +69,10 @@ class BodyReader:
             async with asyncio.timeout(self._timeout):
                 await self._collect(request.content, body)
         except TimeoutError:
-            raise BodyTimeout from None
+            raise BodyTimeoutError from None
         except (web.RequestPayloadError, ConnectionError, RuntimeError) as error:
             # RuntimeError is what aiohttp's StreamReader raises when it is read after the connection was lost.
-            raise BodyBroken from error
+            raise BodyBrokenError from error
         finally:
             self._unfinished -= len(body)
         return bytes(body)
@@ -90,13 +82,12 @@ class BodyReader:
             body += chunk
             self._unfinished += len(chunk)
             if len(body) > self._max_bytes:
-                raise BodyTooLarge
+                raise BodyTooLargeError
             if self._unfinished > self._unfinished_limit:
-                raise BodyBudgetSpent
+                raise BodyMemoryError
 
 
 async def _say_continue(request: web.BaseRequest) -> None:
     """Invite the body of a client that asks first (curl does above 1 MiB). aiohttp does it only for an Application."""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0

@@ -1,4 +1,4 @@
-"""``ackfirst ingest``: one process on its own, or several that share the port."""
+"""``ackfirst ingest``: run one process, or several that share the port."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from ackfirst.ingest.app import IngestServer
-from ackfirst.ingest.exposition import SHARED_FOLDER
+from ackfirst.ingest.metrics import SHARED_FOLDER
 from ackfirst.ingest.processes import run_processes
 from ackfirst.ingest.start import check_accounts, check_redis
 from ackfirst.shared import log
@@ -40,7 +40,7 @@ def command(processes: int, *, member: bool) -> None:
     logger = structlog.get_logger().bind()
     settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
     accounts = load_accounts(settings)
-    if not member:  # of a member, its supervisor has looked
+    if not member:  # the supervisor of a member has done it
         protect_files(settings, logger)
         check_redis(settings, logger)
         check_accounts(accounts, logger)
@@ -65,15 +65,15 @@ async def _serve(server: IngestServer, logger: Any, sink: log.Sink) -> None:
 
 
 def _stop_signal() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; the second ends the process as if we had never listened."""
+    """Return an event that the first SIGTERM or SIGINT sets; the second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def hear() -> None:
+    def stop_once() -> None:
         stop.set()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(signum)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, hear)
+        loop.add_signal_handler(signum, stop_once)
     return stop

@@ -1,4 +1,4 @@
-"""Where verified events become durable: the way to Redis, the way to the disk, and what chooses between them."""
+"""Wire up what makes events durable: the batcher, the spool, the circuit and the sink that chooses between them."""
 
 import asyncio
 import time
@@ -10,27 +10,27 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ackfirst.ingest.batcher import FLUSH_LIMIT, Batcher
-from ackfirst.ingest.ending import end
-from ackfirst.ingest.exposition import Exposition
+from ackfirst.ingest.cancellation import cancel_all
 from ackfirst.ingest.generation import GenerationWatch
 from ackfirst.ingest.limits import IngestLimits
+from ackfirst.ingest.metrics import Exposition
 from ackfirst.ingest.request_log import Log
+from ackfirst.ingest.sink import FallbackSink
 from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.ingest.spool.drain import Drain
 from ackfirst.ingest.spool.health import Health
 from ackfirst.ingest.spool.keeper import Spool
-from ackfirst.ingest.spool.sink import FallbackSink
 from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
 from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.spool.folder import spool_folder
 
-#: Seconds that writes which Redis has not confirmed have to end at a stop.
-ABANDON: Final = 1.0
+#: Seconds within which writes that Redis has not confirmed must end at a stop.
+ABANDON_SECONDS: Final = 1.0
 
 
 class Durability:
-    """The parts, put together.
+    """The parts that make events durable.
 
     Args:
         settings: Deadlines and sizes that the operator chose.
@@ -76,7 +76,7 @@ class Durability:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Watch Redis, and empty the spool."""
+        """Start the health checks of Redis and the drain of the spool."""
         health = Health(
             self._redis(1, retry=Retry(NoBackoff(), 0)),
             self._circuit,
@@ -88,16 +88,16 @@ class Durability:
 
     async def close(self) -> None:
         """Write what waits, in Redis or on disk; what is on disk stays there for the next process."""
-        if deaf := await end(self._tasks, within=self._settings.stop_grace):
-            self._log.warning("ingest.tasks-left", tasks=deaf)
+        if running := await cancel_all(self._tasks, within=self._settings.stop_grace):
+            self._log.warning("ingest.tasks-left", tasks=running)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.stop_grace):
                 await self._batcher.close()
-        await self._batcher.abandon(within=ABANDON)
+        await self._batcher.abandon(within=ABANDON_SECONDS)
         await self.spool.close()
         self.generation.close()
 
     def _enqueuer(self, connections: int) -> Enqueuer:
-        """Asks twice at most, at once: what Redis does not take goes to the disk, which is faster than patience."""
+        """Make a queue that asks Redis twice at most, without a pause: the disk is faster than a third try."""
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
         return Enqueuer(client, self._settings.job_options, dedupe_seconds=DEDUPE_SECONDS, counter=self.generation)

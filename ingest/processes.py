@@ -1,10 +1,10 @@
-"""``--processes N``: a supervisor over processes that share the ports and add up their metrics."""
+"""Run ``--processes N``: a supervisor over processes that share the ports and add up their metrics."""
 
 import socket
 import tempfile
 
 from ackfirst.ingest.app import cannot_listen
-from ackfirst.ingest.exposition import SHARED_FOLDER
+from ackfirst.ingest.metrics import SHARED_FOLDER
 from ackfirst.ingest.request_log import Log
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
@@ -12,7 +12,7 @@ from ackfirst.shared.settings import Address, Settings
 
 
 def run_processes(settings: Settings, count: int, *, log: Log) -> int:
-    """Run ``count`` processes until a stop signal; the exit code.
+    """Run ``count`` processes until a stop signal; return the exit code.
 
     Raises:
         ConfigurationError: A port is in use, or 0.
@@ -29,7 +29,7 @@ def run_processes(settings: Settings, count: int, *, log: Log) -> int:
 
 
 def _check_free(setting: str, address: Address) -> None:
-    """Bind for a moment without ``SO_REUSEPORT``: with it, a port that another group serves would look free."""
+    """Bind for a moment without ``SO_REUSEPORT``, with which a port that another group serves would look free."""
     if not address.port:
         raise ConfigurationError(f"several processes cannot share port 0, check ACKFIRST_{setting.upper()}")
     try:

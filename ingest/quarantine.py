@@ -1,26 +1,45 @@
-"""Puts callbacks into quarantine, not faster than allowed and not longer than a sender may wait."""
+"""Put callbacks into quarantine, not faster than allowed and not longer than a sender may wait."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ackfirst.ingest.ending import end
+from ackfirst.ingest.cancellation import cancel_all
 from ackfirst.ingest.http import Arrival
-from ackfirst.ingest.token_bucket import TokenBucket
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.stream import Quarantine, QuarantineRecord
 from ackfirst.shared.verification import Verification
 
 #: Bytes of bodies that may wait for Redis. Reached only while Redis hangs; beyond it the answer is 503 at once.
-UNWRITTEN_LIMIT: Final = 16 * 1024 * 1024
+UNWRITTEN_LIMIT_BYTES: Final = 16 * 1024 * 1024
 
 
-class Parking:
-    """The quarantine as the edge uses it.
+class TokenBucket:
+    """Lets ``rate`` things through per second, and as many (at least one) at once after a pause."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._burst = max(rate, 1.0)
+        self._tokens = self._burst
+        self._refilled_at = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Take one token at ``now`` (monotonic seconds); False when there is none."""
+        gained = max(0.0, now - self._refilled_at) * self._rate
+        self._tokens = min(self._burst, self._tokens + gained)
+        self._refilled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class BoundedQuarantine:
+    """The quarantine as ingest writes to it: within a rate, a deadline and a bound of memory.
 
     Args:
-        quarantine: Where records go.
+        quarantine: Stores the records.
         rate: Records per second, of this process.
         deadline: Longest wait for Redis, in seconds.
         clock: Monotonic seconds.
@@ -34,31 +53,31 @@ class Parking:
         self._writes: dict[asyncio.Task[bool], int] = {}
         self._unwritten = 0
 
-    async def park(self, arrival: Arrival, verification: Verification, verdict: Verdict) -> bool:
-        """Keep the callback; False when the quarantine is over its rate or its size.
+    async def add(self, arrival: Arrival, verification: Verification, verdict: Verdict) -> bool:
+        """Store a callback; False when the quarantine is over its rate or its size.
 
         Raises:
             QueueUnavailableError: Redis did not confirm it within the deadline, or has not confirmed too many others.
         """
         size = len(arrival.callback.body)
-        if self._writes and self._unwritten + size > UNWRITTEN_LIMIT:
+        if self._writes and self._unwritten + size > UNWRITTEN_LIMIT_BYTES:
             raise QueueUnavailableError(f"{self._unwritten} bytes already wait for the quarantine")
         # The rate is for strangers: what a secret of ours has signed is as much as the provider sends.
         if verification.secret is None and not self._bucket.take(self._clock()):
             return False
-        write = asyncio.create_task(self._quarantine.add(_record(arrival, verification, verdict)))
+        write = asyncio.create_task(self._quarantine.add(quarantine_record(arrival, verification, verdict)))
         self._writes[write] = size
         self._unwritten += size
         write.add_done_callback(self._forget)
         # Not cancelled when it is late: redis-py takes seconds to give up a connection that does not answer.
         await asyncio.wait((write,), timeout=self._deadline)
         if not write.done():
-            raise QueueUnavailableError(f"Redis did not park the callback within {self._deadline:g} s")
+            raise QueueUnavailableError(f"Redis did not store the callback within {self._deadline:g} s")
         return write.result()
 
     async def close(self, *, within: float) -> None:
-        """Give up, in so many seconds, what is late already."""
-        await end(list(self._writes), within=within)
+        """Cancel, in so many seconds, what Redis has not confirmed."""
+        await cancel_all(list(self._writes), within=within)
 
     def _forget(self, write: asyncio.Task[bool]) -> None:
         self._unwritten -= self._writes.pop(write)
@@ -66,7 +85,8 @@ class Parking:
             write.exception()  # marks it as seen: its sender may have been answered already
 
 
-def _record(arrival: Arrival, verification: Verification, verdict: Verdict) -> QuarantineRecord:
+def quarantine_record(arrival: Arrival, verification: Verification, verdict: Verdict) -> QuarantineRecord:
+    """Make the record from which ``quarantine recheck`` can verify the callback again."""
     callback = arrival.callback
     return QuarantineRecord(
         method=callback.method,

@@ -1,134 +1,220 @@
-"""One wide line and one count for every callback that was answered. No text, no number, no token."""
+"""Write one wide line and count once for every callback that was answered. No text, no number, no token."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from ackfirst.shared.metrics import IngestMetrics
+from ackfirst.ingest.metrics import IngestMetrics
+from ackfirst.shared import masking
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.values import instant
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import plain_text
-from ackfirst.shared.turn_buffer import TurnBuffer
 from ackfirst.shared.verification import Verification
 
-#: Verdicts that an operator must hear of: something genuine may be waiting for a change of ours.
+#: Verdicts that are logged as warnings: something genuine may be waiting for the operator.
 ALARMING: Final = frozenset(
-    {Verdict.SUSPECT, Verdict.UNSIGNED_AGAIN, Verdict.UNREADABLE, Verdict.SHED, Verdict.UNAVAILABLE}
+    {
+        Verdict.SUSPECT,
+        Verdict.UNSIGNED_AGAIN,
+        Verdict.UNREADABLE,
+        Verdict.WRONG_PATH,
+        Verdict.TOO_LARGE,
+        Verdict.SHED,
+        Verdict.UNAVAILABLE,
+    }
 )
+
+#: Verdicts of callbacks that are kept nowhere: whoever sends them could fill the disk with lines about them.
+UNKEPT: Final = frozenset(
+    {
+        Verdict.PROBE,
+        Verdict.UNSIGNED,
+        Verdict.FORGED,
+        Verdict.WRONG_PATH,
+        Verdict.TOO_LARGE,
+        Verdict.SHED,
+        Verdict.UNAVAILABLE,
+    }
+)
+
+#: What the provider may never send again, although it may have been genuine: an operator must see where it went.
+FINAL_VERDICTS: Final = frozenset({Verdict.WRONG_PATH, Verdict.TOO_LARGE})
+FINAL_REASONS: Final = frozenset({"not-found", "bad-request", "line-too-long", "body-broken"})
+
+#: Lines of one kind of refusal that are written in ``SUMMARY_SECONDS``; the rest is one line with their number.
+LINES_A_MINUTE: Final = 20
+SUMMARY_SECONDS: Final = 60.0
 
 #: Characters of unverified text that reach the log.
 CLAIM_LIMIT: Final = 64
-
-
-_NO_CLAIM: Final[dict[str, str | None]] = {}
+PATH_LIMIT: Final = 200
 
 
 class Log(Protocol):
-    """The part of a structlog logger that the edge speaks to."""
+    """The part of a structlog logger that ingest uses."""
 
     def info(self, event: str, /, **fields: Any) -> Any:
-        """The ordinary."""
+        """Log what is ordinary."""
 
     def warning(self, event: str, /, **fields: Any) -> Any:
-        """What somebody should look at."""
+        """Log what an operator should look at."""
 
     def error(self, event: str, /, **fields: Any) -> Any:
-        """What somebody must look at."""
+        """Log what an operator must look at."""
 
     def exception(self, event: str, /, **fields: Any) -> Any:
-        """A fault of ours, with its traceback."""
+        """Log a fault of ours, with its traceback."""
 
 
 @dataclass(slots=True)
-class Acknowledgement:
+class RequestRecord:
     """All that is known about one callback when it is answered; filled in step by step."""
 
-    verdict: Verdict
-    reason: str
-    body_bytes: int | None
-    callback: Callback | None = None
+    path: str
+    callback: Callback | None
+    """None when its body was not read to its end."""
+    verdict: Verdict = Verdict.UNAVAILABLE
+    reason: str = "internal-error"
     verification: Verification | None = None
     envelope: Envelope | None = None
     status: int = 0
     """HTTP status."""
-    seconds: float = 0.0
-    """From the last byte to the answer."""
     began: float = 0.0
     """Monotonic seconds at the last byte."""
+    seconds: float = 0.0
+    """From the last byte to the answer."""
 
 
-class AckLog:
-    """Writes acknowledgements down: their lines to ``lines``, a fault of ours to ``log``."""
+class RequestLog:
+    """Counts answered callbacks and refused requests, and writes their lines.
+
+    What one of our secrets has confirmed, what was queued and what was put into quarantine has a line each. Strangers
+    can bring about any number of refusals: of those, ``Throttle`` writes a few a minute and a summary.
+
+    Args:
+        log: Takes the tracebacks of our own faults, and summaries.
+        metrics: Counts.
+        lines: Takes the callbacks' lines, if that is another logger.
+    """
 
     def __init__(self, log: Log, metrics: IngestMetrics, *, lines: Log | None = None) -> None:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
-        self._gathering = TurnBuffer(self._write_all)
-        self.gather = self._gathering.gather
-        """Write down together what is answered together."""
-        self.write = self._gathering.add
-        """Count an acknowledgement and log it."""
+        self._throttle = Throttle(log)
 
     def failed(self) -> None:
-        """The exception that is being handled is a fault of ours."""
+        """Log the exception that is being handled as a fault of ours."""
         self._log.exception("callback.failed")
 
-    def _write_all(self, acks: list[Acknowledgement]) -> None:
-        for ack in acks:
-            try:
-                self._write(ack)
-            except Exception:  # noqa: BLE001 - the others have lines as well
-                self.failed()
+    def refuse(self, reason: str, /, *, path: str | None = None) -> None:
+        """Count and log a request or connection that was refused before it was a callback."""
+        self._metrics.refuse(reason)
+        if self._throttle.admits("request.refused", reason):
+            write = self._log.warning if reason in FINAL_REASONS else self._log.info
+            write("request.refused", reason=reason, **({} if path is None else {"path": _shown(path)}))
 
-    def _write(self, ack: Acknowledgement) -> None:
-        lag = _lag(ack)
-        skew = ack.verification.skew if ack.verification else None
-        self._measure(ack, lag, skew)
-        say = self._lines.warning if ack.verdict in ALARMING else self._lines.info
-        found, event = ack.verification, ack.envelope
-        family = found.family if found else None
-        # What a callback that nobody vouches for says about itself may hold a person's number anywhere.
-        say(
-            "callback.received",
-            event_id=event.id if event else None,
-            family=str(family) if family else None,
-            application=event.application_id if event else None,
-            lane=event.lane if event else None,
-            message_id=event.message_id if event else None,
-            verdict=str(ack.verdict),
-            reason=ack.reason,
-            account=found.account if found else None,
-            secret=found.secret if found else None,
-            http_status=ack.status,
-            ack_ms=round(ack.seconds * 1000, 2),
-            body_bytes=ack.body_bytes,
-            skew=skew,
-            lag=lag,
-            **(_NO_CLAIM if found is None or found.account else _claim(found)),
-        )
+    def close(self) -> None:
+        """Write the summaries that are due."""
+        self._throttle.close()
 
-    def _measure(self, ack: Acknowledgement, lag: float | None, skew: float | None) -> None:
-        found, family, confirmation = ack.verification, None, None
+    def write(self, entry: RequestRecord) -> None:
+        """Count an answer and log it. Never raises: the answer is still to be sent."""
+        try:
+            self._write(entry)
+        except Exception:  # noqa: BLE001 - as above
+            self.failed()
+
+    def _write(self, entry: RequestRecord) -> None:
+        verdict, found, event = entry.verdict, entry.verification, entry.envelope
+        family = account = secret = skew = claimed = None
         if found is not None:
-            family = found.family
-            if found.account is not None and found.secret is not None:
-                confirmation = found.account, found.secret
-        self._metrics.answered((family, ack.verdict, ack.seconds, confirmation, lag, skew))
+            family, account, secret, skew = found.family, found.account, found.secret, found.skew
+            claimed = found.claimed_account
+        lag = _lag(entry)
+        self._metrics.count(
+            family,
+            verdict,
+            entry.seconds,
+            confirmed_by=None if account is None or secret is None else (account, secret),
+            lag=lag,
+            skew=skew,
+        )
+        if (
+            secret is None
+            and event is None
+            and verdict in UNKEPT
+            and not self._throttle.admits("callback.received", verdict)
+        ):
+            return
+        fields: dict[str, Any] = {
+            "event_id": event.id if event else None,
+            "family": family,
+            "application": event.application_id if event else None,
+            "lane": event.lane if event else None,
+            "message_id": event.message_id if event else None,
+            "verdict": verdict,
+            "reason": entry.reason,
+            "account": account,
+            "secret": secret,
+            "http_status": entry.status,
+            "ack_ms": round(entry.seconds * 1000, 2),
+            "body_bytes": None if entry.callback is None else len(entry.callback.body),
+            "skew": skew,
+            "lag": lag,
+        }
+        if claimed and account is None:
+            # The only text of an unconfirmed callback in the log: any other field may hold a person's number.
+            fields["claimed_account"] = plain_text(claimed[:CLAIM_LIMIT])
+        if verdict in FINAL_VERDICTS:
+            fields["path"] = _shown(entry.path)
+        write = self._lines.warning if verdict in ALARMING else self._lines.info
+        write("callback.received", **fields)
 
 
-def _claim(found: Verification) -> dict[str, str | None]:
-    """The account that an unconfirmed callback names, if it names one."""
-    claimed = found.claimed_account
-    return {"claimed_account": plain_text(claimed[:CLAIM_LIMIT])} if claimed else {}
+class Throttle:
+    """Lets a few lines of each kind pass in a minute, counts the rest, and writes how many those were at its end."""
+
+    def __init__(self, log: Log, *, lines: int = LINES_A_MINUTE, seconds: float = SUMMARY_SECONDS) -> None:
+        self._log = log
+        self._limit = lines
+        self._seconds = seconds
+        self._counts: dict[tuple[str, str], int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def admits(self, event: str, kind: str) -> bool:
+        """Count a line of ``event`` and ``kind``, which are fixed words; whether it is to be written."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._summarise)
+        count = self._counts[event, kind] = self._counts.get((event, kind), 0) + 1
+        return count <= self._limit
+
+    def close(self) -> None:
+        """Write what is to be summarised now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._summarise()
+
+    def _summarise(self) -> None:
+        counts, self._counts, self._timer = self._counts, {}, None
+        for (event, kind), count in counts.items():
+            if count > self._limit:
+                left_out = count - self._limit
+                self._log.info("log.summary", of=event, kind=kind, left_out=left_out, seconds=self._seconds)
 
 
-def _lag(ack: Acknowledgement) -> float | None:
-    """Seconds between the provider's own timestamp and the arrival: how far behind with us it is. New events only."""
-    if ack.verdict is not Verdict.VERIFIED or ack.callback is None or ack.verification is None:
+def _shown(path: str) -> str:
+    """Make a path that a stranger chose fit for a log line: short, printable, without phone numbers."""
+    return masking.numbers(plain_text(path[:PATH_LIMIT]) or "")
+
+
+def _lag(entry: RequestRecord) -> float | None:
+    """Measure, of a new event, how many seconds after the provider's own timestamp it arrived."""
+    if entry.verdict is not Verdict.VERIFIED or entry.callback is None or entry.verification is None:
         return None
-    fields = ack.verification.reading.fields if ack.verification.reading else {}
+    fields = entry.verification.reading.fields if entry.verification.reading else {}
     # The SMS API's "timestamp" is the time of signing; "message-timestamp" is when it started to push.
     sent_at = instant(fields.get("message-timestamp") or fields.get("timestamp"))
-    return None if sent_at is None else round(ack.callback.received_at - sent_at.timestamp(), 3)
+    return None if sent_at is None else round(entry.callback.received_at - sent_at.timestamp(), 3)

@@ -1,18 +1,23 @@
-"""Asks Redis how full it is, for ``/metrics`` and ``/readyz``: seldom, briefly, and never on the path of a callback."""
+"""Ask Redis how full the queue is, for ``/metrics`` and ``/readyz``, never on the path of a callback."""
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 
-from ackfirst.shared.metrics import HandlerTime, LaneDepth, QueueSnapshot
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
+
+#: How a pass of an event may end (``ackfirst.workers.processing.outcome``), as Redis counts it.
+OUTCOMES: Final = ("processed", "unhandled", "discarded", "retried", "dead", "rescued", "rejected")
 
 #: Seconds that an answer is used again: a scraper and a probe that come together ask once.
 MAX_AGE: Final = 2.0
@@ -29,7 +34,40 @@ LANES_A_CALL: Final = 250
 #: How many times longer than it took a snapshot is used: very many lanes take at most 10 % of the server's time.
 REST: Final = 10
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneDepth:
+    """One lane at one moment."""
+
+    waiting: int
+    retries: int
+    dead_letters: int
+    oldest_seconds: float
+    """Age of the event that waits longest; 0 when none waits."""
+
+
 _NONE: Final = LaneDepth(waiting=0, retries=0, dead_letters=0, oldest_seconds=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerTime:
+    """All runs of one handler so far."""
+
+    seconds: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSnapshot:
+    """What Redis said at one moment."""
+
+    workers: int = 0
+    quarantine_records: int = 0
+    quarantine_bytes: int = 0
+    set_aside: int = 0
+    lanes: Mapping[str, LaneDepth] = field(default_factory=dict)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    handlers: Mapping[str, HandlerTime] = field(default_factory=dict)
 
 
 class Snapshots:
@@ -152,3 +190,59 @@ def handler_times(fields: Mapping[bytes, Any]) -> dict[str, HandlerTime]:
         )
         for name in sorted(names)
     }
+
+
+class SnapshotCollector(Collector):
+    """Shows the newest snapshot to Prometheus; only ``ackfirst_redis_up 0`` while there is none."""
+
+    def __init__(self, latest: Callable[[], QueueSnapshot | None]) -> None:
+        self._latest = latest
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing: the names are known only when Redis has been asked."""
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily | SummaryMetricFamily]:
+        """The snapshot's metrics."""
+        snapshot = self._latest()
+        yield _gauge("redis_up", "Whether Redis answered the last question", int(snapshot is not None))
+        if snapshot is not None:
+            yield from _totals(snapshot)
+            yield from _lanes(snapshot.lanes)
+            yield from _work(snapshot)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"ackfirst_{name}", text, value=value)
+
+
+def _totals(snapshot: QueueSnapshot) -> Iterable[GaugeMetricFamily]:
+    lanes = snapshot.lanes.values()
+    yield _gauge("workers", "Workers that Redis knows", snapshot.workers)
+    yield _gauge("quarantine_records", "Callbacks in quarantine", snapshot.quarantine_records)
+    yield _gauge("quarantine_bytes", "Bytes in quarantine", snapshot.quarantine_bytes)
+    yield _gauge("rejects", "Entries of lanes that no worker could run", snapshot.set_aside)
+    yield _gauge("retries_waiting", "Events that wait for a retry", sum(lane.retries for lane in lanes))
+    yield _gauge("dead_letters", "Events whose retries are used up", sum(lane.dead_letters for lane in lanes))
+
+
+def _lanes(lanes: Mapping[str, LaneDepth]) -> Iterable[GaugeMetricFamily]:
+    waiting = GaugeMetricFamily("ackfirst_lane_waiting", "Events that wait in a lane", labels=["lane"])
+    oldest = GaugeMetricFamily("ackfirst_oldest_waiting_seconds", "Age of a lane's oldest event", labels=["lane"])
+    for name, lane in lanes.items():
+        waiting.add_metric([name], lane.waiting)
+        oldest.add_metric([name], lane.oldest_seconds)
+    yield waiting
+    yield oldest
+
+
+def _work(snapshot: QueueSnapshot) -> Iterable[CounterMetricFamily | SummaryMetricFamily]:
+    events = CounterMetricFamily("ackfirst_events", "Events by outcome", labels=["outcome"])
+    # From 0, as above: the first dead letter is the one that an alarm must not miss.
+    for outcome, count in {**dict.fromkeys(OUTCOMES, 0), **snapshot.outcomes}.items():
+        events.add_metric([outcome], count)
+    yield events
+    seconds = SummaryMetricFamily("ackfirst_handler_seconds", "Run time of a handler", labels=["handler"])
+    for handler, time in snapshot.handlers.items():
+        seconds.add_metric([handler], count_value=time.runs, sum_value=time.seconds)
+    yield seconds

@@ -1,4 +1,4 @@
-"""What is looked at before ingest begins: is there a Redis, could it lose events, is there an account at all."""
+"""Check before the start: does Redis answer, could it lose events, is any account configured."""
 
 from contextlib import closing
 
@@ -47,7 +47,7 @@ def check_accounts(accounts: Accounts, log: Log) -> None:
     if not accounts:
         log.warning(
             "accounts.none",
-            consequence="no callback can be verified: whatever is signed is parked in quarantine as suspect",
+            consequence="no callback can be verified: whatever is signed goes to quarantine as suspect",
             check="ACKFIRST_API_KEY and ACKFIRST_SIGNATURE_SECRET, or ACKFIRST_CONFIG",
         )
     for doubt in doubtful_secrets(accounts):

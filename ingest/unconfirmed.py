@@ -1,4 +1,4 @@
-"""Accounts whose callbacks nobody can confirm, and since when. Pure: times come in, changes come out."""
+"""Track accounts whose callbacks cannot be confirmed, and since when. Pure: times come in, changes come out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from ackfirst.shared.policy import Verdict
 from ackfirst.shared.queue.envelope_builder import plain_text
 from ackfirst.shared.verification import Verification
 
-#: Seconds without a confirmed callback before an unconfirmed one is an alarm: a stranger who knows an API key can send
-#: those at any time, and must not make the alarm flap between two genuine callbacks.
-QUIET: Final = 30.0
+#: Seconds without a confirmed callback before an unconfirmed one raises the alarm: a stranger who knows an API key can
+#: send those at any time, and must not make the alarm flap between two genuine callbacks.
+QUIET_SECONDS: Final = 30.0
 
-#: Most accounts that are not ours and are remembered by the name that they claim. Beyond it nobody new is named.
+#: Most accounts that are not ours and are remembered by the name that they claim. Beyond it no further one is named.
 UNKNOWN_LIMIT: Final = 16
 
 #: Seconds after which an account that is not ours and sends nothing more is forgotten.
-UNKNOWN_MEMORY: Final = 3600.0
+UNKNOWN_MEMORY_SECONDS: Final = 3600.0
 
 #: Stands for callbacks that name no account, as many of the SMS API do.
 NO_ACCOUNT: Final = "none"
@@ -39,7 +39,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something to say."""
+    """An alarm that began or ended."""
 
     suspect: Suspect
     is_well: bool
@@ -52,7 +52,7 @@ class _Trouble:
     seen: float
     callbacks: int = 0
     reason: str = ""
-    told: bool = False
+    is_announced: bool = False
 
     def add(self, reason: str, now: float) -> None:
         self.callbacks += 1
@@ -61,7 +61,7 @@ class _Trouble:
 
 @dataclass(slots=True)
 class Suspects:
-    """What is known of each account; bounded whatever strangers send."""
+    """The state of each account; bounded whatever strangers send."""
 
     ours: frozenset[str]
     """The API keys that are configured."""
@@ -70,7 +70,7 @@ class Suspects:
     _unknown: dict[str, _Trouble] = field(default_factory=dict)
 
     def observe(self, verification: Verification, now: float) -> list[Change]:
-        """Take note of one callback; what changed by it. ``now`` in Unix seconds."""
+        """Take one callback into account at Unix time ``now``; return what changed by it."""
         if verification.verdict is Verdict.SUSPECT:
             return self._doubt(verification, now)
         if verification.secret is not None:  # verified, or unreadable with a good signature
@@ -78,7 +78,7 @@ class Suspects:
         return []
 
     def all(self) -> list[Suspect]:
-        """Those that the alarm is on for."""
+        """Return the accounts whose alarm is on."""
         return [*self._suspects(self._troubles, ours=True), *self._suspects(self._unknown, ours=False)]
 
     def _confirm(self, verification: Verification, now: float) -> list[Change]:
@@ -88,7 +88,7 @@ class Suspects:
     def _well(self, name: str, now: float) -> list[Change]:
         self._confirmed_at[name] = now
         trouble = self._troubles.pop(name, None)
-        return [Change(_suspect(name, trouble, ours=True), is_well=True)] if trouble and trouble.told else []
+        return [Change(_suspect(name, trouble, ours=True), is_well=True)] if trouble and trouble.is_announced else []
 
     def _doubt(self, verification: Verification, now: float) -> list[Change]:
         claimed = verification.account or verification.claimed_account
@@ -97,9 +97,9 @@ class Suspects:
         name = claimed or NO_ACCOUNT
         trouble = self._troubles.setdefault(name, _Trouble(now, now))
         trouble.add(verification.reason, now)
-        if trouble.told or abs(now - self._confirmed_at.get(name, float("-inf"))) < QUIET:
+        if trouble.is_announced or abs(now - self._confirmed_at.get(name, float("-inf"))) < QUIET_SECONDS:
             return []
-        trouble.told = True
+        trouble.is_announced = True
         return [Change(_suspect(name, trouble, ours=True), is_well=False)]
 
     def _doubt_unknown(self, name: str, reason: str, now: float) -> list[Change]:
@@ -108,21 +108,21 @@ class Suspects:
             self.forget_silent(now)
             if len(self._unknown) >= UNKNOWN_LIMIT:
                 return []
-            trouble = self._unknown[name] = _Trouble(now, now, told=True)
+            trouble = self._unknown[name] = _Trouble(now, now, is_announced=True)
             trouble.add(reason, now)
             return [Change(_suspect(name, trouble, ours=False), is_well=False)]
         trouble.add(reason, now)
         return []
 
     def forget_silent(self, now: float) -> bool:
-        """Forget accounts that are not ours and have been silent for long; whether there was one."""
-        silent = [name for name, trouble in self._unknown.items() if abs(now - trouble.seen) > UNKNOWN_MEMORY]
+        """Forget accounts that are not ours and have been silent for long; return whether there was one."""
+        silent = [name for name, trouble in self._unknown.items() if abs(now - trouble.seen) > UNKNOWN_MEMORY_SECONDS]
         for name in silent:
             del self._unknown[name]
         return bool(silent)
 
     def _suspects(self, troubles: dict[str, _Trouble], *, ours: bool) -> Iterable[Suspect]:
-        return (_suspect(name, trouble, ours=ours) for name, trouble in troubles.items() if trouble.told)
+        return (_suspect(name, trouble, ours=ours) for name, trouble in troubles.items() if trouble.is_announced)
 
 
 def _suspect(name: str, trouble: _Trouble, *, ours: bool) -> Suspect:

@@ -1,7 +1,7 @@
 """Write what ``ackfirst dev`` shows when everything is up: where callbacks go, where to look, what is still missing."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ackfirst.ops.rq_dashboard.password import USERNAME, password_source
 from ackfirst.shared.accounts import Accounts
@@ -12,9 +12,20 @@ from ackfirst.shared.settings import Address, Settings
 _LABEL_WIDTH = 11
 
 
-def banner(settings: Settings, accounts: Accounts, environ: Mapping[str, str], *, queue: str) -> str:
-    """Return the text, several lines. ``queue`` says in words where the events wait."""
+def banner(
+    settings: Settings, accounts: Accounts, environ: Mapping[str, str], *, queue: str, public: Sequence[str] = ()
+) -> str:
+    """Return the text, several lines.
+
+    Args:
+        settings: Addresses, folders, handlers.
+        accounts: Whose callbacks are verified.
+        environ: Where the dashboard's password may come from.
+        queue: Says in words where the events wait.
+        public: Lines on the tunnel, if there is one.
+    """
     rows = [
+        *([("public", list(public))] if public else []),
         ("webhooks", [url(settings.listen[0]) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
         ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings, environ)]),

@@ -33,6 +33,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "rejects": Entry("ops.rejects:command", "List and requeue entries that no worker could run."),
         "repair": Entry("workers.recovery.repair:command", "Put jobs that are in no list back into their lanes."),
         "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
+        "doctor": Entry("ops.doctor.command:command", "Look over the whole installation, also at Nexmo."),
+        "webhooks": Entry("ops.webhooks.command:command", "Show and set the URLs that Nexmo sends callbacks to."),
         "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )

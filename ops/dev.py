@@ -15,6 +15,7 @@ import click
 import structlog
 
 from ackfirst.ops.banner import banner
+from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
 from ackfirst.shared.errors import ConfigurationError
@@ -34,13 +35,29 @@ RESTART_CHECK_SECONDS: Final = 1.0
 
 
 @click.command()
-def command() -> None:
+@click.option(
+    "--tunnel",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[auto|ngrok|cloudflared|URL]",
+    help="Make ingest reachable for Nexmo: with an agent of yours, or by the URL of a tunnel that you keep.",
+)
+@click.option(
+    "--set-webhooks",
+    "borrowed",
+    multiple=True,
+    metavar="APP",
+    help="Point this application at the tunnel, and put its own URLs back at the end. [repeatable]",
+)
+def command(*, tunnel: str | None, borrowed: tuple[str, ...]) -> None:
     """Run a private queue, ingest, worker and dashboard in this terminal.
 
     The queue is a Valkey of its own that keeps its data in the data folder, unless ACKFIRST_REDIS_URL names another
     one. In a second terminal in the same folder, the other commands find it by themselves. Ctrl-C stops everything in
     order; a second Ctrl-C does not wait for handlers that still run.
     """
+    if borrowed and not tunnel:
+        raise click.UsageError("--set-webhooks needs --tunnel")
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     protect_files(settings, structlog.get_logger())
@@ -48,36 +65,46 @@ def command() -> None:
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _leave)
-    sys.exit(_on_given_redis(settings) if settings.redis_url_given else _on_own_redis(settings))
+    with public_side(settings, load_accounts(settings), tunnel=tunnel, borrowed=borrowed) as public:
+        sys.exit(_on_given_redis(settings, public) if settings.redis_url_given else _on_own_redis(settings, public))
 
 
-def _on_given_redis(settings: Settings) -> int:
+def _on_given_redis(settings: Settings, public: PublicSide) -> int:
     address = settings.redis_url.get_secret_value()
     reachable(address)
-    return _run(settings, queue=masking.url(address), env={}, server=None)
+    return _run(settings, public, queue=masking.url(address), env={}, server=None)
 
 
-def _on_own_redis(settings: Settings) -> int:
+def _on_own_redis(settings: Settings, public: PublicSide) -> int:
     with EmbeddedServer(settings.data_dir) as server:
         state = "found running" if server.adopted else "started for this run"
         queue = f"{server.url} (process {server.pid}, {state})"
-        return _run(settings, queue=queue, env={"ACKFIRST_REDIS_URL": server.url}, server=server)
+        return _run(settings, public, queue=queue, env={"ACKFIRST_REDIS_URL": server.url}, server=server)
 
 
-def _run(settings: Settings, *, queue: str, env: dict[str, str], server: EmbeddedServer | None) -> int:
+def _run(
+    settings: Settings, public: PublicSide, *, queue: str, env: dict[str, str], server: EmbeddedServer | None
+) -> int:
     logger = structlog.get_logger()
     check_ports_free(settings)
-    text = banner(settings, load_accounts(settings), os.environ, queue=queue)
+    text = banner(settings, load_accounts(settings), os.environ, queue=queue, public=public.rows())
+
+    def ready() -> None:
+        click.echo(text)
+        public.borrow()
+
     # Both: another server on one of the ports must not pass for ingest, which is about to say that the port is in use.
     places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
     # Ingest, then workers, then the dashboard: the order in which they are stopped.
+    worker = ("worker",) if settings.handlers else ("worker", "--record-only")
     children = [
-        Child(name=name, argv=reexec(name), env=env, stage=stage)
-        for stage, name in enumerate(("ingest", "worker", "dashboard"))
+        Child(name=argv[0], argv=reexec(*argv), env=env, stage=stage)
+        for stage, argv in enumerate((("ingest",), worker, ("dashboard",)))
     ]
     with contextlib.ExitStack() as tasks:
-        announcement = announce_when_healthy(places, lambda: click.echo(text))
+        announcement = announce_when_healthy(places, ready)
         tasks.enter_context(PeriodicTask(announcement, seconds=READY_CHECK_SECONDS))
+        tasks.enter_context(PeriodicTask(public.look, seconds=1.0))
         if server:
             tasks.enter_context(PeriodicTask(restart_if_dead(server, logger), seconds=RESTART_CHECK_SECONDS))
         return Supervisor(children, grace=settings.stop_grace + KILL_MARGIN_SECONDS, log=logger).run()

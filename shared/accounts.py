@@ -41,6 +41,8 @@ class Account:
     api_key: str
     secrets: tuple[bytes, ...] = field(repr=False)
     """Signature secrets, all tried in this order: an old and a new one during a rotation."""
+    api_secret: str | None = field(default=None, repr=False)
+    """Account secret for Nexmo's management APIs; None: they cannot be used for this account."""
     name: str | None = None
     sms_signature_method: SmsMethod = "md5hash"
     """How the SMS API signs: a setting of the account at Nexmo."""

@@ -23,6 +23,7 @@ class Verdict(StrEnum):
     UNSIGNED = "unsigned"
     UNSIGNED_AGAIN = "unsigned-again"
     FORGED = "forged"
+    WRONG_PATH = "wrong-path"
     TOO_LARGE = "too-large"
     SHED = "shed"
     UNAVAILABLE = "unavailable"
@@ -105,6 +106,10 @@ TABLE: Final[Mapping[Verdict, Row]] = MappingProxyType(
         Verdict.FORGED: _same(
             "malformed token, another alg, a body that does not match payload_hash, a sig that is not hex",
             Ruling(401, Fate.COUNTED),
+        ),
+        Verdict.WRONG_PATH: _same(
+            "not verified, and sent to a path that is none of our webhooks; what verifies is accepted at any path",
+            Ruling(404, Fate.COUNTED),
         ),
         Verdict.TOO_LARGE: _same("body over 1 MiB", Ruling(413, Fate.COUNTED)),
         Verdict.SHED: _same("quarantine over its rate or size cap", Ruling(429, Fate.COUNTED, retry_after=60)),

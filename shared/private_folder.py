@@ -24,8 +24,11 @@ def make_private_folder(folder: Path) -> None:
     if folder.stat().st_mode & _OTHERS:
         with suppress(PermissionError):  # a volume of another owner that lets us write
             folder.chmod(0o700)
+    device = folder.stat().st_dev
     for path in (folder, *folder.parents):
-        with suppress(PermissionError):  # not ours to open, and so not made by us
+        if path.stat().st_dev != device:
+            break  # the folder that a disk is mounted on was not made by us
+        with suppress(PermissionError):  # the same of one that we may not open
             sync_folder(path)
 
 

@@ -83,9 +83,11 @@ class Drain:
         most, _ = self._portions()
         page = await spool.call(lambda segments: segments.refused_page(most))
         if page is not None:
-            await self._move(spool, page, allowed)
+            await self._move(spool, page, allowed, is_retry=True)
 
-    async def _move(self, spool: SpoolWriter, page: Page, allowed: Callable[[], bool]) -> bool:
+    async def _move(
+        self, spool: SpoolWriter, page: Page, allowed: Callable[[], bool], *, is_retry: bool = False
+    ) -> bool:
         outcome = _Outcome()
         try:
             await self._send_all(page.records, outcome, allowed)
@@ -96,11 +98,12 @@ class Drain:
                         page, outcome.settled, unreadable=outcome.unreadable, refused=outcome.refused
                     )
                 )
-                self._report(page, outcome)
+                self._report(page, outcome, is_retry=is_retry)
         return True
 
-    def _report(self, page: Page, outcome: _Outcome) -> None:
-        passed_over = {"set-aside": len(outcome.unreadable), "refused": len(outcome.refused)}
+    def _report(self, page: Page, outcome: _Outcome, *, is_retry: bool) -> None:
+        # Refused again is no news: it would be a line every two seconds.
+        passed_over = {"set-aside": len(outcome.unreadable), "refused": 0 if is_retry else len(outcome.refused)}
         damaged = sum(record.frame is None for record in page.records[: outcome.settled])
         for step, count in {"drained": outcome.confirmed, **passed_over, "damaged": damaged}.items():
             self._on_step(step, count)

@@ -56,7 +56,7 @@ SHOW_PERSONAL: Final = "RQ_DASHBOARD_SHOW_FULL_ARGS"
 #: Most queues of a page: it reads a dozen keys of each, and upstream's page of ten thousand never loads.
 LISTED_QUEUES: Final = 200
 
-# What RQ raises, unwrapped, on a hash that is not what it wrote.
+# What RQ raises, unwrapped, on a hash that it did not write.
 _MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error)
 
 # The same, and what it raises for the name and the arguments of the function.

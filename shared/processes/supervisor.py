@@ -24,7 +24,7 @@ CONFIGURATION_EXIT: Final = 2
 
 #: ``linux/prctl.h``
 PR_GET_CHILD_SUBREAPER: Final = 37
-#: Seconds that children have after a second stop signal, or when those of an earlier stage have used the grace up.
+#: Time that children have after a second stop signal, or when those of an earlier stage have used the grace up.
 LAST_SECONDS: Final = 3.0
 #: Longest wait for a killed process. It is gone at once unless the kernel waits for a device on its behalf.
 KILL_SECONDS: Final = 5.0
@@ -81,7 +81,7 @@ class Watcher(Protocol):
 class Supervisor:
     """Runs ``children`` until a stop signal, or until one of them ends with the exit code of a wrong configuration.
 
-    ``grace`` is the time in seconds that all of them together have to end after SIGTERM; what runs then is killed.
+    ``grace`` is the time in seconds that all of them together have to end after SIGTERM; what is left then is killed.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Supervisor:
     def run(self) -> int:
         """Block until all children have ended; return 0 after a stop signal, 2 if a child ended with 2.
 
-        A second stop signal is passed on; what still runs a moment later is killed. Call this in the main thread.
+        A second stop signal is passed on; what still runs a moment later is killed. Call it in the main thread.
         """
         with SignalInbox() as inbox:
             try:

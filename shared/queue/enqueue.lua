@@ -4,8 +4,8 @@
 -- KEYS[1] rq:queues        RQ's set of queue keys
 -- KEYS[2] ackfirst:lanes   set of lanes that workers discover
 -- KEYS[3] ackfirst:bell    list of tokens that wake idle workers
--- KEYS[4] ackfirst:ready   sorted set lane -> turn: the lanes that have work
--- KEYS[5] ackfirst:acknowledged   counter of acknowledged events
+-- KEYS[4] ackfirst:acknowledged   counter of acknowledged events
+-- KEYS[5] ackfirst:ready   sorted set lane -> turn: the lanes that have work
 -- ARGV[1] prefix of the sets of ids that were seen before   ARGV[2] seconds of a period   ARGV[3] most tokens in the bell
 -- ARGV[4] prefix of job keys   ARGV[5] prefix of the keys of lanes' lists   ARGV[6] prefix of lane names in RQ
 -- ARGV[7] now as RQ writes times   ARGV[8] number of fields that all jobs share, then as many fields and values
@@ -38,7 +38,7 @@ local function write(at)
   if not known[lane] then
     call('SADD', KEYS[1], queue)
     call('SADD', KEYS[2], lane)
-    make_ready(KEYS[4], lane)
+    make_ready(KEYS[5], lane)
     known[lane] = true
   end
   call('HSET', job, 'status', 'queued', 'origin', ARGV[6] .. lane, 'data', ARGV[at + 4], 'description', ARGV[at + 5],
@@ -74,6 +74,6 @@ if new > 0 then
   end
 end
 -- Moved in the script that queues: a Redis that has lost these events has lost the step of the counter too.
-local counter = redis.pcall('INCRBY', KEYS[5], new)
+local counter = redis.pcall('INCRBY', KEYS[4], new)
 results[#results + 1] = type(counter) == 'number' and counter or -1
 return results

@@ -18,7 +18,7 @@ from ackfirst.shared.redis.client import FAILURES
 
 _SCRIPT: Final = source("ackfirst.shared.queue", "enqueue.lua")
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis's name of a script
-_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.READY, keys.ACKNOWLEDGED)
+_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.ACKNOWLEDGED, keys.READY)
 
 Written = bool | QueueUnavailableError
 """Result of one event: True if queued, False if seen before, or the reason why it could not be written."""

@@ -13,7 +13,7 @@ LANE_PREFIX: Final = "ackfirst-"
 #: set of RQ queue keys, no expiry. RQ's own list of queues: the dashboard reads it.
 RQ_QUEUES: Final = "rq:queues"
 
-#: set of keys of RQ workers, no expiry. The hash that a member names expires without heartbeats of its worker.
+#: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker's heartbeats stop.
 RQ_WORKERS: Final = "rq:workers"
 
 #: set of lane names (without prefix), no expiry. One member a lane that holds anything: the janitor retires lanes whose

@@ -46,6 +46,8 @@ def _with_environment(known: Account | None, api_key: str, settings: Settings) -
     if settings.signature_secret is not None:
         secret = settings.signature_secret.get_secret_value().encode()
         account = replace(account, secrets=tuple(dict.fromkeys((secret, *account.secrets))))
+    if settings.api_secret is not None:
+        account = replace(account, api_secret=settings.api_secret.get_secret_value())
     if "sms_signature_method" in settings.model_fields_set:
         account = replace(account, sms_signature_method=settings.sms_signature_method)
     return account

@@ -59,6 +59,7 @@ class _AccountEntry(_Entry):
 
     name: _Text | None = None
     secrets: list[Secret] = Field(default_factory=list)
+    api_secret: Secret | None = None
     sms_signature_method: SmsMethod = "md5hash"
     allow_unsigned: frozenset[Family] = frozenset()
     url_token: Secret | None = None
@@ -100,6 +101,7 @@ def _account(api_key: str, entry: _AccountEntry) -> Account:
     return Account(
         api_key=api_key,
         secrets=tuple(secret.get_secret_value().encode() for secret in entry.secrets),
+        api_secret=entry.api_secret.get_secret_value() if entry.api_secret else None,
         name=entry.name,
         sms_signature_method=entry.sms_signature_method,
         allow_unsigned=entry.allow_unsigned,

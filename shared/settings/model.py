@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         "`[::1]:port` or `:port`. `0.0.0.0` is every IPv4 address, `[::]` every IPv6 address and no IPv4 one; for "
         "both: `0.0.0.0:8080,[::]:8080`.",
     )
+    base_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
+        description="What stands in front of `/webhooks/…` in the public URL, where no proxy takes it off: `/nexmo`.",
+    )
     admin_listen: ListenAddress = Field(
         Address("127.0.0.1", 8081),
         description="Address of ingest's admin server: `/metrics`, `/readyz`, `/healthz`. Not for the public.",
@@ -63,6 +68,11 @@ class Settings(BaseSettings):
         description="The queue: `redis://`, `rediss://` (TLS), `unix://` or `redis+sentinel://`. "
         "`ackfirst dev` starts a server of its own when this is not set.",
     )
+    public_url: str | None = Field(
+        None, description="Base URL at which Nexmo reaches ingest, such as `https://hooks.example.com`."
+    )
+    nexmo_api_url: str = Field("https://api.nexmo.com", description="Base URL of Nexmo's Application API.")
+    nexmo_rest_url: str = Field("https://rest.nexmo.com", description="Base URL of Nexmo's Account and Numbers APIs.")
     data_dir: _Folder = Field(
         Path(".ackfirst"),
         description="Folder of everything that ackfirst keeps on disk; created, for its owner only, if it is missing.",
@@ -75,6 +85,11 @@ class Settings(BaseSettings):
     api_key: str | None = Field(None, description="API key of one Nexmo account, instead of a file or along with it.")
     signature_secret: Secret | None = Field(
         None, description="Signature secret of the account that `ACKFIRST_API_KEY` names."
+    )
+    api_secret: Secret | None = Field(
+        None,
+        description="Account secret of that account, for Nexmo's management APIs (`ackfirst webhooks`); "
+        "not the signature secret.",
     )
     sms_signature_method: SmsMethod = Field(
         "md5hash",
@@ -110,17 +125,17 @@ class Settings(BaseSettings):
     require_safe_redis: bool = Field(
         default=False, description="Refuse to start, instead of warning, when Redis could lose what was acknowledged."
     )
-    threads: int = Field(
-        8,
-        ge=1,
-        le=256,
-        description="Plain handlers that run at once in one worker process; 1 for code that is not safe in threads.",
-    )
     handler_timeout: Seconds = Field(
         30.0,
         gt=0,
         description="Longest run of a handler that names no `timeout` of its own. All handlers of one event together "
         "may take six times as long.",
+    )
+    threads: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Plain handlers that run at once in one worker process; 1 for code that is not safe in threads.",
     )
     retry_schedule: Annotated[Durations, Field(min_length=1, max_length=100)] = Field(
         (5, 30, 120, 600, 3600, 21_600),
@@ -183,11 +198,13 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Self:
         if self.signature_secret is not None and not self.api_key:
             raise ValueError("ACKFIRST_SIGNATURE_SECRET is set, but ACKFIRST_API_KEY is not: set the account's API key")
+        if self.api_secret is not None and not self.api_key:
+            raise ValueError("ACKFIRST_API_SECRET is set, but ACKFIRST_API_KEY is not: set the account's API key")
         return self
 
 
 #: Settings that are never shown, and that may also come from a file (``ACKFIRST_<NAME>_FILE``).
-SECRETS: Final = ("redis_url", "signature_secret", "dashboard_password")
+SECRETS: Final = ("redis_url", "signature_secret", "api_secret", "dashboard_password")
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

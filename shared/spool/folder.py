@@ -1,6 +1,7 @@
 """The spool's folders: one a process, held by a lock that the kernel gives back when the process ends."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
@@ -11,6 +12,7 @@ from ackfirst.shared.embedded.lock import FileLock
 from ackfirst.shared.private_folder import make_private_folder
 
 _NAME: Final = "spool-{}"
+_SLOT: Final = re.compile(r"(spool-\d+)(\.db)?")
 
 
 class Slot:
@@ -70,5 +72,17 @@ def take_slot(folder: Path) -> Slot:
 
 def slots(folder: Path) -> Iterator[Slot]:
     """List every slot that has a folder, or the SQLite file of an older release."""
-    names = {path.stem for ending in ("", ".db") for path in folder.glob(_NAME.format(f"*[0-9]{ending}"))}
+    names = {match.group(1) for name in file_names(folder) if (match := _SLOT.fullmatch(name))}
     return (Slot(folder / name) for name in sorted(names))
+
+
+def file_names(folder: Path) -> list[str]:
+    """List a folder in order; empty when it is missing.
+
+    Raises:
+        OSError: It may not be read. ``Path.glob`` would find nothing there, and say nothing.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return []

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Self
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.spool.folder import file_names
 from ackfirst.shared.spool.frame import Frame, Record, first_record
 
 _ENDING: Final = ".segment"
@@ -117,8 +118,12 @@ def segment_path(folder: Path, number: int, salt: int) -> Path:
 
 
 def segment_paths(folder: Path) -> list[Path]:
-    """List a folder's segments, oldest first."""
-    return sorted(folder.glob(f"*-*{_ENDING}"))
+    """List a folder's segments, oldest first.
+
+    Raises:
+        OSError: The folder may not be read.
+    """
+    return [folder / name for name in file_names(folder) if name.endswith(_ENDING)]
 
 
 def number_and_salt(path: Path) -> tuple[int, int]:
@@ -129,12 +134,12 @@ def number_and_salt(path: Path) -> tuple[int, int]:
 
 def damaged_path(folder: Path, segment: Path, at: int) -> Path:
     """Name the file that keeps a damaged stretch."""
-    return folder / _DAMAGED.format(f"{segment.name.removesuffix(_ENDING)}-{at}")
+    return folder / _DAMAGED.format(f"{segment.name.removesuffix(_ENDING)}-{at:010d}")
 
 
 def damaged_paths(folder: Path) -> list[Path]:
     """List the kept damaged stretches, oldest first."""
-    return sorted(folder.glob(_DAMAGED.format("*")), key=lambda path: path.name.split("-")[1:])
+    return [folder / name for name in file_names(folder) if name.startswith(_DAMAGED.format(""))]
 
 
 def undecodable(frame: Frame) -> str | None:

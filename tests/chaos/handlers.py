@@ -50,6 +50,14 @@ def slow(event: Event) -> None:
     finished(event)
 
 
+def burns(event: Event) -> None:
+    """Use a CPU for a tenth of a second, at every other event: several engines leave none free."""
+    end = time.thread_time() + (0.1 if one_in(event, 2) else 0.0)
+    while time.thread_time() < end:
+        pass
+    finished(event)
+
+
 def raises(event: Event, context: Context) -> None:
     """Fail at the first attempt."""
     if one_in(event, 10) and context.attempt == 1:

@@ -43,6 +43,33 @@ second, a burst {burst:,.0f} per second.
 
 {faults}
 
+## What the spool guarantees
+
+While Redis cannot take an event, ingest appends it to a segment file in a folder of its own and answers 200.
+
+* **What was answered 200 survives kill -9 and a loss of power.** Before the answer comes an `fsync` of the segment
+  and of every new folder up to the root. The system calls show it (`tests/acceptance/test_sync_before_answer.py`),
+  and so do 3,000 states that a loss of power may leave, any number with `TEST_CRASH_WORKLOADS`
+  (`tests/unit/spool/test_crash_states.py`). Both tests are also run against code without its syncs and must fail
+  there.
+* **A damaged or torn record costs no other record.** Each has a checksum, salted for its segment; reading goes on at
+  the next whole one. Damaged bytes are reported and kept: 16 pieces, 64 KiB of each.
+  `tests/unit/spool/test_frames_and_segments.py`, `spool-torn`.
+* **A disk that stays full, or became read-only, is drained.** A segment is read, confirmed by Redis and deleted;
+  nothing is written. `tests/integration/test_spool_disk_faults.py` on mounted disks of 4 MB, `spool-disk-stays-full`.
+* **After an error of the disk nothing is acknowledged from that file again**, but from a new segment, or the answer
+  is 503. The same test, with `EIO`, `EROFS` and `EDQUOT`.
+* **A folder that is moved or removed loses nothing while its process lives.** Path and inode are compared before each
+  answer and every two seconds; what the open files hold goes to a new folder. The log (`spool.moved`) and `/readyz`
+  (`folder_moved_at`) say so. The same test, `spool-folder-removed`.
+* **Events that Redis refuses for a key of another type wait, hold up no others, and are tried again every two
+  seconds.** `tests/integration/test_spool_drain.py`.
+
+Not guaranteed: a segment that was cut exactly between two records cannot be told from one that ended there. A loss of
+power may bring back a segment whose deletion had not reached the disk; Redis recognises its events for
+72 hours. Redis never syncs the name of `appendonlydir` when it makes that folder at its first start:
+ext4 and XFS write it with the first sync of a file in it, and `ackfirst dev` makes and syncs the folder before.
+
 ## What it has found
 
 The three that were hardest to find, each with the test that prevents its return:

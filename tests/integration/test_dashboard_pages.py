@@ -240,16 +240,6 @@ def test_the_shell_of_the_pages_has_all_that_upstreams_has() -> None:
     assert set(part.findall(upstream.read_text())) <= found
 
 
-def test_of_ten_thousand_queues_the_fullest_are_listed(redis_sync: Redis) -> None:
-    enqueue(redis_sync, *(make_envelope(lane=f"lane-{number}") for number in range(10_000)))
-    enqueue(redis_sync, *(make_envelope(lane="deep") for _ in range(5)))
-    queues = Browser(redis_sync).json("queues.json")["queues"]
-    assert len(queues) == LISTED_QUEUES
-    assert {"name": "ackfirst-deep", "count": 5}.items() <= next(
-        row.items() for row in queues if row["name"] == "ackfirst-deep"
-    )
-
-
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js to run Underscore")
 @pytest.mark.parametrize("page", ["queues", "workers", "jobs", "job"])
 def test_nothing_of_a_job_is_inserted_as_html(tmp_path: Path, page: str) -> None:
@@ -281,3 +271,11 @@ def test_a_configured_name_is_shown_beside_the_lane(redis_sync: Redis) -> None:
     assert browser.json("job/m-failed.json")["origin"] == shown
     assert f"Failed jobs of {LANE} (Staging &lt;1&gt;)" in browser.get(f"/0/view/jobs/{LANE}/failed/8/asc/1").text
     assert jobs(browser, "failed") == ["m-failed"]
+
+
+def test_of_ten_thousand_queues_the_fullest_are_listed(redis_sync: Redis) -> None:
+    enqueue(redis_sync, *(make_envelope(lane=f"lane-{number}") for number in range(10_000)))
+    enqueue(redis_sync, *(make_envelope(lane="deep") for _ in range(5)))
+    queues = Browser(redis_sync).json("queues.json")["queues"]
+    assert len(queues) == LISTED_QUEUES
+    assert [row["count"] for row in queues if row["name"] == "ackfirst-deep"] == [5]

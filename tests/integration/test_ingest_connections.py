@@ -156,7 +156,7 @@ async def answers(port: int) -> bool:
 
 
 async def test_a_head_that_never_ends_is_given_up(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.2)
     async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as slow:
         await slow.send(b"POST /webhooks/inbound-message HTTP/1.1\r\nHost: x\r\n")
         assert await slow.rest() == b""
@@ -164,7 +164,7 @@ async def test_a_head_that_never_ends_is_given_up(redis_url: str, monkeypatch: p
 
 
 async def test_a_connection_that_has_said_something_may_stay(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.2)
     async with (
         running_ingest(redis_url) as ingest,
         raw_connection(ingest.port) as idle,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 import redis
 
-from ackfirst.ingest.edge import WEBHOOK_PATHS
+from ackfirst.ingest.http import WEBHOOK_PATHS
 from ackfirst.ingest.limits import IngestLimits
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.nexmo.family import Family

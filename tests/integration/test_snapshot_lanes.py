@@ -5,8 +5,7 @@ import time
 import redis
 import redis.asyncio
 
-from ackfirst.ingest.snapshot import OTHER_LANES, SHOWN_LANES, take_snapshot
-from ackfirst.shared.metrics import LaneDepth
+from ackfirst.ingest.snapshot import OTHER_LANES, SHOWN_LANES, LaneDepth, take_snapshot
 from ackfirst.shared.queue import keys
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue

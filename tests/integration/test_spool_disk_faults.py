@@ -64,7 +64,7 @@ async def test_a_disk_that_stays_full_is_drained_when_redis_returns(own_redis: R
             assert acknowledged > 500
             state = await spool(ingest)
             assert "No space left on device" in state["trouble"]
-            assert (await ingest.admin("/readyz")).status == 503
+            await await_until(lambda: is_unready(ingest))
             own_redis.start()
             await await_until(lambda: is_empty(ingest), message="though nothing can be written", timeout=30)
             with own_redis.client() as client:
@@ -107,6 +107,10 @@ async def has_records(ingest: Ingest, count: int) -> bool:
 
 async def is_in_trouble(ingest: Ingest, text: str) -> bool:
     return text in str((await spool(ingest))["trouble"])
+
+
+async def is_unready(ingest: Ingest) -> bool:
+    return (await ingest.admin("/readyz")).status == 503
 
 
 async def is_usable(ingest: Ingest) -> bool:

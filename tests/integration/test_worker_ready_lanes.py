@@ -8,7 +8,6 @@ import redis.asyncio
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.enqueue import Enqueuer
-from ackfirst.shared.queue.job import job_fields
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.recovery.survey import IDLE_SECONDS, LANES_A_ROUND, SWEEP_SECONDS
 from tests.support.factories import make_envelope
@@ -128,10 +127,9 @@ def test_a_foreign_key_in_place_of_the_ready_set_stops_no_engine_and_is_replaced
 
 def fill_list(client: redis.Redis, lane: str) -> None:
     """As RQ's own commands enqueue a job: without the ready set."""
-    envelope = make_envelope(lane=lane)
-    client.hset(keys.job(envelope.id), mapping=job_fields(envelope, OPTIONS, now=NOW))
-    client.sadd(keys.LANES, lane)
-    client.rpush(keys.queue(lane), envelope.id)
+    enqueue(client, make_envelope(lane=lane))
+    if client.type(keys.READY) == b"zset":
+        client.zrem(keys.READY, lane)
 
 
 async def test_a_foreign_key_in_place_of_the_ready_set_refuses_no_event(

@@ -128,6 +128,7 @@ def test_a_job_that_kills_three_workers_becomes_a_dead_letter_that_says_how(
         def killer(event):
             if notes.incr("kills") == 2:
                 os.kill(os.getpid(), signal.SIGSEGV)
+                time.sleep(5)  # the signal may reach another thread, a moment later
             os._exit(9)
 
         @on(application="good")

@@ -23,7 +23,7 @@ def note(event):
 class Dev(Cli):
     """The process. ``settings`` are ``ACKFIRST_*`` names without the prefix; the data folder is ``.ackfirst``."""
 
-    def __init__(self, folder: Path, *, name: str = "dev", **settings: str) -> None:
+    def __init__(self, folder: Path, *args: str, name: str = "dev", **settings: str) -> None:
         self.port, self.admin_port, self.dashboard_port = free_port(), free_port(), free_port()
         (folder / "callbacks.py").write_text(HANDLERS)
         environ = {
@@ -38,7 +38,7 @@ class Dev(Cli):
             **settings,
         }
         environ = {f"ACKFIRST_{setting}": value for setting, value in environ.items()}
-        super().__init__("dev", cwd=folder, env=environ, name=name)
+        super().__init__("dev", *args, cwd=folder, env=environ, name=name)
         self.nexmo = Nexmo(self.port)
 
     def wait_until_ready(self) -> None:

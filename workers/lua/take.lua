@@ -110,19 +110,28 @@ else
 end
 local served = open
 
+-- All at once: with one job a lane, to ask for each of them would be a command a job.
+local in_hands = {}
+for _, id in ipairs(held > 0 and call('HKEYS', hands) or {}) do
+  in_hands[id] = true
+end
+
 -- The id at the head of a lane, behind those that are done with; read in pieces.
 local function head_of(lane)
   if lane.at > #lane.ids then
     local piece = math.max(1, math.ceil(math.min(most, budget / lane.seconds) / #open))
-    local ids = redis.pcall('LRANGE', lane.list, lane.gone, lane.gone + piece - 1)
+    local ids = redis.pcall('LRANGE', lane.list, lane.gone, lane.gone + piece) -- one more, to see the end of the list
     if ids.err or #ids == 0 then
       lane.is_spent = true
       return nil
     end
+    lane.has_more = #ids > piece
+    if lane.has_more then
+      ids[#ids] = nil
+    end
     lane.ids, lane.at = ids, 1
-    lane.held = held > 0 and call('HMGET', hands, unpack(ids)) or {}
   end
-  return lane.ids[lane.at], lane.held[lane.at]
+  return lane.ids[lane.at], in_hands[lane.ids[lane.at]]
 end
 
 local function pass(lane)
@@ -269,7 +278,7 @@ for _, lane in ipairs(served) do
   if lane.gone > 0 then
     call('LTRIM', lane.list, lane.gone, -1)
   end
-  if lane.is_spent or (lane.gone > 0 and call('EXISTS', lane.list) == 0) then
+  if lane.is_spent or (lane.at > #lane.ids and lane.gone > 0 and not lane.has_more) then
     spent[#spent + 1] = lane.name
   elseif lane.is_first then
     first = lane.name

@@ -2,7 +2,8 @@
 
 from prometheus_client import CollectorRegistry
 
-from ackfirst.shared.metrics import OUTCOMES, IngestMetrics, QueueSnapshot, SnapshotCollector
+from ackfirst.ingest.metrics import IngestMetrics
+from ackfirst.ingest.snapshot import OUTCOMES, QueueSnapshot, SnapshotCollector
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.workers.processing.outcome import EventEnding

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.http import Answer, Arrival
+from ackfirst.ingest.metrics import IngestMetrics
 from ackfirst.ingest.receiver import Receiver
-from ackfirst.ingest.request_log import AckLog
+from ackfirst.ingest.request_log import RequestLog
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailableError
-from ackfirst.shared.metrics import IngestMetrics
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import read
@@ -43,18 +43,18 @@ class Sink:
 
 
 @dataclass
-class Siding:
-    """A ``Siding`` with or without room."""
+class Store:
+    """A ``QuarantineStore`` with or without room."""
 
     room: bool = True
     error: Exception | None = None
-    parked: list[Verdict] = field(default_factory=list)
+    stored: list[Verdict] = field(default_factory=list)
 
-    async def park(self, arrival: Arrival, verification: Verification, verdict: Verdict) -> bool:
+    async def add(self, arrival: Arrival, verification: Verification, verdict: Verdict) -> bool:
         if self.error:
             raise self.error
         if self.room:
-            self.parked.append(verdict)
+            self.stored.append(verdict)
         return self.room
 
 
@@ -74,7 +74,7 @@ class World:
 
     receiver: Receiver
     sink: Sink
-    siding: Siding
+    quarantine: Store
     log: RecordingLog
     registry: CollectorRegistry
 
@@ -102,21 +102,21 @@ def world(
     *,
     policy: Policy = Policy.NEVER_STALL,
     sink: Sink | None = None,
-    siding: Siding | None = None,
+    quarantine: Store | None = None,
     accounts: Accounts = ACCOUNTS,
 ) -> World:
     says = verdict if isinstance(verdict, Verification) else verified(verdict=verdict)
-    sink, siding, log, registry = sink or Sink(), siding or Siding(), RecordingLog(), CollectorRegistry()
+    sink, quarantine, log, registry = sink or Sink(), quarantine or Store(), RecordingLog(), CollectorRegistry()
     receiver = Receiver(
         accounts=accounts,
         verifier=Says(says),
         sink=sink,
-        siding=siding,
+        quarantine=quarantine,
         policy=policy,
-        ack_log=AckLog(log, IngestMetrics(registry)),
+        request_log=RequestLog(log, IngestMetrics(registry)),
         clock=lambda: 0.0,
     )
-    return World(receiver, sink, siding, log, registry)
+    return World(receiver, sink, quarantine, log, registry)
 
 
 FROM_VERIFICATION = [
@@ -138,7 +138,7 @@ async def test_each_verdict_leads_to_what_the_table_says(verdict: Verdict, polic
     assert (answer.status, answer.retry_after) == (row.status, row.retry_after)
     assert answer.error == (None if row.status == 200 else verdict.value)
     assert bool(around.sink.envelopes) == (row.fate is Fate.QUEUED)
-    assert around.siding.parked == ([verdict] if row.fate is Fate.QUARANTINED else [])
+    assert around.quarantine.stored == ([verdict] if row.fate is Fate.QUARANTINED else [])
     assert around.log.verdicts == [verdict.value]
     assert around.counted("inbound-message", verdict.value) == 1
 
@@ -150,7 +150,7 @@ async def test_the_second_delivery_is_a_duplicate() -> None:
 
 
 @pytest.mark.parametrize(("policy", "statuses"), [(Policy.NEVER_STALL, [503, 200, 200]), (Policy.STRICT, [401] * 3)])
-async def test_an_unsigned_body_is_asked_for_once_and_then_parked(policy: Policy, statuses: list[int]) -> None:
+async def test_an_unsigned_body_is_asked_for_once_and_then_stored(policy: Policy, statuses: list[int]) -> None:
     around = world(Verdict.UNSIGNED, policy=policy)
     answers = [await around.receive() for _ in range(3)]
     assert [answer.status for answer in answers] == statuses
@@ -160,7 +160,7 @@ async def test_an_unsigned_body_is_asked_for_once_and_then_parked(policy: Policy
 
 @pytest.mark.parametrize("policy", Policy)
 async def test_a_full_quarantine_sheds(policy: Policy) -> None:
-    around = world(Verdict.SUSPECT, policy=policy, siding=Siding(room=False))
+    around = world(Verdict.SUSPECT, policy=policy, quarantine=Store(room=False))
     answer = await around.receive()
     assert answer == Answer(429, "shed", ruling(Verdict.SHED, policy).retry_after)
 
@@ -169,7 +169,7 @@ async def test_a_full_quarantine_sheds(policy: Policy) -> None:
 @pytest.mark.parametrize("verdict", [Verdict.VERIFIED, Verdict.SUSPECT])
 @pytest.mark.parametrize("error", [QueueUnavailableError("gone"), RuntimeError("nobody foresaw this")])
 async def test_what_may_not_be_durable_is_asked_for_again(policy: Policy, verdict: Verdict, error: Exception) -> None:
-    around = world(verdict, policy=policy, sink=Sink(error=error), siding=Siding(error=error))
+    around = world(verdict, policy=policy, sink=Sink(error=error), quarantine=Store(error=error))
     assert await around.receive() == Answer(503, "unavailable", ruling(Verdict.UNAVAILABLE, policy).retry_after)
     assert around.log.verdicts == ["unavailable"]
     assert len(around.log.of("callback.failed")) == isinstance(error, RuntimeError)
@@ -184,7 +184,8 @@ async def test_a_verifier_that_raises_is_answered_503_with_a_traceback_in_the_lo
 
 async def test_a_body_that_was_not_read_is_refused_and_counted() -> None:
     around = world(Verdict.VERIFIED)
-    assert around.receiver.refuse(Verdict.TOO_LARGE, "body-too-large") == Answer(413, "too-large", None)
+    answer = around.receiver.refuse(Verdict.TOO_LARGE, "body-too-large", path="/webhooks/inbound-sms")
+    assert answer == Answer(413, "too-large", None)
     assert around.counted("none", "too-large") == 1
 
 

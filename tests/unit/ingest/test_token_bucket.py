@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.ingest.token_bucket import TokenBucket
+from ackfirst.ingest.quarantine import TokenBucket
 
 
 def test_a_burst_of_one_second_passes_at_once_and_no_more() -> None:

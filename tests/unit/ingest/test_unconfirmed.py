@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.alarm import Alarm
-from ackfirst.ingest.unconfirmed import QUIET, UNKNOWN_LIMIT, UNKNOWN_MEMORY, Suspects
-from ackfirst.shared.metrics import IngestMetrics
+from ackfirst.ingest.metrics import IngestMetrics
+from ackfirst.ingest.unconfirmed import QUIET_SECONDS, UNKNOWN_LIMIT, UNKNOWN_MEMORY_SECONDS, Suspects
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification import Verification
@@ -106,7 +106,7 @@ def test_a_secret_that_changes_while_it_works_is_noticed_after_a_quiet_time_and_
     around = World()
     assert around.see(confirmed(A)) == []
     began = around.now
-    assert around.see(*[doubtful(A)] * int(QUIET - 1)) == []
+    assert around.see(*[doubtful(A)] * int(QUIET_SECONDS - 1)) == []
     assert around.alarm.shown() == []
     assert around.see(doubtful(A)) == [BEGAN]
     assert around.alarm._suspects.all()[0].since == began
@@ -145,7 +145,7 @@ def test_a_flood_of_made_up_accounts_is_a_few_lines_an_hour() -> None:
     lines = around.see(*[doubtful(f"{number:08x}") for number in range(1000)], every=0.01)
     assert lines == [BEGAN] * UNKNOWN_LIMIT
     assert around.unknown == UNKNOWN_LIMIT
-    around.now += UNKNOWN_MEMORY + 1
+    around.now += UNKNOWN_MEMORY_SECONDS + 1
     assert around.see(doubtful("later")) == [BEGAN]
     assert [one["claimed_account"] for one in around.alarm.shown()] == ["later"]
 
@@ -154,7 +154,7 @@ def test_an_account_that_is_not_ours_is_forgotten_at_the_first_callback_after_an
     around = World()
     around.see(doubtful("ffffffff"), confirmed(A))
     assert around.unknown == 1
-    around.now += UNKNOWN_MEMORY
+    around.now += UNKNOWN_MEMORY_SECONDS
     around.see(confirmed(A))
     assert (around.unknown, around.alarm.shown()) == (0, [])
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ackfirst.ingest.http import Arrival
-from ackfirst.ingest.quarantine import _record
+from ackfirst.ingest.quarantine import quarantine_record
 from ackfirst.ops.quarantine.recheck import BATCH, Finding, Outcome, Recheck, by_arrival, callback_of
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.errors import QueueUnavailableError
@@ -176,7 +176,7 @@ def test_the_envelope_is_the_one_that_ingest_would_have_made(
     like = message(number)
     callback = Callback("POST", like.path, query, text, like.authorization, like.body, NOW + 0.1 * number)
     verification = Verifier(ACCOUNTS).verify(callback, now=callback.received_at)
-    parked = _record(Arrival(callback, text, trace), verification, Verdict.SUSPECT)
+    parked = quarantine_record(Arrival(callback, text, trace), verification, Verdict.SUSPECT)
     around = world(QuarantineRecord.decode(parked.encode()))
     assert around.run() == [Outcome.QUEUED]
     assert around.queued == [build_envelope(callback, verification, accounts=ACCOUNTS, trace=trace)]

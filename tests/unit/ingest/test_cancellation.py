@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
-from ackfirst.ingest.ending import HEARING, end
+from ackfirst.ingest.cancellation import REPEAT_SECONDS, cancel_all
 
 
 async def test_a_task_that_ends_at_once_is_not_waited_for() -> None:
     task = asyncio.create_task(asyncio.sleep(60))
     loop = asyncio.get_running_loop()
     began = loop.time()
-    assert await end([task], within=5) == []
+    assert await cancel_all([task], within=5) == []
     assert task.cancelled()
-    assert loop.time() - began < HEARING
+    assert loop.time() - began < REPEAT_SECONDS
 
 
 async def test_a_cancellation_that_gets_lost_is_repeated() -> None:
@@ -33,7 +33,7 @@ async def test_a_cancellation_that_gets_lost_is_repeated() -> None:
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    assert await end([task], within=5) == []
+    assert await cancel_all([task], within=5) == []
     assert lost == 3
 
 
@@ -47,7 +47,7 @@ async def test_one_that_never_hears_is_given_up_and_named() -> None:
 
     task = asyncio.create_task(stubborn(), name="stubborn")
     await asyncio.sleep(0)
-    assert await end([task], within=0.3) == ["stubborn"]
+    assert await cancel_all([task], within=0.3) == ["stubborn"]
     stop.set()
     await task
 
@@ -66,5 +66,5 @@ async def test_wait_for_of_python_3_11_loses_a_cancellation_that_comes_with_its_
     task = asyncio.create_task(asks_for_ever())
     await asyncio.sleep(0)
     ready.set_result(None)
-    assert await end([task], within=5) == []
+    assert await cancel_all([task], within=5) == []
     assert results == 1, "the first cancellation was lost, the second one was heard"

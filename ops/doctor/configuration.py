@@ -1,0 +1,123 @@
+"""Check the configuration: accounts, their secrets, files, handlers."""
+
+import stat
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from ackfirst.ops.doctor.finding import Findings, error, warning
+from ackfirst.ops.quarantine.recheck import callback_of
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.settings import Settings
+from ackfirst.shared.verification import Verifier
+
+#: Bytes below which a signature secret can be guessed.
+SHORTEST_SECRET_BYTES: Final = 8
+#: Seconds that a module of handlers may take to be imported.
+IMPORT_SECONDS: Final = 30.0
+
+_FOR_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def accounts_findings(settings: Settings, accounts: Accounts) -> Findings:
+    """Yield what is wrong with the accounts themselves."""
+    if not accounts:
+        yield error(
+            "accounts-none",
+            "no account is configured: no callback can be verified, and none reaches a handler",
+            "set ACKFIRST_API_KEY and ACKFIRST_SIGNATURE_SECRET, or write ackfirst.toml",
+        )
+    for account in accounts:
+        short = [secret for secret in account.secrets if len(secret) < SHORTEST_SECRET_BYTES]
+        if short:
+            yield warning(
+                "secret-short",
+                f"account {account.api_key} has a signature secret of {len(short[0])} characters: it can be guessed",
+                "make a longer one in Nexmo's dashboard, list both under secrets in ackfirst.toml, then remove the old",
+            )
+    if not settings.handlers:
+        yield warning(
+            "handlers-none",
+            "no handlers are configured: a worker started with these settings has nothing to run",
+            "set ACKFIRST_HANDLERS to your module, such as myapp.callbacks",
+        )
+
+
+def files_findings(settings: Settings) -> Findings:
+    """Yield files with secrets that others on this machine may read or change."""
+    if settings.config.exists() and _mode(settings.config) & _FOR_OTHERS & ~stat.S_IXGRP & ~stat.S_IXOTH:
+        yield warning(
+            "config-open",
+            f"{settings.config} holds secrets, and others on this machine may read or change it",
+            f"chmod 600 {settings.config}",
+        )
+    if settings.data_dir.exists() and _mode(settings.data_dir) & _FOR_OTHERS:
+        yield warning(
+            "data-dir-open",
+            f"{settings.data_dir} holds messages of people, and others on this machine may enter it",
+            f"chmod 700 {settings.data_dir}",
+        )
+
+
+def handlers_findings(settings: Settings) -> Findings:
+    """Yield modules of handlers that cannot be imported here. Each is tried in a process of its own."""
+    for module in settings.handlers:
+        try:
+            done = subprocess.run(  # noqa: S603 - the user's own module, as a worker would import it
+                [sys.executable, "-c", f"import {module}"],
+                capture_output=True,
+                text=True,
+                timeout=IMPORT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            why = f"its import does not end within {IMPORT_SECONDS:.0f} s"
+        else:
+            if done.returncode == 0:
+                continue
+            why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        yield error(
+            "handlers-import",
+            f"the module of handlers {module} cannot be imported: {why}",
+            "check ACKFIRST_HANDLERS and PYTHONPATH; run doctor where the worker runs",
+        )
+
+
+def secrets_findings(accounts: Accounts, records: Iterable[QuarantineRecord], verifier: Verifier) -> Findings:
+    """Yield accounts whose newest quarantined callbacks none of today's secrets confirms.
+
+    Args:
+        accounts: Ours.
+        records: The newest records of the quarantine.
+        verifier: With today's secrets.
+    """
+    unconfirmed: defaultdict[str, int] = defaultdict(int)
+    confirmed: defaultdict[str, int] = defaultdict(int)
+    for record in records:
+        verdict = verifier.verify(callback_of(record), now=record.received_at).verdict
+        if verdict in (Verdict.VERIFIED, Verdict.UNREADABLE):
+            confirmed[record.account] += 1
+        elif verdict is Verdict.SUSPECT and accounts.get(record.account) is not None:
+            unconfirmed[record.account] += 1
+    for api_key, count in unconfirmed.items():
+        if not confirmed[api_key]:
+            yield error(
+                "secret-unconfirmed",
+                f"no secret of account {api_key} confirms its newest quarantined callbacks ({count} looked at)",
+                "compare its secret with Nexmo's dashboard, restart ingest, then: ackfirst quarantine recheck",
+            )
+    if healed := sum(confirmed.values()):
+        yield warning(
+            "quarantine-healed",
+            f"{healed} of the newest quarantined callbacks verify with today's configuration",
+            "ackfirst quarantine recheck",
+        )
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

@@ -1,0 +1,40 @@
+"""What a check found."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    """Callbacks are refused, lost or not worked on, or could be."""
+    WARNING = "warning"
+    """Everything works; something will not, or has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    id: str
+    """Stable, such as ``redis-fsync``: an anchor in ``docs/operating.md``."""
+    level: Level
+    what: str
+    """What was found, and what it means for callbacks."""
+    fix: str
+    """The command or the setting that helps."""
+
+
+Findings = Iterator[Finding]
+
+
+def error(id_: str, what: str, fix: str) -> Finding:
+    """Return a finding that needs a person now."""
+    return Finding(id_, Level.ERROR, what, fix)
+
+
+def warning(id_: str, what: str, fix: str) -> Finding:
+    """Return a finding that needs a person some time."""
+    return Finding(id_, Level.WARNING, what, fix)

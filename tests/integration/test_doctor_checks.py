@@ -1,0 +1,327 @@
+"""Each finding of ``ackfirst doctor``, brought about for real."""
+
+import asyncio
+import contextlib
+import re
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from aiohttp import web
+
+from ackfirst.ops.doctor import machine, redis_server
+from ackfirst.ops.doctor.configuration import accounts_findings, files_findings, handlers_findings, secrets_findings
+from ackfirst.ops.doctor.edge import certificate_findings, ingest_findings, public_url_findings
+from ackfirst.ops.doctor.finding import Finding
+from ackfirst.ops.doctor.machine import disk_findings
+from ackfirst.ops.doctor.nexmo import nexmo_findings
+from ackfirst.ops.doctor.queue import queue_findings
+from ackfirst.ops.doctor.redis_server import redis_findings
+from ackfirst.ops.nexmo_api import Credentials, NexmoApi
+from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.queue import keys
+from ackfirst.shared.settings import Address, load_settings
+from ackfirst.shared.verification import Verifier
+from ackfirst.simulator.nexmo_api import NexmoAccount, NexmoApis, serve
+from tests.support.certificates import Authority
+from tests.support.factories import API_KEY, SECRET
+from tests.support.nexmo_apis import PUBLIC_URL
+from tests.support.parked import message
+from tests.support.redis_process import RedisProcess
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = Account(api_key=API_KEY, secrets=(SECRET.encode(),))
+
+
+def ids(findings: Iterable[Finding]) -> list[str]:
+    return [finding.id for finding in findings]
+
+
+# Configuration
+
+
+def test_a_sound_configuration_has_no_findings(tmp_path: Path) -> None:
+    config, data = tmp_path / "ackfirst.toml", tmp_path / "data"
+    config.touch(0o600)
+    data.mkdir(0o700)
+    settings = load_settings(
+        {"ACKFIRST_HANDLERS": "json", "ACKFIRST_CONFIG": str(config), "ACKFIRST_DATA_DIR": str(data)}
+    )
+    assert ids(accounts_findings(settings, Accounts([OURS]))) == []
+    assert ids(files_findings(settings)) == []
+    assert ids(handlers_findings(settings)) == []
+
+
+def test_missing_accounts_handlers_and_short_secrets_are_found() -> None:
+    settings = load_settings({})
+    assert ids(accounts_findings(settings, Accounts())) == ["accounts-none", "handlers-none"]
+    short = Account(api_key="abcd", secrets=(b"1234567",))
+    assert ids(accounts_findings(settings, Accounts([short]))) == ["secret-short", "handlers-none"]
+
+
+def test_files_that_others_may_read_are_found(tmp_path: Path) -> None:
+    config, data = tmp_path / "ackfirst.toml", tmp_path / "data"
+    config.touch()
+    config.chmod(0o644)
+    data.mkdir(0o755)
+    settings = load_settings({"ACKFIRST_CONFIG": str(config), "ACKFIRST_DATA_DIR": str(data)})
+    assert ids(files_findings(settings)) == ["config-open", "data-dir-open"]
+
+
+def test_a_module_of_handlers_that_cannot_be_imported_is_named_with_its_error() -> None:
+    settings = load_settings({"ACKFIRST_HANDLERS": "json,no_such_module_of_mine"})
+    [finding] = handlers_findings(settings)
+    assert finding.id == "handlers-import"
+    assert "No module named 'no_such_module_of_mine'" in finding.what
+
+
+def test_a_secret_that_confirms_nothing_in_quarantine_is_found() -> None:
+    accounts = Accounts([Account(api_key=API_KEY, secrets=(b"an-old-secret-of-last-year",))])
+    records = [message(number) for number in range(3)]
+    [finding] = secrets_findings(accounts, records, Verifier(accounts))
+    assert (finding.id, API_KEY in finding.what, "(3 looked at)" in finding.what) == ("secret-unconfirmed", True, True)
+
+
+def test_a_quarantine_that_would_heal_is_found() -> None:
+    accounts = Accounts([OURS])
+    assert ids(secrets_findings(accounts, [message(1)], Verifier(accounts))) == ["quarantine-healed"]
+
+
+# Redis
+
+
+def test_a_safe_and_quick_redis_has_no_findings(own_redis: RedisProcess) -> None:
+    with own_redis.client() as client:
+        assert set(ids(redis_findings(client))) <= {"redis-slow", "redis-fsync-slow"}, "but for a busy machine"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "id_"),
+    [
+        ("appendfsync", "everysec", "redis-fsync"),
+        ("appendonly", "no", "redis-aof"),
+        ("maxmemory-policy", "allkeys-lru", "redis-eviction"),
+        ("maxmemory", "2200000", "redis-memory"),
+    ],
+)
+def test_a_redis_that_may_lose_or_refuse_events_is_found(
+    setting: str, value: str, id_: str, own_redis: RedisProcess
+) -> None:
+    with own_redis.client() as client:
+        client.set("ballast", b"x" * 800_000)
+        client.config_set(setting, value)
+        assert id_ in ids(redis_findings(client))
+
+
+def test_a_slow_redis_and_a_slow_disk_are_told_apart(own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    with own_redis.client() as client:
+        monkeypatch.setattr(redis_server, "SLOW_WRITE_SECONDS", 0.0)
+        assert "redis-fsync-slow" in ids(redis_findings(client))
+        monkeypatch.setattr(redis_server, "SLOW_SECONDS", 0.0)
+        assert "redis-slow" in ids(redis_findings(client))
+
+
+def test_a_clock_that_differs_from_redis_is_found(own_redis: RedisProcess) -> None:
+    with own_redis.client() as client:
+        assert "clock-redis" in ids(redis_findings(client, clock=lambda: time.time() + 5))
+        assert "clock-redis" not in ids(redis_findings(client))
+
+
+def test_a_redis_that_takes_no_writes_is_found(own_redis: RedisProcess) -> None:
+    with own_redis.client() as client:
+        client.replicaof("127.0.0.1", 1)
+        assert "redis-refuses-writes" in ids(redis_findings(client))
+
+
+def test_a_redis_that_cannot_write_its_disk_is_found(redis_folder: Path) -> None:
+    (redis_folder / "dump" / "in-the-way").mkdir(parents=True)
+    server = RedisProcess(redis_folder, dbfilename="dump").start()
+    with contextlib.closing(server.client()) as client, contextlib.ExitStack() as stack:
+        stack.callback(server.kill)
+        client.bgsave()
+        wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", timeout=10)
+        assert "redis-persistence" in ids(redis_findings(client))
+
+
+# The queue
+
+
+def test_an_empty_queue_with_a_worker_has_no_findings(redis_sync: redis.Redis) -> None:
+    with_worker(redis_sync, "ackfirst-a")
+    assert ids(queue_findings(redis_sync, now=time.time())) == []
+
+
+def with_worker(client: redis.Redis, *queues: str) -> None:
+    client.sadd(keys.RQ_WORKERS, "rq:worker:w")
+    client.hset("rq:worker:w", "queues", ",".join(queues))
+
+
+def waiting(client: redis.Redis, lane: str, job: str, *, since: float) -> None:
+    client.sadd(keys.LANES, lane)
+    client.rpush(keys.queue(lane), job)
+    client.hset(keys.job(job), "enqueued_at", datetime.fromtimestamp(since, UTC).isoformat())
+
+
+def test_a_queue_without_workers_is_found(redis_sync: redis.Redis) -> None:
+    redis_sync.sadd(keys.RQ_WORKERS, "rq:worker:dead")
+    waiting(redis_sync, "a", "m-1", since=time.time() - 600)
+    assert ids(queue_findings(redis_sync, now=time.time())) == ["workers-none"]
+
+
+def test_a_lane_that_no_worker_serves_is_named(redis_sync: redis.Redis) -> None:
+    with_worker(redis_sync, keys.queue_name("a"))
+    waiting(redis_sync, "a", "m-1", since=time.time())
+    waiting(redis_sync, "b", "m-2", since=time.time())
+    [finding] = queue_findings(redis_sync, now=time.time())
+    assert (finding.id, finding.what) == ("lane-unserved", "events wait in lanes that no worker serves: b")
+
+
+def test_a_lane_that_waits_dead_letters_rejects_and_quarantine_are_found(redis_sync: redis.Redis) -> None:
+    with_worker(redis_sync, keys.queue_name("a"))
+    waiting(redis_sync, "a", "m-1", since=time.time() - 61)
+    redis_sync.zadd(keys.failed("a"), {"m-2": 1, "m-3": 1})
+    redis_sync.xadd(keys.REJECTS, {"lane": "a"})
+    redis_sync.xadd(keys.QUARANTINE, {"v": "1"})
+    found = {finding.id: finding for finding in queue_findings(redis_sync, now=time.time())}
+    assert list(found) == ["lane-waits", "dead-letters", "rejects", "quarantine"]
+    assert "2 dead letters lie in a" in found["dead-letters"].what
+
+
+# This machine
+
+
+def test_a_folder_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    assert set(ids(disk_findings(Path("/proc/ackfirst")))) == {"disk-not-writable"}
+    assert "disk-not-writable" not in ids(disk_findings(tmp_path / "not" / "yet" / "made"))
+
+
+def test_a_volatile_small_disk_is_found(tmp_path: Path) -> None:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", tmp_path], capture_output=True, check=False
+    ).returncode:  # fmt: skip
+        pytest.skip("this process may not mount a file system")
+    try:
+        assert set(ids(disk_findings(tmp_path / "data"))) - {"disk-fsync-slow"} == {"disk-space", "disk-volatile"}
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_slow_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "SLOW_FSYNC_SECONDS", 0.0)
+    assert "disk-fsync-slow" in ids(disk_findings(tmp_path))
+
+
+# The way in
+
+
+@asynccontextmanager
+async def served(answer: web.Response, *, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    async def handler(_: web.BaseRequest) -> web.Response:
+        return answer
+
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_ingest_that_does_not_answer_is_found() -> None:
+    assert ids(await ingest_findings(Address("127.0.0.1", 1))) == ["ingest-down"]
+
+
+async def test_what_ingest_says_of_itself_is_found() -> None:
+    answer = web.json_response({"ready": False, "suspect_accounts": [{"account": "abcd1234"}]}, status=503)
+    async with served(answer) as port:
+        findings = list(await ingest_findings(Address("127.0.0.1", port)))
+    assert ids(findings) == ["ingest-not-ready", "account-unconfirmed"]
+    async with served(web.json_response({"ready": True})) as port:
+        assert ids(await ingest_findings(Address("127.0.0.1", port))) == []
+
+
+async def test_a_public_url_that_leads_elsewhere_or_nowhere_is_found() -> None:
+    async with served(web.Response(status=404)) as port:
+        assert ids(await public_url_findings(f"http://127.0.0.1:{port}")) == ["edge-wrong"]
+    async with served(web.Response(status=200)) as port:
+        assert ids(await public_url_findings(f"http://127.0.0.1:{port}")) == []
+    assert ids(await public_url_findings("http://127.0.0.1:1")) == ["edge-unreachable"]
+
+
+async def test_certificates_are_judged_as_a_sender_would(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    certificate, key = authority.certificate(days=30)
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    now = datetime.now(UTC)
+    async with served(web.Response(), context=serving) as port:
+        url = f"https://127.0.0.1:{port}"
+
+        async def found(context: ssl.SSLContext | None, later: timedelta) -> list[str]:
+            return ids(
+                await asyncio.to_thread(lambda: list(certificate_findings(url, now=now + later, context=context)))
+            )
+
+        assert await found(trusting, timedelta()) == []
+        assert await found(trusting, timedelta(days=20)) == ["tls-expires"]
+        assert await found(None, timedelta()) == ["tls-invalid"]
+    assert ids(certificate_findings("https://127.0.0.1:1", now=now)) == ["edge-unreachable"]
+    assert ids(certificate_findings("http://hooks.example.com", now=now)) == ["tls-none"]
+
+
+# Nexmo
+
+
+async def found_at_nexmo(
+    apis: NexmoApis, public_url: str | None = PUBLIC_URL, *, secret: str = "right", ahead: float = 0.0
+) -> list[str]:
+    runner, port = await serve(apis, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{port}"
+    credentials = Credentials(api_key="abcd1234", api_secret=secret)
+    try:
+        async with NexmoApi(credentials, api_url=url, rest_url=url, clock=lambda: time.time() + ahead) as api:
+            account = Account(api_key="abcd1234", secrets=(b"s",), api_secret=secret)
+            return ids([finding async for finding in nexmo_findings(api, account, public_url)])
+    finally:
+        await runner.cleanup()
+
+
+async def test_everything_that_is_wrong_at_nexmo_is_found() -> None:
+    account = NexmoAccount(api_key="abcd1234", api_secret="right", balance=0.5)
+    account.add_application("harbour", capabilities={"messages": {"webhooks": {}}})
+    account.numbers = [{"msisdn": "15550001", "moHttpUrl": "https://laptop.example.com"}]
+    assert await found_at_nexmo(NexmoApis(account), ahead=60) == [
+        "balance-low",
+        "clock-nexmo",
+        *["webhook-differs"] * 4,
+        "number-overrides",
+    ]
+    assert await found_at_nexmo(NexmoApis(account), None) == ["balance-low", "public-url-none"]
+    assert await found_at_nexmo(NexmoApis(account), secret="wrong") == ["nexmo-api"]
+
+
+async def test_an_account_that_is_set_for_us_has_no_findings() -> None:
+    account = NexmoAccount(api_key="abcd1234", api_secret="right")
+    account.settings = {
+        "mo-callback-url": f"{PUBLIC_URL}/webhooks/inbound-sms",
+        "dr-callback-url": f"{PUBLIC_URL}/webhooks/delivery-receipt",
+    }
+    assert await found_at_nexmo(NexmoApis(account)) == []
+
+
+def test_every_finding_has_its_row_in_the_operators_page() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    source = "\n".join(file.read_text() for file in (ROOT / "ops" / "doctor").glob("*.py"))
+    made = set(re.findall(r'(?:error|warning)\(\s*"([a-z-]+)"', source))
+    known = made | set(redis_server.IDS.values()) | {"redis-setting"}
+    assert len(known) > 25
+    assert [id_ for id_ in sorted(known) if f'<a id="{id_}"></a>`{id_}`' not in page] == []
