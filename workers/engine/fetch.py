@@ -72,4 +72,4 @@ class Prefetcher:
         running = [(run.lane, now - run.resumed if run.resumed else 0.0) for run in self._pool.running()]
         threads = self._pool.size - len(running) + self._pace.soon_free(running)
         wanted = threads - self._pace.batches(run.lane for run in waiting)
-        return wanted if wanted >= LEAST_BATCH else 0.0
+        return wanted if threads >= 1 and wanted >= LEAST_BATCH else 0.0
