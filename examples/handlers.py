@@ -44,8 +44,9 @@ def alert(event: Event, context: Context) -> None:
     context.log.warning("message.failed", message_id=event.message_id, channel=event.channel, code=code)
 
 
-# Without filters: every event.
-@on()
+# Without filters: every event. Plain handlers run in several threads at once; a ``serial`` one runs one call at a time,
+# because the threads share its database connection.
+@on(serial=True)
 def store(event: Event) -> None:
     """Store the event in a table. Storing it again only changes the count of deliveries."""
     with table() as rows:  # commits at the end of the block
@@ -61,7 +62,8 @@ def table() -> sqlite3.Connection:
     """Open the database ``events.db`` in the data folder, once in each worker process."""
     folder = Path(os.environ.get("ACKFIRST_DATA_DIR", ".ackfirst"))
     folder.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(folder / "events.db", timeout=30)
+    # One call at a time, but not always in the thread that made the connection: without this sqlite3 refuses.
+    database = sqlite3.connect(folder / "events.db", timeout=30, check_same_thread=False)
     database.execute("PRAGMA journal_mode = WAL")  # readers do not disturb the worker
     database.execute(
         "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, family TEXT, channel TEXT, status TEXT, "

@@ -236,7 +236,7 @@ class EventWorker(RqWorker):
             action()
 
     def _write_cause_of_death(self, cause: str) -> None:
-        script(self.connection, "obituary")(keys=[keys.ENGINES], args=[self.name, cause])
+        script(self.connection, "mark_dead")(keys=[keys.ENGINES], args=[self.name, cause])
 
     def _close(self) -> bool:
         """End the threads; whether one is left."""

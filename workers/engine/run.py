@@ -170,8 +170,11 @@ class Runner:
     def take_back(self) -> list[FetchedJob]:
         """Remove the jobs that have not begun, in the order in which they came."""
         kept, self._kept = self._kept, deque()
-        runs = [*self.pool.take_back(), *self.gates.take_back(), *kept]
-        return [run.job for run in sorted(runs, key=lambda run: run.queued)]
+        waiting = self.gates.take_back()
+        admitted = [*self.pool.take_back(), *kept]
+        for run in admitted:  # each holds the gate of its serial handler; if it kept it, that handler would never run again
+            self._leave(run)
+        return [run.job for run in sorted([*admitted, *waiting], key=lambda run: run.queued)]
 
     def _dead(self, job: FetchedJob, reason: str) -> Outcome:
         return Outcome(
