@@ -265,7 +265,7 @@ def test_the_grace_of_a_stop_is_one_for_the_whole_pool_and_what_still_runs_goes_
         assert time.monotonic() - began < 3.5
     assert statuses(redis_sync, envelopes) == {"queued"}
     assert len(redis_sync.lrange(keys.queue(envelopes[0].lane), 0, -1)) == 12
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))
     assert not [one for one in envelopes if redis_sync.hexists(keys.job(one.id), keys.KILLS)]
     assert not redis_sync.keys(keys.marks("*"))
 
