@@ -44,8 +44,8 @@ def alert(event: Event, context: Context) -> None:
     context.log.warning("message.failed", message_id=event.message_id, channel=event.channel, code=code)
 
 
-# Without filters: every event. Plain handlers run in several threads at once; a ``serial`` one runs one call at a time,
-# because the threads share its database connection.
+# Without filters: every event. Plain functions run in several threads, and SQLite has one writer: ``serial`` runs this
+# one once at a time in each worker process, so that all threads can share the connection.
 @on(serial=True)
 def store(event: Event) -> None:
     """Store the event in a table. Storing it again only changes the count of deliveries."""
@@ -62,7 +62,6 @@ def table() -> sqlite3.Connection:
     """Open the database ``events.db`` in the data folder, once in each worker process."""
     folder = Path(os.environ.get("ACKFIRST_DATA_DIR", ".ackfirst"))
     folder.mkdir(parents=True, exist_ok=True)
-    # One call at a time, but not always in the thread that made the connection: without this sqlite3 refuses.
     database = sqlite3.connect(folder / "events.db", timeout=30, check_same_thread=False)
     database.execute("PRAGMA journal_mode = WAL")  # readers do not disturb the worker
     database.execute(
