@@ -1,4 +1,4 @@
-"""Measures the drain from the spool on disk to Redis: its rate, and the ack latency of callbacks meanwhile."""
+"""Measure the drain from the spool on disk to Redis: its rate, and the ack latency of callbacks meanwhile."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""Measures the worker's engine: against RQ's own worker, over many lanes, and from a callback to its handler."""
+"""Measure the worker's engine: against RQ's own worker, over many lanes, and from a callback to its handler."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""Fills lanes with events as ingest writes them: a few from this process, or a million from a process on each core."""
+"""Fill lanes with events as ingest writes them: a few from this process, or a million from a process on each core."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Measures how the rates of ingest and engine change with processes, waiting events and the size of bodies.
+"""Measure how the rates of ingest and engine change with processes, waiting events and the size of bodies.
 
 A turn is the same everywhere: ingest queues some callbacks, then an engine handles as many events. The charts are drawn
 from the rows.
@@ -27,7 +27,7 @@ WAITING: Final = (1_000, 100_000, 1_000_000)
 SIZES: Final = (700, 7_000, 70_000)
 
 #: Key to which a lane's events are moved until all engines have started.
-_PARKED: Final = "bench:parked"
+_MOVED_AWAY: Final = "bench:moved-away"
 
 
 #: Most rounds of what has no limit, so that a run ends in time.
@@ -120,12 +120,12 @@ def _turn(url: str, rates: Rates, *, count: int, processes: int = 1, size: int =
 def _engine_rate(client: redis.Redis, url: str, *, count: int, processes: int) -> float:
     """Return events per second, from the first to the last. The lane is empty until all engines have started."""
     queue, engines = keys.queue(LANE), client.scard(keys.RQ_WORKERS) + processes
-    client.rename(queue, _PARKED)
+    client.rename(queue, _MOVED_AWAY)
     options = ("--lane", LANE, "--processes", str(processes), *thread_options())
     with servers.workers(url, *options, handlers="bench.handlers.nothing"):
         wait_until(lambda: client.scard(keys.RQ_WORKERS) >= engines, "every engine has started")
         before = processed(client)
-        client.rename(_PARKED, queue)
+        client.rename(_MOVED_AWAY, queue)
         wait_until(lambda: processed(client) > before, "an event is done", pause=0.001)
         first, began = processed(client), time.perf_counter()
         wait_until(lambda: processed(client) >= before + count, f"{count} events are done", timeout=120, pause=0.005)

@@ -1,4 +1,4 @@
-"""Measures ingest: its rate against the bare handler, the textbook and peers; its ack latency, also in an outage."""
+"""Measure ingest: its rate against the bare handler, the textbook and peers; its ack latency, also in an outage."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Generates load: an open loop is the simulator's sender, a closed loop is as lean as it can be.
+"""Generate load: an open loop is the simulator's sender, a closed loop is as lean as it can be.
 
 In a closed loop the load generator must cost less than the leanest server. aiohttp's client takes 104 µs of CPU time a
 request, a connection of this module 19 µs: with the former, the bare handler would wait for a generator that uses a

@@ -1,4 +1,4 @@
-"""Measures the Redis memory of an event while it waits, field by field, and of a remembered id."""
+"""Measure the Redis memory of an event while it waits, field by field, and of a remembered id."""
 
 import asyncio
 import random

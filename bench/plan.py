@@ -1,4 +1,4 @@
-"""Says how much a run measures, and prints its progress to stderr: stdout is for the tables."""
+"""Say how much a run measures, and print its progress to stderr: stdout is for the tables."""
 
 import time
 from dataclasses import dataclass

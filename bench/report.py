@@ -1,4 +1,4 @@
-"""Prints the tables of a run, or writes them to ``docs/performance.md`` with charts beside the page."""
+"""Print the tables of a run, or write them to ``docs/performance.md`` with charts beside the page."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""Makes the rows of a table: median and bounds of what was measured, and whether the limit holds."""
+"""Make the rows of a table: median and bounds of what was measured, and whether the limit holds."""
 
 import statistics
 from collections.abc import Sequence

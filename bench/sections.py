@@ -1,4 +1,4 @@
-"""Lists the sections of a run in the order of the page: heading, explanation, and the function that measures it."""
+"""List the sections of a run in the order of the page: heading, explanation, and the function that measures it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

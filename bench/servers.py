@@ -1,4 +1,4 @@
-"""Starts the servers and workers that are measured, each fresh on loopback, and ends them whatever happens."""
+"""Start the servers and workers that are measured, each fresh on loopback, and end them whatever happens."""
 
 import os
 import signal

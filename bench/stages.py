@@ -1,4 +1,4 @@
-"""Measures each step of ingest by itself, in a loop with everything in the processor's caches."""
+"""Measure each step of ingest by itself, in a loop with everything in the processor's caches."""
 
 import os
 import time

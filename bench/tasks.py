@@ -1,4 +1,4 @@
-"""Compares the worker with other task queues: one Redis command in each task, and tasks that sleep, in turns."""
+"""Compare the worker with other task queues: one Redis command in each task, and tasks that sleep, in turns."""
 
 import asyncio
 import os

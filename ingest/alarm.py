@@ -7,7 +7,7 @@ from typing import Any, Final
 from ackfirst.ingest.metrics import IngestMetrics
 from ackfirst.ingest.receiver import CallbackVerifier
 from ackfirst.ingest.request_log import Log
-from ackfirst.ingest.unconfirmed import NO_ACCOUNT, Change, Suspect, Suspects
+from ackfirst.ingest.unconfirmed import NO_ACCOUNT, Change, Suspect, UnconfirmedAccounts
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.verification import FROM_THE_FUTURE, Verification
 
@@ -20,7 +20,7 @@ class Alarm:
 
     def __init__(self, verifier: CallbackVerifier, ours: Iterable[str], *, log: Log, metrics: IngestMetrics) -> None:
         self._verifier = verifier
-        self._suspects = Suspects(frozenset(ours))
+        self._suspects = UnconfirmedAccounts(frozenset(ours))
         self._log = log
         self._metrics = metrics
         self._clock_said_at = float("-inf")

@@ -19,7 +19,7 @@ class Connection(Protocol):
     """A connection as the guard sees it."""
 
     def waits_for_its_peer(self) -> bool:
-        """Whether nothing can be done for it at this moment, so that closing it takes nobody's answer away."""
+        """Whether no request is being answered on it, so that closing it loses no answer."""
 
     def give_way(self) -> None:
         """Close at once, to make room for another one."""

@@ -85,7 +85,7 @@ class GenerationWatch:
 
     @property
     def position(self) -> Position:
-        """What is known now; take it before a command is sent."""
+        """Return the state that is known now; take it before a command is sent."""
         return self._known.position
 
     def observe(self, marker: str, acknowledged: int, *, since: Position) -> None:

@@ -50,7 +50,7 @@ class Arrival:
 
 @record
 class Answer:
-    """What the sender of a callback is told."""
+    """The answer to one callback."""
 
     status: int
     """HTTP status."""
@@ -60,7 +60,7 @@ class Answer:
     """Seconds for the ``Retry-After`` header; None for no header."""
 
 
-#: How often a body came unsigned is our affair, not the sender's.
+#: Senders are not to learn how often a body came unsigned.
 _PUBLIC_NAMES: Final = {Verdict.UNSIGNED_AGAIN: Verdict.UNSIGNED.value}
 
 

@@ -62,7 +62,7 @@ class BoundedQuarantine:
         size = len(arrival.callback.body)
         if self._writes and self._unwritten + size > UNWRITTEN_LIMIT_BYTES:
             raise QueueUnavailableError(f"{self._unwritten} bytes already wait for the quarantine")
-        # The rate is for strangers: what a secret of ours has signed is as much as the provider sends.
+        # The rate limits unconfirmed senders: what one of our secrets has signed is the provider's own traffic.
         if verification.secret is None and not self._bucket.take(self._clock()):
             return False
         write = asyncio.create_task(self._quarantine.add(quarantine_record(arrival, verification, verdict)))

@@ -15,7 +15,7 @@ from ackfirst.shared.queue.envelope_builder import build_envelope
 from ackfirst.shared.verification import Verification
 
 #: What is accepted at any path: a URL that was typed wrong at Nexmo must not lose callbacks, for a 404 is final there.
-#: The rest would open the quarantine to whoever scans the internet for other software.
+#: The rest would open the quarantine to anyone who scans the internet for other software.
 _AT_ANY_PATH: Final = frozenset({Verdict.VERIFIED, Verdict.UNREADABLE, Verdict.SUSPECT})
 
 

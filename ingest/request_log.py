@@ -26,7 +26,7 @@ ALARMING: Final = frozenset(
     }
 )
 
-#: Verdicts of callbacks that are kept nowhere: whoever sends them could fill the disk with lines about them.
+#: Verdicts of callbacks that are kept nowhere: any sender could fill the disk with lines about them.
 UNKEPT: Final = frozenset(
     {
         Verdict.PROBE,
@@ -206,7 +206,7 @@ class Throttle:
 
 
 def _shown(path: str) -> str:
-    """Make a path that a stranger chose fit for a log line: short, printable, without phone numbers."""
+    """Make a path that any sender may have chosen fit for a log line: short, printable, without phone numbers."""
     return masking.numbers(plain_text(path[:PATH_LIMIT]) or "")
 
 

@@ -1,4 +1,4 @@
-"""Run aiohttp's low-level HTTP server with guarded connections, and mend what it would refuse of genuine requests."""
+"""Run aiohttp's low-level HTTP server with guarded connections, and repair what it would refuse of genuine requests."""
 
 import asyncio
 import re
@@ -42,7 +42,7 @@ _REQUEST_LINE: Final = re.compile(rb"(?:GET|HEAD|POST) [^ \r\n]+ HTTP/1\.[01]\r\
 class GuardedConnection(web.RequestHandler):
     """aiohttp's connection with the guard, a time limit for the first head, answers after a half-close, quiet errors.
 
-    aiohttp writes a traceback for each malformed request, which would let strangers fill the disk, and answers 500 to
+    aiohttp writes a traceback for each malformed request, which would let any sender fill the disk, and answers 500 to
     what a handler raises, which is not retried everywhere. Overrides public methods only.
     """
 
@@ -77,7 +77,7 @@ class GuardedConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what the peer sent; where a request begins, mend what would make aiohttp refuse a genuine callback.
+        """Parse what the peer sent; where a request begins, repair what would make aiohttp refuse a genuine callback.
 
         It refuses 8-bit characters in a request line, as in ``text=café``. And it forgets a complete request when the
         bytes behind it, in the same segment, are no HTTP: so these are parsed apart.

@@ -59,7 +59,7 @@ class HandlerTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSnapshot:
-    """What Redis said at one moment."""
+    """The state of the queue at one moment."""
 
     workers: int = 0
     quarantine_records: int = 0
@@ -131,7 +131,7 @@ async def take_snapshot(redis: Redis, *, now: float) -> QueueSnapshot:
 
 
 async def _living(redis: Redis, workers: set[bytes]) -> int:
-    """How many of RQ's workers still give signs of life: a killed one stays in the set until another tidies up."""
+    """Count RQ's workers with a current heartbeat: a killed one stays in the set until another cleans up."""
     return await redis.exists(*workers) if workers else 0
 
 

@@ -9,7 +9,7 @@ from ackfirst.shared.policy import Verdict
 from ackfirst.shared.queue.envelope_builder import plain_text
 from ackfirst.shared.verification import Verification
 
-#: Seconds without a confirmed callback before an unconfirmed one raises the alarm: a stranger who knows an API key can
+#: Seconds without a confirmed callback before an unconfirmed one raises the alarm: a forger who knows an API key can
 #: send those at any time, and must not make the alarm flap between two genuine callbacks.
 QUIET_SECONDS: Final = 30.0
 
@@ -29,7 +29,7 @@ class Suspect:
 
     account: str
     ours: bool
-    """False for an account that is not configured: its name is a stranger's text."""
+    """False for an account that is not configured: its name is any sender's text."""
     since: float
     """Unix seconds at which the first of them was received."""
     callbacks: int
@@ -60,8 +60,8 @@ class _Trouble:
 
 
 @dataclass(slots=True)
-class Suspects:
-    """The state of each account; bounded whatever strangers send."""
+class UnconfirmedAccounts:
+    """The state of each account; bounded whatever unknown senders send."""
 
     ours: frozenset[str]
     """The API keys that are configured."""

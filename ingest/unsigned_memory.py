@@ -1,4 +1,4 @@
-"""Remembers unsigned callbacks: the first time one is answered 503, which asks for a signed retry, then quarantined."""
+"""Remember unsigned callbacks: the first delivery is answered 503, which asks for a signed retry; a repeat is kept."""
 
 from collections import OrderedDict
 from hashlib import blake2b

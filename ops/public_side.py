@@ -22,7 +22,7 @@ LOG_FILE = "tunnel.log"
 
 
 class PublicSide:
-    """What Nexmo sees of ``ackfirst dev``.
+    """The side of ``ackfirst dev`` that Nexmo sees.
 
     Args:
         tunnel: The open tunnel; None without one.
@@ -43,7 +43,7 @@ class PublicSide:
         rows = [tunnel.url + path for path in WEBHOOKS.values()]
         if tunnel.is_temporary:
             rows += [
-                f"This name ends with {tunnel.agent}. A URL at Nexmo that nobody answers makes callbacks queue there,",
+                f"This name ends with {tunnel.agent}. A URL at Nexmo that does not answer makes callbacks queue there,",
                 "for the whole account in the worst case: set it back before you stop, or use --set-webhooks.",
             ]
         return rows

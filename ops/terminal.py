@@ -1,4 +1,4 @@
-"""What the operator's commands share: settings that find the private queue of ``ackfirst dev``, and safe output."""
+"""Load settings for the operator's commands, finding the queue of ``ackfirst dev``, and print text safely."""
 
 import os
 

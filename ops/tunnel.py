@@ -55,7 +55,7 @@ class Tunnel:
     agent: str
     """``ngrok``, ``cloudflared`` or ``given``."""
     is_temporary: bool
-    """True if the name is lost with the agent; a callback to it then finds nobody and waits at Nexmo."""
+    """True if the name is lost with the agent; a callback to it then gets no answer and waits at Nexmo."""
 
 
 class OpenTunnel:

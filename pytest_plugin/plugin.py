@@ -1,4 +1,4 @@
-"""Defines the fixtures. pytest imports this module in every run, so each fixture imports what is slow to import."""
+"""Define the fixtures. pytest imports this module in every run, so each fixture imports what is slow to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs handlers within the test, with the dispatcher, registry and completion marks of a worker."""
+"""Run handlers within the test, with the dispatcher, registry and completion marks of a worker."""
 
 import asyncio
 import inspect

@@ -1,1 +1,1 @@
-"""What ingest and workers must agree on. Imports nothing of ours."""
+"""Shared by ingest and workers: the queue, Nexmo's formats, settings. Imports no other room."""

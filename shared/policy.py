@@ -1,4 +1,4 @@
-"""The verdict table: what the sender of each verdict is answered, and what becomes of the callback.
+"""The verdict table: map each verdict to an HTTP status and to the fate of the callback.
 
 Facts about the provider that the table rests on (``docs/nexmo.md``): only exactly 200 is success everywhere; 429 and
 5xx are retried for 24 hours; any other 4xx may throw the callback away for good; an internal fault at Nexmo can send an

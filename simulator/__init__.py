@@ -1,4 +1,4 @@
-"""Simulates Nexmo: makes callbacks of every family, signs and sends them, and retries those that are not accepted.
+"""Simulate Nexmo: make callbacks of every family, sign and send them, and retry those that are not accepted.
 
 The path of one callback::
 

@@ -1,4 +1,4 @@
-"""Chooses the account in whose name callbacks are signed: from options, environment or accounts file."""
+"""Choose the account in whose name callbacks are signed: from options, environment or accounts file."""
 
 from dataclasses import dataclass, field
 from typing import Final

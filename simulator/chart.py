@@ -1,4 +1,4 @@
-"""Draws line charts as SVG: one or more panels above each other over the same axis, labelled without a legend.
+"""Draw line charts as SVG: one or more panels above each other over the same axis, labelled without a legend.
 
 For the simulator's queues over time and for the bench's rates. Also rounds axes and formats durations.
 """

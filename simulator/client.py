@@ -1,4 +1,4 @@
-"""Sends signed requests with aiohttp's client, and reports each answer's status or why there was none."""
+"""Send signed requests with aiohttp's client, and report each answer's status or why there was none."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Takes snapshots of a running sender, keeps a bounded number of them, and draws them."""
+"""Take snapshots of a running sender, keep a bounded number of them, and draw them."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

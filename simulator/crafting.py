@@ -1,4 +1,4 @@
-"""Makes one callback with chosen fields, for tests of handlers: a recipe of the traffic, overridden field by field."""
+"""Make one callback with chosen fields, for tests of handlers: a recipe of the traffic, overridden field by field."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

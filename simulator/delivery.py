@@ -1,4 +1,4 @@
-"""Records the attempts to deliver one callback, and judges whether its answers are right. Pure."""
+"""Record the attempts to deliver one callback, and judge whether its answers are right. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Keeps the ledger: every callback that was acknowledged against every event that handlers saw."""
+"""Keep the ledger: compare the callbacks that were acknowledged with the events that handlers saw."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Defines one callback that is to be sent: its content, how it is signed, and the verdict that it should get."""
+"""Define one callback that is to be sent: its content, how it is signed, and the verdict that it should get."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Writes traffic to a file and reads it back: one JSON object a line, without signatures or secrets.
+"""Write traffic to a file and read it back: one JSON object a line, without signatures or secrets.
 
 ``at`` (seconds from the start), ``transport`` and ``fields`` or ``body`` are enough for a line that is written by hand;
 ``body`` is text that is sent byte for byte.

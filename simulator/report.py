@@ -1,4 +1,4 @@
-"""Summarises a run: answers by kind of callback, latencies, and what became of the callbacks at Nexmo. Pure."""
+"""Summarise a run: answers by kind of callback, latencies, and what became of the callbacks at Nexmo. Pure."""
 
 import math
 from collections import Counter

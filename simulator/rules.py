@@ -31,7 +31,7 @@ _TOO_MANY: Final = 429
 
 
 class Meaning(StrEnum):
-    """What an answer means to Nexmo."""
+    """The meaning of an answer to Nexmo."""
 
     ACCEPTED = "accepted"
     RETRY = "retry"

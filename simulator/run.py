@@ -1,4 +1,4 @@
-"""Runs traffic against a target from plan to report, for ``ackfirst simulate`` and ``ackfirst demo``."""
+"""Run traffic against a target from plan to report, for ``ackfirst simulate`` and ``ackfirst demo``."""
 
 import asyncio
 import gc

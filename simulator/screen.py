@@ -1,4 +1,4 @@
-"""Shows a run on a terminal: a live view or a line a second while it runs, tables when it has ended.
+"""Show a run on a terminal: a live view or a line a second while it runs, tables when it has ended.
 
 Times are Nexmo's, except latencies.
 """

@@ -1,4 +1,4 @@
-"""Sends traffic at its pace: creates callbacks in the model of Nexmo, and makes the attempts that are due.
+"""Send traffic at its pace: create callbacks in the model of Nexmo, and make the attempts that are due.
 
 An open loop: the clock of a callback starts when it is due, not when a connection is free. A receiver that stalls
 therefore shows as latency of everything that was due meanwhile, not as a slower sender.

@@ -1,4 +1,4 @@
-"""Signs a planned callback for one attempt: with a token, or with a ``sig`` among the parameters."""
+"""Sign a planned callback for one attempt: with a token, or with a ``sig`` among the parameters."""
 
 import base64
 import json

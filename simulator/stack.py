@@ -1,4 +1,4 @@
-"""Runs a private ackfirst for the demos: ``ackfirst dev`` on free ports, with all its data in one folder."""
+"""Run a private ackfirst for the demos: ``ackfirst dev`` on free ports, with all its data in one folder."""
 
 import http.client
 import json

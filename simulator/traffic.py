@@ -1,4 +1,4 @@
-"""Plans the traffic of one run before anything is sent. Pure: the same seed and start give the same callbacks."""
+"""Plan the traffic of one run before anything is sent. Pure: the same seed and start give the same callbacks."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the processes of a worker pool do, from the settings to the end."""
+"""Run the processes of a worker pool, engines and janitor, from the settings to their end."""
 
 import os
 import random
@@ -46,7 +46,7 @@ ENGINE_NICENESS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOptions:
-    """What the command line says about an engine."""
+    """The options of an engine from the command line."""
 
     pinned: tuple[str, ...] = ()
     """The lanes to serve; none for all."""

@@ -1,4 +1,4 @@
-"""Installs the peers beside ackfirst, once: Python ones into a virtual environment, Node's where there is a Node."""
+"""Install the peers beside ackfirst, once: Python ones into a virtual environment, Node's where there is a Node."""
 
 import hashlib
 import shutil

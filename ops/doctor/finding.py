@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Define a finding: the result of a check, its severity and its remedy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     ERROR = "error"
     """Callbacks are refused, lost or not worked on, or could be."""

@@ -1,4 +1,4 @@
-"""Check the queue: workers, lanes that nobody serves, dead letters, rejects, the quarantine."""
+"""Check the queue: workers, lanes without a worker, dead letters, rejects, the quarantine."""
 
 from datetime import UTC, datetime
 from typing import Any, Final

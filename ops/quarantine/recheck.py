@@ -33,7 +33,7 @@ SORT_WINDOW: Final = 128
 
 
 class Outcome(StrEnum):
-    """What happened to one record."""
+    """The result of rechecking one record."""
 
     QUEUED = "queued"
     DUPLICATE = "duplicate"
@@ -55,7 +55,7 @@ class Finding:
 
 
 class EventQueue(Protocol):
-    """Where events go."""
+    """Queues events."""
 
     async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> Sequence[bool | QueueUnavailableError]:
         """Write events in order; ``now`` in Unix seconds.
@@ -65,7 +65,7 @@ class EventQueue(Protocol):
 
 
 class Records(Protocol):
-    """Where records are removed from."""
+    """Removes records."""
 
     async def remove(self, entry_ids: Sequence[str]) -> Any:
         """Remove those that are still there."""

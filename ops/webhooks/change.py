@@ -17,7 +17,7 @@ class WebhookError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a change."""
+    """The result of a change."""
 
     changes: tuple[Change, ...]
     """What differs between before and after; empty when everything was as wanted already."""

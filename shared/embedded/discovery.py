@@ -16,7 +16,7 @@ def with_private_server(
     """Point settings without ``ACKFIRST_REDIS_URL`` at the private server of the data folder, while one runs there.
 
     ``environ`` gets the URL too, for child processes: one that starts while the server is down must not fall back to
-    the default URL. ``say`` is called with the URL, so that nobody has to guess which queue a command works on.
+    the default URL. ``say`` is called with the URL, so that the output shows which queue a command works on.
     """
     if settings.redis_url_given:
         return settings

@@ -1,4 +1,4 @@
-"""Decides which family a callback belongs to: by content, since one URL may receive every family and API version."""
+"""Decide which family a callback belongs to: by content, since one URL may receive every family and API version."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Reads the content of an inbound message: its type, and the words in it. v1 and v0.1 share it.
+"""Read the content of an inbound message: its type, and the words in it. v1 and v0.1 share it.
 
 Either version holds the content in a member that is named after the type: ``{"image": {"url": …, "caption": …}}``.
 """

@@ -1,4 +1,4 @@
-"""What a handler sees: one event, the same shape for every API version, channel and transport."""
+"""Define the event that a handler receives: one shape for every API version, channel and transport."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Reads why a message failed, in the three ways in which the provider says it."""
+"""Read why a message failed, in the three ways in which the provider says it."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""From fields to an event: one shape for Messages v1, Messages v0.1 and the SMS API. Nothing is refused."""
+"""Make an event of a callback's fields: one shape for Messages v1, v0.1 and the SMS API. Nothing is refused."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Reads what a message cost, as the provider wrote it."""
+"""Read what a message cost, as the provider wrote it."""
 
 from typing import Any, Final
 

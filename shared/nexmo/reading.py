@@ -1,4 +1,4 @@
-"""Reads a request into its fields, in any of the three transports. Nothing here raises, whatever the bytes."""
+"""Read a request into its fields, in any of the three transports. Nothing here raises, whatever the bytes."""
 
 import json
 import math
@@ -39,7 +39,7 @@ _LONG_NUMBER: Final = b"0" * 19
 
 @record
 class Reading:
-    """What a request says, whether it is true or not."""
+    """The content of a request, not verified yet."""
 
     encoding: Encoding
     """Where the fields are: a JSON body, a form body, or the query string."""

@@ -1,4 +1,4 @@
-"""Reads and makes the token of a Messages callback: a JWT in ``Authorization`` whose ``payload_hash`` covers the body.
+"""Read and make the token of a Messages callback: a JWT in ``Authorization`` whose ``payload_hash`` covers the body.
 
 Source: Vonage, "Signed webhooks". PyJWT parses and checks; a token is parsed once, however many secrets are tried.
 """
@@ -47,7 +47,7 @@ class SecretError(ValueError):
 
 @record
 class Claims:
-    """What a token says. A claim of an unexpected type, empty, or over 256 characters counts as absent."""
+    """The claims of a token. A claim of an unexpected type, empty, or over 256 characters counts as absent."""
 
     api_key: str | None
     """The account, which chooses the secret."""

@@ -1,4 +1,4 @@
-"""Reads one value of a payload, of whatever type it came in. Nothing here raises, whatever the value."""
+"""Read one value of a payload, of whatever type it came in. Nothing here raises, whatever the value."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The quarantine as an operator sees it: read records in either direction, one by one, and take them out."""
+"""Read the quarantine's records in either direction or one by one, and remove them."""
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The quarantine: callbacks that nobody can vouch for yet, kept byte for byte in a bounded Redis stream."""
+"""Keep callbacks that could not be verified, byte for byte, in a bounded Redis stream."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineRecord:
-    """One parked callback: all that is needed to verify it again, as of the time at which it was received.
+    """One quarantined callback: all that is needed to verify it again, as of the time at which it was received.
 
     Text that came from the wire may hold surrogate escapes (PEP 383); they survive.
     """
@@ -71,7 +71,7 @@ def _to_bytes(value: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineDepth:
-    """How full the quarantine is."""
+    """The fill level of the quarantine."""
 
     records: int
     bytes: int
@@ -86,7 +86,7 @@ class Quarantine:
         self._max_bytes = max_bytes
 
     async def add(self, record: QuarantineRecord) -> bool:
-        """Park a callback; False when there is no room for it.
+        """Add a callback; False when there is no room for it.
 
         Raises:
             QueueUnavailableError: Redis did not confirm the write.

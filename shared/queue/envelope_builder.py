@@ -1,4 +1,4 @@
-"""Builds the envelope of a verified callback. Whatever was on the wire, the envelope can be encoded."""
+"""Build the envelope of a verified callback. Whatever was on the wire, the envelope can be encoded."""
 
 from string import printable
 from typing import Final
@@ -84,7 +84,7 @@ def _ascii_query(query: str) -> str:
         return query
     try:
         raw = query.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # no HTTP server hands over such a surrogate
+    except UnicodeEncodeError:  # no HTTP server passes on such a surrogate
         raw = query.encode("utf-8", "surrogatepass")
     return quote(raw, safe=printable)
 

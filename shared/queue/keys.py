@@ -96,12 +96,12 @@ def marks(event_id: str) -> str:
     return f"ackfirst:marks:{event_id}"
 
 
-def hands(engine: str) -> str:
-    """Name the hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled, no expiry.
+def in_flight(engine: str) -> str:
+    """Name the hash job id → ``<take> <execution id> <lane>``: what an engine has taken and not settled; no expiry.
 
     At most as many fields as an engine takes at once; deleted with the last one.
     """
-    return f"ackfirst:hands:{engine}"
+    return f"ackfirst:in-flight:{engine}"
 
 
 def queue_name(lane: str) -> str:

@@ -22,7 +22,7 @@ _SCAN_RECORDS: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How much waits in a folder."""
+    """The amount that waits in a folder."""
 
     records: int = 0
     """Events that wait for Redis."""
@@ -104,7 +104,7 @@ class Segment:
 
 
 class Contents(NamedTuple):
-    """What a folder holds, read without its lock."""
+    """The contents of a folder, read without its lock."""
 
     files: int
     depth: Depth

@@ -1,4 +1,4 @@
-"""Decides whether a callback is genuine, from the accounts, the callback and the time.
+"""Decide whether a callback is genuine, from the accounts, the callback and the time.
 
 Three things can prove it: a token that covers the body, a ``sig`` that covers the parameters, or an account that
 allows a family to be unsigned.

@@ -1,4 +1,4 @@
-"""Finds the account whose secret made a ``sig``, with bounded work where the callback does not name its account.
+"""Find the account whose secret made a ``sig``, with bounded work where the callback does not name its account.
 
 Anybody can send a well-formed ``sig`` that no secret confirms. With 1,000 accounts of two secrets each, 100 kB of it
 cost 147 ms, so seven requests a second occupied a process. Three bounds, in this order: the length of what is searched

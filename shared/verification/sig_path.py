@@ -1,4 +1,4 @@
-"""Verifies callbacks that bring a ``sig``, which covers the parameters of the one transport used."""
+"""Verify callbacks that bring a ``sig``, which covers the parameters of the one transport used."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""Verifies callbacks that bring a bearer token: all of the Messages API's. The token covers the body, nothing else."""
+"""Verify callbacks that bring a bearer token: all of the Messages API's. The token covers the body, nothing else."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification.result import Verification
 
 #: The reason given for a verified token whose ``iat`` is further ahead than clocks may differ. Its signature is as good
-#: as any, and as a rule the slow clock is ours: refusing it would park everything that the provider sends.
+#: as any, and as a rule the slow clock is ours: refusing it would quarantine everything that the provider sends.
 FROM_THE_FUTURE: Final = "issued-in-the-future"
 
 _SCHEME: Final = "bearer"

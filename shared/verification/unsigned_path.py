@@ -1,4 +1,4 @@
-"""Verifies callbacks that no signature can confirm: genuine only where an account lets their family be unsigned."""
+"""Verify callbacks that no signature can confirm: genuine only where an account lets their family be unsigned."""
 
 import hmac
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Chooses what has to prove that a callback is genuine: its token, its ``sig``, or an account that asks for neither."""
+"""Verify a callback by the proof it must bring: its token, its ``sig``, or an account that asks for neither."""
 
 from collections.abc import Callable
 from typing import Final

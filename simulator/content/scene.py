@@ -1,4 +1,4 @@
-"""Defines the content of a callback, and draws the random parts of it: phone numbers, ids, timestamps, texts."""
+"""Define the content of a callback, and draw the random parts of it: phone numbers, ids, timestamps, texts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Lists the sequences of statuses that an outbound message can have, and the error codes of its failures."""
+"""List the sequences of statuses that an outbound message can have, and the error codes of its failures."""
 
 from typing import Final
 

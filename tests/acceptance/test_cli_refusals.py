@@ -1,4 +1,4 @@
-"""What an operator sees who made a mistake: one sentence that names it, exit code 2, no traceback."""
+"""A mistake of the operator: one sentence that names it, exit code 2, no traceback."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A wrong secret, mended: every event that came meanwhile is handled once, in order, however the recheck ends."""
+"""A wrong secret, corrected: every event that came meanwhile is handled once, in order, however the recheck ends."""
 
 import json
 import random
@@ -13,8 +13,8 @@ from ackfirst.shared.queue import keys
 from tests.support.factories import LANE, inbound_message
 from tests.support.handlers import calls, write_handlers
 from tests.support.nexmo import Nexmo
-from tests.support.parked import message, park_now
 from tests.support.processes import Cli, run_cli
+from tests.support.quarantined import message, quarantine_now
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import ingest, settings, work_until_empty
 from tests.support.waiting import wait_until
@@ -65,7 +65,7 @@ def test_a_wrong_secret_that_is_mended_costs_nothing(
 def test_a_recheck_that_is_killed_again_and_again_queues_each_event_once(
     redis_server: RedisProcess, redis_sync: redis.Redis, env: dict[str, str], tmp_path: Path
 ) -> None:
-    park_now(redis_server, *map(message, range(MANY)))
+    quarantine_now(redis_server, *map(message, range(MANY)))
     chosen = random.Random(7)
     kills = 0
     for stop_at in sorted(chosen.sample(range(1, MANY), 4)):
@@ -86,7 +86,7 @@ def test_a_recheck_that_is_killed_again_and_again_queues_each_event_once(
 def test_two_rechecks_at_once_queue_each_event_once_and_in_order(
     redis_server: RedisProcess, redis_sync: redis.Redis, env: dict[str, str], tmp_path: Path
 ) -> None:
-    park_now(redis_server, *map(message, range(MANY)))
+    quarantine_now(redis_server, *map(message, range(MANY)))
     with ExitStack() as running:
         both = [
             running.enter_context(Cli("quarantine", "recheck", "--json", cwd=tmp_path, env=env, name=name))

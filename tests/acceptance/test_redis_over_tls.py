@@ -1,4 +1,4 @@
-"""A Redis that speaks TLS only and wants a password: every role works with it, and none trusts a stranger."""
+"""A Redis that speaks TLS only and requires a password: all roles work with it, and none trusts another certificate."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A wrong secret under live traffic, then the right one: everything is handled once, what was parked in its order.
+"""A wrong secret under live traffic, then the right one: every event is handled once, quarantined ones in order.
 
 ``TEST_WRONG_SECRET_SECONDS=60`` is a whole minute at 100 callbacks a second.
 """
@@ -90,7 +90,7 @@ class Ingest:
         return list(result.deliveries)
 
 
-def parked(server: RedisProcess) -> list[str]:
+def quarantined(server: RedisProcess) -> list[str]:
     """Events in quarantine in the order of their arrival, each once."""
     with server.client() as client:
         records = [QuarantineRecord.decode(fields) for _, fields in client.xrange(keys.QUARANTINE)]
@@ -116,7 +116,7 @@ def test_a_wrong_secret_for_a_while_costs_nothing_and_leaves_the_order(own_redis
             assert f'ackfirst_account_unconfirmed{{account="{ACCOUNT.api_key}"}} 1.0' in ingest.metrics()
         alarms = [line for line in process.output.splitlines() if '"account.unconfirmed"' in line]
         assert len(alarms) == len({json.loads(line)["account"] for line in alarms}), "one line an account, no flood"
-        order = parked(own_redis)
+        order = quarantined(own_redis)
         assert set(order) == set(acknowledged(sent))
         assert not handled(notes), "nothing unconfirmed reaches a handler"
         with ingest.running():
@@ -136,7 +136,7 @@ def test_a_wrong_secret_for_a_while_costs_nothing_and_leaves_the_order(own_redis
         assert client.xlen(keys.QUARANTINE) == 0
     print(  # noqa: T201 - the figures that count
         f"wrong secret for {SECONDS:g} s at {RATE:g}/s: {len(sent)} callbacks, all answered 200; {len(order)} events "
-        f"parked, all handled exactly once after the recheck, {inversions} out of order; {len(live)} more meanwhile"
+        f"kept, all handled exactly once after the recheck, {inversions} out of order; {len(live)} more meanwhile"
     )
     assert inversions == 0
 

@@ -1,4 +1,4 @@
-"""What a fault is: how it is brought about, and what it may cost at the most."""
+"""Define a fault: how it is caused, and what it may cost at most."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.chaos.load import Load
     from tests.chaos.world import World
 
-#: Of a genuine callback: no answer at all, because the process that had it was killed or nobody listened.
+#: Of a genuine callback: no answer at all, because the process that had it was killed or nothing listened.
 NO_ANSWER = None
 
 

@@ -76,7 +76,7 @@ def hangs(event: Event, context: Context) -> None:
 
 
 def ignores(event: Event, context: Context) -> None:
-    """Never come back at the first attempt, and catch even what nobody should."""
+    """Never come back at the first attempt, and catch even what no handler should."""
     if one_in(event, 300) and context.attempt == 1:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

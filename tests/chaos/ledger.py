@@ -43,12 +43,12 @@ def stock(client: redis.Redis) -> Stock:
     dead = {job.decode() for lane in lanes for job in client.zrange(keys.failed(lane), 0, -1)}
     waiting = sum(client.llen(key(lane)) for lane in lanes for key in (keys.queue, keys.intermediate))
     waiting += sum(client.zcard(key(lane)) for lane in lanes for key in (keys.scheduled, keys.running))
-    parked = [QuarantineRecord.decode(fields) for _, fields in client.xrange(keys.QUARANTINE)]
-    return Stock(frozenset(dead), frozenset(filter(None, map(event_of, parked))), waiting)
+    quarantined = [QuarantineRecord.decode(fields) for _, fields in client.xrange(keys.QUARANTINE)]
+    return Stock(frozenset(dead), frozenset(filter(None, map(event_of, quarantined))), waiting)
 
 
 def event_of(record: QuarantineRecord) -> str | None:
-    """The id of the event that a parked callback would be."""
+    """The id of the event that a quarantined callback would be."""
     callback = Callback(
         method=record.method,
         path=record.path,

@@ -1,4 +1,4 @@
-"""What handlers wrote down, outside Redis: the one thing that a lost queue cannot take along."""
+"""Notes of handled events, written by handlers outside Redis, so that a lost queue does not lose them."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

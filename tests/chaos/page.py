@@ -25,9 +25,9 @@ What was acknowledged is counted by the simulator only; handlers write what they
   in the end, or the row does not hold.
 * **refused**: other answers to genuine callbacks (`none`: no answer, because the process was killed or none listened).
   A row allows only those that its fault explains; the provider retries.
-* **processed**, **dead** (dead letters), **parked** (quarantine): where the acknowledged events ended. **again**:
+* **processed**, **dead** (dead letters), **quarantined** (quarantine): where the acknowledged events ended. **again**:
   events that a handler finished more than once.
-* **missing** = acked - processed - dead - parked. It must be 0.
+* **missing** = acked - processed - dead - quarantined. It must be 0.
 * **p50, p99, max**: from the time at which a callback was due (open loop: a stall counts) to its first answer.
 * **recovered**: seconds from the end of the fault until every event that was acknowledged by then was processed; after
   a burst mostly the time to process the queue.

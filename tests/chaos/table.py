@@ -6,7 +6,7 @@ from typing import Final
 from tests.chaos.ledger import Ledger
 
 HEAD: Final = (
-    "fault", "load", "sent", "acked", "refused", "processed", "again", "dead", "parked", "missing",
+    "fault", "load", "sent", "acked", "refused", "processed", "again", "dead", "quarantined", "missing",
     "p50 ms", "p99 ms", "max ms", "recovered s", "rescued s", "holds",
 )  # fmt: skip
 

@@ -148,7 +148,7 @@ class World:
     def _in_hand(self) -> list[tuple[int, str]]:
         """Process id of an engine and the job that it has taken."""
         with self.redis.client() as client:
-            held = {name: client.hkeys(name) for name in client.scan_iter(keys.hands("*"))}
+            held = {name: client.hkeys(name) for name in client.scan_iter(keys.in_flight("*"))}
         return [(int(name.rpartition(b"-")[2]), job.decode()) for name, jobs in held.items() for job in jobs]
 
     # What they say

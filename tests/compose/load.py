@@ -1,4 +1,4 @@
-"""Traffic through the edge: ``ackfirst simulate`` as a process of its own, until it is told to stop."""
+"""Traffic through the edge: ``ackfirst simulate`` as a process of its own, until it is stopped."""
 
 import json
 import os

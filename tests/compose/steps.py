@@ -58,20 +58,20 @@ class Steps:
         self.lines: list[Line] = []
 
     def start_with_nothing_configured(self) -> None:
-        """``docker compose up -d`` in a fresh clone; a signed callback is parked, answered 200, and ingest says why."""
+        """``docker compose up -d`` in a fresh clone: a signed callback is answered 200 and quarantined."""
         self._stack.up("--build")
         for service in ("redis", "ingest", "edge", "worker", "dashboard"):
             wait_until(lambda name=service: set(self._stack.health(name)) == {"healthy"}, timeout=SOON)
         said = self._stack.logs("init")
         assert "dashboard-password" in said, "the first start says where passwords are"
         assert "accounts.none" in self._stack.logs("ingest"), "ingest says that it knows no account"
-        status = self._post("parked-before-the-account-was-known")
+        status = self._post("quarantined-before-the-account-was-known")
         assert status == 200, f"a signed callback is answered {status}"
         wait_until(lambda: self._stack.readiness()["quarantine"]["records"] == 1, timeout=SOON)
         assert not self._stack.stored(), "nothing that is not verified reaches a handler"
 
     def configure_an_account(self) -> None:
-        """An account in ``config/ackfirst.toml``: after a rolling restart what was parked is handled after all."""
+        """An account in ``config/ackfirst.toml``: after a rolling restart what was quarantined is handled after all."""
         self._stack.configure({"ackfirst.toml": f'[accounts.{API_KEY}]\nsecrets = ["{SECRET}"]\n'})
         self._roll("ingest")
         self._stack.exec("ingest", "ackfirst", "quarantine", "recheck")

@@ -1,4 +1,4 @@
-"""A certificate that nobody trusts but who is given it, and a question over TLS."""
+"""Make a certificate that only its holders trust, and ask a server over TLS."""
 
 import http.client
 import ssl
@@ -21,7 +21,7 @@ def certificate(folder: Path) -> Path:
 
 
 def https_status(port: int, path: str, authority: Path) -> int:
-    """What a GET is answered over TLS, by whom ``authority`` vouches for."""
+    """Return the answer to a GET over TLS, from a server that ``authority`` signed."""
     context = ssl.create_default_context(cafile=str(authority))
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
     try:

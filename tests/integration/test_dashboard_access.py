@@ -1,4 +1,4 @@
-"""Who gets in, and what a browser is told to refuse."""
+"""Access to the dashboard: passwords, and the headers that make a browser refuse."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the buttons do."""
+"""The dashboard's buttons."""
 
 import re
 

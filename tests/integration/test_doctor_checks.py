@@ -32,7 +32,7 @@ from ackfirst.simulator.nexmo_api import NexmoAccount, NexmoApis, serve
 from tests.support.certificates import Authority
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo_apis import PUBLIC_URL
-from tests.support.parked import message
+from tests.support.quarantined import message
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until
 

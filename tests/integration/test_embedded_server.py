@@ -1,4 +1,4 @@
-"""The embedded server: durable, private, and gone when it is told to go."""
+"""The embedded server: durable, private, and gone when it is stopped."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The admin port: metrics of this process and of the queue, readiness, and labels that strangers cannot choose."""
+"""The admin port: metrics of this process and of the queue, readiness, and labels that no sender can choose."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Bodies: too large, too slow, broken, compressed. Whoever sends them, others are answered."""
+"""Bodies: too large, too slow, broken, compressed. Other senders are answered meanwhile."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""What the provider hears while Redis is frozen, dead, full or read-only, and that every event is queued afterwards."""
+"""Ingest answers while Redis is frozen, dead, full or read-only, and queues every event afterwards."""
 
 import asyncio
 import json

@@ -29,7 +29,7 @@ def waiting(client: redis.Redis, lane: str = LANE) -> int:
     return int(client.llen(keys.queue(lane)))
 
 
-def parked(client: redis.Redis) -> list[QuarantineRecord]:
+def quarantined(client: redis.Redis) -> list[QuarantineRecord]:
     return [QuarantineRecord.decode(fields) for _, fields in client.xrange(keys.QUARANTINE)]
 
 
@@ -130,7 +130,7 @@ async def test_each_row_of_the_table(row: Row, policy: str, redis_url: str, redi
     assert reply.body == (b"" if status == 200 else json.dumps({"error": error}, separators=(",", ":")).encode())
     assert ingest.log.verdicts[-1] == row.verdict
     assert waiting(redis_sync) == row.queued
-    assert bool(parked(redis_sync)) == row.kept
+    assert bool(quarantined(redis_sync)) == row.kept
 
 
 async def test_unsigned_is_asked_for_again_under_never_stall_and_kept_under_strict(
@@ -139,10 +139,10 @@ async def test_unsigned_is_asked_for_again_under_never_stall_and_kept_under_stri
     async with running_ingest(redis_url, POLICY="never-stall") as ingest:
         reply = await unsigned(ingest)
         assert (reply.status, reply.body, reply.headers["Retry-After"]) == (503, b'{"error":"unsigned"}', "5")
-        assert not parked(redis_sync)
+        assert not quarantined(redis_sync)
     async with running_ingest(redis_url, POLICY="strict") as ingest:
         assert (await unsigned(ingest)).status == 401
-        assert len(parked(redis_sync)) == 1
+        assert len(quarantined(redis_sync)) == 1
 
 
 async def test_a_parked_callback_is_kept_byte_for_byte_with_its_evidence(
@@ -151,7 +151,7 @@ async def test_a_parked_callback_is_kept_byte_for_byte_with_its_evidence(
     headers = {**signed_headers(BODY, api_key="ffffffff"), "User-Agent": "Vonage/1", "traceparent": "00-aa-bb-01"}
     async with running_ingest(redis_url) as ingest:
         await ingest.send(path="/webhooks/message-status?x=%41", data=BODY, headers=headers)
-    (record,) = parked(redis_sync)
+    (record,) = quarantined(redis_sync)
     assert (record.method, record.path, record.query) == ("POST", "/webhooks/message-status", "x=%41")
     assert (record.body, record.authorization) == (BODY, headers["Authorization"])
     assert (record.verdict, record.account) == ("suspect", "ffffffff")
@@ -217,17 +217,17 @@ async def test_a_flood_of_doubtful_callbacks_is_shed_and_genuine_ones_are_not(
     assert 5 <= statuses.count(200) < 40
     assert {reply.headers.get("Retry-After") for reply in replies if reply.status == 429} == {"60"}
     assert statuses.count(200) + statuses.count(429) == 40
-    assert len(parked(redis_sync)) == statuses.count(200)
+    assert len(quarantined(redis_sync)) == statuses.count(200)
 
 
 async def test_a_full_quarantine_sheds(redis_url: str, redis_sync: redis.Redis) -> None:
     async with running_ingest(redis_url, limits=IngestLimits(quarantine_records=2)) as ingest:
         statuses = [(await ingest.post_signed(b'{"n":%d}' % n, api_key="ffffffff")).status for n in range(4)]
     assert statuses == [200, 200, 429, 429]
-    assert len(parked(redis_sync)) == 2
+    assert len(quarantined(redis_sync)) == 2
 
 
-async def test_without_any_account_everything_signed_is_parked(redis_url: str, redis_sync: redis.Redis) -> None:
+async def test_without_any_account_everything_signed_is_quarantined(redis_url: str, redis_sync: redis.Redis) -> None:
     async with running_ingest(redis_url, Accounts()) as ingest:
         assert (await ingest.post_signed(BODY)).status == 200
-    assert [record.verdict for record in parked(redis_sync)] == ["suspect"]
+    assert [record.verdict for record in quarantined(redis_sync)] == ["suspect"]

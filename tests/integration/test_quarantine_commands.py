@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from ackfirst.ops import cli
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, APPLICATION, LANE, SECRET
-from tests.support.parked import message, park_now, sms
+from tests.support.quarantined import message, quarantine_now, sms
 from tests.support.redis_process import RedisProcess
 
 WRONG = {"secret": "an-old-secret-nobody-remembers-now"}
@@ -44,7 +44,7 @@ def depth(client: redis.Redis) -> int:
 
 
 def test_the_list_is_bounded_and_ends_with_the_newest(redis_server: RedisProcess, run: Run) -> None:
-    park_now(redis_server, *map(message, range(5)))
+    quarantine_now(redis_server, *map(message, range(5)))
     rows = objects(run("list", "--limit", "3", "--json"))
     assert [row["received_at"][17:19] for row in rows] == ["30", "31", "32"]
     assert {(row["account"], row["verdict"], row["family"]) for row in rows} == {
@@ -55,7 +55,7 @@ def test_the_list_is_bounded_and_ends_with_the_newest(redis_server: RedisProcess
 
 def test_the_list_can_be_narrowed(redis_server: RedisProcess, run: Run) -> None:
     others = [message(1, account="ffffffff"), message(2, verdict="unreadable", account="ffffffff"), sms(3)]
-    park_now(redis_server, message(0), *others)
+    quarantine_now(redis_server, message(0), *others)
     assert len(objects(run("list", "--account", "ffffffff", "--json"))) == 2
     assert len(objects(run("list", "--account", "ffffffff", "--verdict", "unreadable", "--json"))) == 1
     assert len(objects(run("list", "--since", "2026-03-04T09:15:30Z", "--json"))) == 2
@@ -69,7 +69,7 @@ def test_an_empty_quarantine_says_so(run: Run) -> None:
 
 
 def test_show_masks_personal_data_and_verifies_again(redis_server: RedisProcess, run: Run) -> None:
-    park_now(redis_server, message(query="token=tide-table-7731"))
+    quarantine_now(redis_server, message(query="token=tide-table-7731"))
     [row] = objects(run("list", "--json"))
     masked, personal = run("show", row["id"]), run("show", row["id"], "--personal")
     assert '"verdict": "verified"' in masked.output
@@ -90,7 +90,7 @@ def test_a_record_that_is_not_there_is_a_failure(run: Run) -> None:
 def test_recheck_queues_what_verifies_and_says_why_the_rest_stays(
     redis_server: RedisProcess, redis_sync: redis.Redis, run: Run
 ) -> None:
-    park_now(redis_server, message(0), message(0), message(1), message(2, claims=WRONG), sms(3))
+    quarantine_now(redis_server, message(0), message(0), message(1), message(2, claims=WRONG), sms(3))
     found = objects(run("recheck", "--json"))
     assert [(one["outcome"], one["reason"]) for one in found if one["outcome"] == "doubtful"] == [
         ("doubtful", "signature-mismatch"),
@@ -105,14 +105,14 @@ def test_recheck_queues_what_verifies_and_says_why_the_rest_stays(
 def test_a_dry_run_says_the_same_and_writes_nothing(
     redis_server: RedisProcess, redis_sync: redis.Redis, run: Run
 ) -> None:
-    park_now(redis_server, message(0), message(0), message(1), message(2, claims=WRONG))
+    quarantine_now(redis_server, message(0), message(0), message(1), message(2, claims=WRONG))
     before = set(redis_sync.keys())
     rehearsed = objects(run("recheck", "--dry-run", "--json"))
     assert set(redis_sync.keys()) == before
     assert depth(redis_sync) == 4
     key = "outcome"
     assert sorted(one[key] for one in rehearsed) == sorted(one[key] for one in objects(run("recheck", "--json")))
-    park_now(redis_server, message(1))
+    quarantine_now(redis_server, message(1))
     assert [one[key] for one in objects(run("recheck", "--dry-run", "--json"))] == ["doubtful", "duplicate"]
     assert "nothing was written" in run("recheck", "--dry-run").output
 
@@ -120,7 +120,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
 def test_recheck_of_one_account_leaves_the_others_alone(
     redis_server: RedisProcess, redis_sync: redis.Redis, run: Run
 ) -> None:
-    park_now(redis_server, message(0), message(1, account="ffffffff"))
+    quarantine_now(redis_server, message(0), message(1, account="ffffffff"))
     assert [one["account"] for one in objects(run("recheck", "--account", API_KEY, "--json"))] == [API_KEY]
     assert depth(redis_sync) == 1
 
@@ -128,7 +128,7 @@ def test_recheck_of_one_account_leaves_the_others_alone(
 def test_a_redis_that_is_full_ends_the_recheck_with_a_failure_and_loses_nothing(
     own_redis: RedisProcess, run: Run
 ) -> None:
-    park_now(own_redis, *map(message, range(3)))
+    quarantine_now(own_redis, *map(message, range(3)))
     with own_redis.client() as client:
         client.config_set("maxmemory", "1")
         failed = run("recheck", url=own_redis.url)
@@ -141,7 +141,7 @@ def test_a_redis_that_is_full_ends_the_recheck_with_a_failure_and_loses_nothing(
 
 
 def test_drop_asks_first(redis_server: RedisProcess, redis_sync: redis.Redis, run: Run) -> None:
-    park_now(redis_server, *map(message, range(3)))
+    quarantine_now(redis_server, *map(message, range(3)))
     assert run("drop", "--all", answer="n\n").exit_code == 1
     assert depth(redis_sync) == 3
     result = run("drop", "--verdict", "suspect", answer="y\n")
@@ -152,7 +152,7 @@ def test_drop_asks_first(redis_server: RedisProcess, redis_sync: redis.Redis, ru
 
 
 def test_drop_takes_what_was_named(redis_server: RedisProcess, redis_sync: redis.Redis, run: Run) -> None:
-    park_now(redis_server, *map(message, range(3)))
+    quarantine_now(redis_server, *map(message, range(3)))
     ids = [row["id"] for row in objects(run("list", "--json"))]
     [gone] = objects(run("drop", ids[1], "--yes", "--json"))
     assert gone["dropped"] == 1

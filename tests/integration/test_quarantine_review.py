@@ -17,7 +17,7 @@ from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.review import PAGE, QuarantineReview
 from ackfirst.shared.quarantine.stream import Quarantine, QuarantineDepth
 from ackfirst.shared.queue import keys
-from tests.support.parked import message, park
+from tests.support.quarantined import message, quarantine
 from tests.support.redis_process import RedisProcess
 
 MAX_RECORDS, MAX_BYTES = 6, 4000
@@ -29,7 +29,7 @@ def bodies(entries: list[Any]) -> list[bytes]:
 
 async def test_every_record_comes_once_in_either_direction_over_many_pages(redis_async: redis.asyncio.Redis) -> None:
     count = PAGE * 2
-    await park(redis_async, (replace(message(), body=b"%d" % number) for number in range(count)))
+    await quarantine(redis_async, (replace(message(), body=b"%d" % number) for number in range(count)))
     review = QuarantineReview(redis_async)
     oldest = [entry async for entry in review.oldest_first()]
     newest = [entry async for entry in review.newest_first()]
@@ -39,10 +39,10 @@ async def test_every_record_comes_once_in_either_direction_over_many_pages(redis
 
 
 async def test_what_arrives_while_it_reads_is_left_for_the_next_time(redis_async: redis.asyncio.Redis) -> None:
-    await park(redis_async, map(message, range(PAGE + 1)))
+    await quarantine(redis_async, map(message, range(PAGE + 1)))
     seen = 0
     async for entry in QuarantineReview(redis_async).oldest_first():
-        await park(redis_async, [message(1)])
+        await quarantine(redis_async, [message(1)])
         await QuarantineReview(redis_async).remove([entry.id])
         seen += 1
     assert seen == PAGE + 1
@@ -63,7 +63,7 @@ async def test_a_record_of_another_release_is_shown_as_unknown_and_can_be_remove
 
 
 async def test_one_record_is_found_by_its_id_alone(redis_async: redis.asyncio.Redis) -> None:
-    await park(redis_async, map(message, range(3)))
+    await quarantine(redis_async, map(message, range(3)))
     review = QuarantineReview(redis_async)
     entries = [entry async for entry in review.oldest_first()]
     assert await review.get(entries[1].id) == entries[1]
@@ -72,7 +72,7 @@ async def test_one_record_is_found_by_its_id_alone(redis_async: redis.asyncio.Re
 
 
 async def test_simultaneous_removals_count_each_record_once(redis_async: redis.asyncio.Redis) -> None:
-    await park(redis_async, map(message, range(20)))
+    await quarantine(redis_async, map(message, range(20)))
     review = QuarantineReview(redis_async)
     before = await review.depth()
     ids = [entry.id async for entry in review.oldest_first()]
@@ -85,7 +85,7 @@ async def test_simultaneous_removals_count_each_record_once(redis_async: redis.a
 async def test_a_server_that_forgot_the_script_is_told_again(
     redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
 ) -> None:
-    await park(redis_async, map(message, range(2)))
+    await quarantine(redis_async, map(message, range(2)))
     review = QuarantineReview(redis_async)
     for entry in [entry async for entry in review.oldest_first()]:
         redis_sync.script_flush()
@@ -94,7 +94,7 @@ async def test_a_server_that_forgot_the_script_is_told_again(
 
 async def test_a_server_that_is_gone_is_unavailable(own_redis: RedisProcess) -> None:
     async with own_redis.async_client() as client:
-        await park(client, [message()])
+        await quarantine(client, [message()])
         review = QuarantineReview(client)
         own_redis.kill()
         client.set_retry(Retry(NoBackoff(), 0))

@@ -1,4 +1,4 @@
-"""Clients for every kind of URL, and what is said when nobody answers there."""
+"""Clients for every kind of URL, and the message when no server answers there."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What becomes of an event whose handlers succeed, fail, discard or want to be called later."""
+"""Outcomes of an event whose handlers succeed, fail, discard or ask to be called later."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What an engine does with many jobs at once, and what a handler that takes long does to the others."""
+"""Many jobs at once in one engine, and the effect of a slow handler on the others."""
 
 import asyncio
 import os
@@ -57,7 +57,7 @@ def test_a_job_of_a_batch_looks_afterwards_as_rq_leaves_one(redis_sync: redis.Re
     assert 0 < redis_sync.ttl(f"rq:results:{envelope.id}") <= 300
     finished = FinishedJobRegistry(keys.queue_name(envelope.lane), connection=redis_sync)
     assert envelope.id in finished.get_job_ids(cleanup=False)
-    left = ["rq:execution:*", "rq:executions:*", "rq:worker:*:executions", keys.hands("*"), keys.marks("*")]
+    left = ["rq:execution:*", "rq:executions:*", "rq:worker:*:executions", keys.in_flight("*"), keys.marks("*")]
     assert not [name for pattern in left for name in redis_sync.keys(pattern)]
 
 
@@ -226,7 +226,7 @@ def test_a_job_that_has_killed_a_worker_is_taken_alone(redis_sync: redis.Redis, 
 
     @on()
     def look(event: Event) -> None:
-        hands[event.id] = sum(redis_sync.hlen(name) for name in redis_sync.keys(keys.hands("*")))
+        hands[event.id] = sum(redis_sync.hlen(name) for name in redis_sync.keys(keys.in_flight("*")))
 
     enqueue(redis_sync, *envelopes)
     redis_sync.hset(keys.job(marked), keys.KILLS, '["signal SIGKILL"]')
@@ -268,7 +268,7 @@ def test_sigterm_in_a_batch_ends_the_running_job_and_gives_the_others_back(
     waiting = [one.decode() for one in redis_sync.lrange(keys.queue(envelopes[0].lane), 0, -1)]
     assert waiting == [one.id for one in envelopes if one.id not in set(ran)]
     assert statuses(redis_sync, [one for one in envelopes if one.id in set(waiting)]) == {"queued"}
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))
     assert not redis_sync.keys("rq:execution*")
 
 
@@ -301,7 +301,7 @@ def test_an_engine_that_was_taken_for_dead_runs_nothing_of_what_it_has_lost(
     def first_loses_the_rest(event: Event) -> None:
         ran.append(event.id)
         if len(ran) == 1:
-            for name in redis_sync.keys(keys.hands("*")):  # a janitor has rescued them
+            for name in redis_sync.keys(keys.in_flight("*")):  # a janitor has rescued them
                 redis_sync.delete(name)
             time.sleep(0.1)
 
@@ -317,7 +317,7 @@ def test_what_a_lost_answer_has_left_in_the_hands_goes_back_at_the_end(redis_syn
     @on()
     def lose_an_answer(event: Event) -> None:
         enqueue(redis_sync, lost)  # in a lane that the engine itself does not serve
-        [name] = redis_sync.keys(keys.hands("*"))
+        [name] = redis_sync.keys(keys.in_flight("*"))
         engine = name.decode().rpartition(":")[2]
         take = Lanes(redis_sync, engine=engine, seed="another", pinned=("lost",))
         assert take.take(Pace(concurrency=9), have=9, most=9).jobs

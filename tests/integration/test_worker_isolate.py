@@ -241,7 +241,7 @@ def test_a_pool_isolates_every_engine_and_the_others_jobs_go_on(
         enqueue(redis_sync, *envelopes)
         wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=60)
         assert "child.ended" not in pool.output, "no engine died of it"
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))
 
 
 def test_as_many_attempts_run_at_once_as_there_are_threads_and_none_suffers_from_another(

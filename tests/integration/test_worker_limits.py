@@ -1,4 +1,4 @@
-"""What stops a handler that does not end, and a job that ackfirst did not write."""
+"""Limits: handlers that do not end, and jobs that ackfirst did not write."""
 
 import asyncio
 import sys

@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 def pending(client: redis.Redis) -> int:
     """How many jobs are running as Redis sees it."""
-    return sum(client.hlen(name) for name in client.keys(keys.hands("*")))
+    return sum(client.hlen(name) for name in client.keys(keys.in_flight("*")))
 
 
 def test_the_next_batch_has_come_before_this_one_has_ended(redis_sync: redis.Redis, redis_url: str) -> None:

@@ -54,7 +54,7 @@ def runs(client: redis.Redis) -> dict[str, list[float]]:
 
 def jobs_in_hands_of(client: redis.Redis, pid: int) -> list[str]:
     """What an engine has taken and not settled."""
-    found = list(client.scan_iter(keys.hands(f"*-{pid}")))
+    found = list(client.scan_iter(keys.in_flight(f"*-{pid}")))
     return [job.decode() for name in found for job in client.hkeys(name)]
 
 
@@ -87,7 +87,7 @@ def test_jobs_of_engines_killed_at_random_instants_run_again_in_time(
     assert max(recovery) <= PROMISE
     assert set(ran) == {envelope.id for envelope in everything}
     assert {job_id for job_id, times in ran.items() if len(times) > 1} <= set(killed)
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))
     assert all(lane_is_empty(redis_sync, f"lane-{lane}") for lane in range(3))
 
 

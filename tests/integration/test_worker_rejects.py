@@ -1,4 +1,4 @@
-"""What stands in a lane and is no job: it goes aside with its reason, and every job around it runs."""
+"""Entries of a lane that are no jobs become rejects with a reason, and every job around them runs."""
 
 import json
 import random
@@ -86,7 +86,7 @@ def test_a_hash_that_cannot_be_read_goes_aside_and_stays_for_a_look(
     assert (record.job_id, record.lane, record.place) == ("p", LANE, "running")
     assert reason in record.reason
     assert redis_sync.ttl(keys.job(poison)) > 0
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))
 
 
 @pytest.mark.parametrize(
@@ -229,4 +229,4 @@ def test_a_number_that_no_redis_takes_stops_nobody(
     burst(redis_url, nothing)
     assert statuses(redis_sync, good) == {"finished"}
     assert lane_is_empty(redis_sync, LANE)
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))

@@ -1,4 +1,4 @@
-"""The rescue of one job, step by step: only what nobody has any more is run again."""
+"""The rescue of one job, step by step: only a job that no engine has any more runs again."""
 
 import time
 
@@ -50,7 +50,7 @@ def test_a_dead_engines_job_goes_to_the_front_of_its_lane(redis_sync: redis.Redi
         assert redis_sync.lpos(keys.queue(LANE), job_id) == 0
         assert redis_sync.llen(keys.queue(LANE)) == 2
         assert status(redis_sync, job_id) == "queued"
-        left = [keys.running(LANE), keys.intermediate(LANE), keys.hands("e"), keys.ENGINES]
+        left = [keys.running(LANE), keys.intermediate(LANE), keys.in_flight("e"), keys.ENGINES]
         assert not redis_sync.exists(*left)
         assert not redis_sync.keys("rq:execution*")
 
@@ -61,7 +61,7 @@ def test_an_engine_that_beats_after_all_keeps_its_job(redis_sync: redis.Redis) -
     rescuer_for(redis_sync).recover(DEATH, NOW)
     assert status(redis_sync, job_id) == "started"
     assert redis_sync.hget(keys.ENGINES, "e") == b"6"
-    assert redis_sync.hexists(keys.hands("e"), job_id)
+    assert redis_sync.hexists(keys.in_flight("e"), job_id)
 
 
 @pytest.mark.parametrize("end", ["finished", "failed", "scheduled", "queued"])
@@ -78,13 +78,13 @@ def test_a_job_that_another_engine_has_by_now_stays_there(redis_sync: redis.Redi
     redis_sync.hset(keys.job(job_id), "worker_name", "another")
     rescuer_for(redis_sync).recover(DEATH, NOW)
     assert status(redis_sync, job_id) == "started"
-    assert not redis_sync.exists(keys.queue(LANE), keys.hands("e"))
+    assert not redis_sync.exists(keys.queue(LANE), keys.in_flight("e"))
 
 
 def test_a_job_without_a_hash_ends_its_engines_burial_not(redis_sync: redis.Redis) -> None:
     redis_sync.delete(keys.job(_started(redis_sync)))
     rescuer_for(redis_sync).recover(DEATH, NOW)
-    assert not redis_sync.exists(keys.queue(LANE), keys.hands("e"), keys.ENGINES)
+    assert not redis_sync.exists(keys.queue(LANE), keys.in_flight("e"), keys.ENGINES)
 
 
 def test_a_take_whose_reply_was_lost_brings_the_same_job_again(redis_sync: redis.Redis) -> None:
@@ -103,7 +103,7 @@ def test_the_next_take_of_an_engine_that_has_jobs_brings_others(redis_sync: redi
 
 def test_the_overdue_job_of_a_stranger_runs_again_uncharged(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
-    redis_sync.delete(keys.hands("e"), keys.ENGINES)  # a stock worker has neither
+    redis_sync.delete(keys.in_flight("e"), keys.ENGINES)  # a stock worker has neither
     survey = survey_for(redis_sync, clock=lambda: 100.0)
     survey.walk(NOW)
     assert status(redis_sync, job_id) == "started"
@@ -122,7 +122,7 @@ def test_a_job_of_an_engine_that_lives_is_never_overdue_however_the_clock_is_set
 
 def test_entries_that_nobody_can_read_hold_up_no_others(redis_sync: redis.Redis) -> None:
     job_id = _started(redis_sync)
-    redis_sync.delete(keys.hands("e"), keys.ENGINES)
+    redis_sync.delete(keys.in_flight("e"), keys.ENGINES)
     redis_sync.zadd(keys.running(LANE), {b"\xff:\xff": 1, "no colon": 1})
     redis_sync.rpush(keys.intermediate(LANE), b"\xff", "a.b:c")
     survey_for(redis_sync).walk(NOW + 241)

@@ -169,6 +169,26 @@ def test_recursion_without_end_is_the_handlers_failure(redis_sync: redis.Redis, 
     assert "RecursionError" in error_of(redis_sync, envelopes[0].id)
 
 
+def test_a_serial_handler_still_runs_after_an_event_for_it_was_given_back_unbegun(
+    redis_sync: redis.Redis, redis_url: str
+) -> None:
+    """The event waits for the only thread, as the next of its handler, and goes back to its lane meanwhile."""
+    ran: list[str] = []
+
+    @on(application="slow")
+    def slow(event: Event) -> None:
+        time.sleep(0.5)
+
+    @on(application="serial", serial=True)
+    def one(event: Event) -> None:
+        ran.append(event.id)
+
+    behind = [make_envelope(lane="one", application_id="serial") for _ in range(3)]
+    enqueue(redis_sync, make_envelope(lane="one", application_id="slow"), *behind)
+    assert burst(redis_url, slow, one, threads="1") == 4
+    assert Counter(ran) == {envelope.id: 1 for envelope in behind}
+
+
 def test_a_handler_that_ignores_its_timeout_costs_its_process_and_after_three_it_is_a_dead_letter(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
@@ -195,9 +215,10 @@ def test_a_handler_that_ignores_its_timeout_costs_its_process_and_after_three_it
         assert "handler.wedged" in running.output
     said = error_of(redis_sync, stuck.id)
     assert said.startswith("WorkerKilled: 3 workers in a row")
+    assert "ignored its timeout" in said
     assert len({one for one in calls(redis_sync) if one.startswith("stuck")}) == 3
     ran = Counter(one for one in calls(redis_sync) if not one.startswith("stuck"))
-    assert ran == {one.id: 1 for one in good}, "nobody else was charged or repeated"
+    assert ran == {one.id: 1 for one in good}, "no other event was charged or repeated"
 
 
 def test_a_handler_that_holds_the_interpreter_is_ended_by_the_supervisor(
@@ -244,7 +265,7 @@ def test_the_grace_of_a_stop_is_one_for_the_whole_pool_and_what_still_runs_goes_
         assert time.monotonic() - began < 3.5
     assert statuses(redis_sync, envelopes) == {"queued"}
     assert len(redis_sync.lrange(keys.queue(envelopes[0].lane), 0, -1)) == 12
-    assert not redis_sync.keys(keys.hands("*"))
+    assert not redis_sync.keys(keys.in_flight("*"))
     assert not [one for one in envelopes if redis_sync.hexists(keys.job(one.id), keys.KILLS)]
     assert not redis_sync.keys(keys.marks("*"))
 

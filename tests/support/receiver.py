@@ -1,4 +1,4 @@
-"""A tiny HTTP server that answers as it is told: the other end of the simulator in tests."""
+"""A tiny HTTP server with chosen answers: the other end of the simulator in tests."""
 
 import asyncio
 import time

@@ -34,7 +34,7 @@ class DeadlineBoard:
     """One number a thread in a file that is mapped into memory: the monotonic second of its deadline."""
 
     def __init__(self, path: Path | None, threads: int) -> None:
-        """Without a ``path``, or where it cannot be written, nobody sees the deadlines."""
+        """Without a ``path``, or where it cannot be written, the supervisor does not see the deadlines."""
         self._memory: mmap.mmap | None = None
         if path is not None:
             with contextlib.suppress(OSError), path.open("w+b") as file:

@@ -45,7 +45,7 @@ class EventJob(Job):
     def _has_one_text(self) -> bool:
         return len(self.args) == 1 and isinstance(self.args[0], str)
 
-    # A callback or webhook of a stranger's job would be imported or called just like its function.
+    # A callback or webhook of a job that ackfirst did not write would be imported or called just like its function.
     @property
     def success_callback(self) -> None:
         """None."""

@@ -64,7 +64,7 @@ class Prefetcher:
         return list(result.jobs)
 
     def _threads(self) -> float:
-        """How many threads have nothing to do now, or will not in a moment, less what waits for them; 0 for too few."""
+        """Count the threads that are free now or in a moment, less the work that waits for them; 0 if too few."""
         waiting = self._pool.waiting()
         if len(waiting) >= MOST_WAITING:
             return 0.0

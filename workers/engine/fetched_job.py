@@ -12,7 +12,7 @@ from ackfirst.shared.record import named_record, record
 from ackfirst.workers.processing.marks import Mark, read_marks
 from ackfirst.workers.replies import text
 
-#: Seconds, about thirty years: nobody means more.
+#: Seconds, about thirty years: a longer timeout is a mistake.
 _LONGEST: Final = 1_000_000_000
 
 
@@ -69,7 +69,7 @@ class FetchResult:
 
     jobs: Sequence[FetchedJob] = ()
     is_lonely: bool = False
-    """A job waits until the engine has nothing else in its hands."""
+    """A job waits until the engine has nothing else in flight."""
     is_full: bool = False
     """As many jobs came as were wanted, so more may wait."""
 

@@ -44,7 +44,7 @@ class Lanes:
 
     Whose turn it is stands in Redis, in the ready set, and all engines share it: a lane with a million waiting jobs
     delays a lane with one by a single job. ``pinned`` lanes are served alone; without them, all lanes are. What is
-    taken is noted as being in the hands of ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
+    taken is noted as in flight at ``engine``. ``life`` is the time in seconds after which RQ forgets an engine
     without heartbeats; ``seed`` must be unique.
     """
 
@@ -65,7 +65,7 @@ class Lanes:
         self._clock = clock
         self._take = script(redis, "take")
         self._keys = [
-            keys.hands(engine),
+            keys.in_flight(engine),
             keys.worker(engine),
             keys.worker_executions(engine),
             keys.REJECTS,
@@ -104,7 +104,7 @@ class Lanes:
         return changed
 
     def take(self, pace: LanePace, *, have: int, most: int) -> FetchResult:
-        """Take the next jobs, at most ``most``, for an engine that has ``have`` in its hands already. One round trip.
+        """Take the next jobs, at most ``most``, for an engine that has ``have`` in flight already. One round trip.
 
         May be repeated when Redis did not answer: what the lost answer brought comes with the next one.
         """

@@ -49,7 +49,7 @@ CLOSE_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
-    """How an engine has ended."""
+    """The result of an engine's run."""
 
     jobs: int
     """How many were run."""
@@ -61,7 +61,7 @@ class WorkResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """What an operator decides about an engine."""
+    """The options of an engine that an operator sets."""
 
     threads: int
     concurrency: int
@@ -232,11 +232,11 @@ class EventWorker(RqWorker):
         return self._stop_requested and time.monotonic() - self._stop_asked_at >= self._grace
 
     def _give_back(self, action: Callable[[], None]) -> None:
-        with suppress(RedisError):  # then the janitor sees to it
+        with suppress(RedisError):  # then the janitor recovers the jobs
             action()
 
     def _write_cause_of_death(self, cause: str) -> None:
-        script(self.connection, "obituary")(keys=[keys.ENGINES], args=[self.name, cause])
+        script(self.connection, "mark_dead")(keys=[keys.ENGINES], args=[self.name, cause])
 
     def _close(self) -> bool:
         """End the threads; whether one is left."""
@@ -256,7 +256,7 @@ class EventWorker(RqWorker):
             self._announce()
 
     def _announce(self) -> None:
-        """Write who and where this worker is, also when Redis has forgotten it."""
+        """Write the name and place of this worker, also when Redis has forgotten it."""
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
         with self.connection.pipeline() as pipeline:
             super().heartbeat(None, pipeline)
@@ -267,7 +267,7 @@ class EventWorker(RqWorker):
 
     def _leave(self) -> None:
         try:
-            if not self.connection.exists(keys.hands(self.name)):  # else the janitor is to find the jobs
+            if not self.connection.exists(keys.in_flight(self.name)):  # else the janitor is to find the jobs
                 self.connection.hdel(keys.ENGINES, self.name)
             self.teardown()  # type: ignore[no-untyped-call]  # RQ's
         except OUTAGES as error:

@@ -85,7 +85,7 @@ class Pace:
         return sum(
             min(1.0, AHEAD_SECONDS / max(seconds.get(lane, self._usual), so_far, QUICKEST_SECONDS))
             for lane, so_far in running
-            if so_far <= seconds.get(lane, self._usual) + AHEAD_SECONDS  # else nobody can tell when it ends
+            if so_far <= seconds.get(lane, self._usual) + AHEAD_SECONDS  # else its end cannot be predicted
         )
 
     @property

@@ -144,13 +144,13 @@ class RqWorker(SimpleWorker):
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Execution | None = None) -> None:
         """Let go of the job in the transaction that settles it: it has not killed this worker."""
         super().cleanup_execution(job, pipeline, execution)
-        pipeline.hdel(keys.hands(self.name), job.id)
+        pipeline.hdel(keys.in_flight(self.name), job.id)
         pipeline.hdel(job.key, keys.KILLS)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """Log what RQ would log, without the job's arguments: they are a person's number and text."""
         error = exc_info[1]
-        if not isinstance(error, HandlersFailed):  # of which ``event.processed`` has told
+        if not isinstance(error, HandlersFailed):  # ``event.processed`` has reported those
             self._events.error("job.failed", job_id=job.id, queue=job.origin, error=repr(error)[:LONGEST_ERROR])
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: PubSub, pubsub_thread: PubSubWorkerThread) -> None:  # noqa: ARG002 - RQ's signature
@@ -201,7 +201,7 @@ class RqWorker(SimpleWorker):
         except Exception as error:  # noqa: BLE001 - whatever was written there, it must not end the worker
             reason = masking.numbers(f"the job hash cannot be read: {error!r}")
             entry = f"{fetched.job_id}:{fetched.execution_id}"
-            self._rejects.put(fetched.lane, "running", entry, reason, job_id=fetched.job_id, hands=self.name)
+            self._rejects.put(fetched.lane, "running", entry, reason, job_id=fetched.job_id, engine=self.name)
             return None
         job.origin = keys.queue_name(fetched.lane)
         job.process = self._process

@@ -56,7 +56,7 @@ class HandlerRun:
 
 @dataclass(slots=True)
 class _Gate:
-    """A ``serial`` handler: who waits while it runs. Absent while it does not run."""
+    """The runs that wait while a ``serial`` handler runs. Absent while it does not run."""
 
     waiting: deque[HandlerRun] = field(default_factory=deque)
     lanes: set[str] = field(default_factory=set)
@@ -111,7 +111,7 @@ class SerialGates:
 
 
 class Runner:
-    """Takes jobs from their envelope to their report, and hands them to the settler.
+    """Take jobs from their envelope to their report, and pass them to the settler.
 
     ``submit`` is called by the engine's main thread. From then on a job is moved by the thread that its handler ran in.
     """
@@ -170,8 +170,11 @@ class Runner:
     def take_back(self) -> list[FetchedJob]:
         """Remove the jobs that have not begun, in the order in which they came."""
         kept, self._kept = self._kept, deque()
-        runs = [*self.pool.take_back(), *self.gates.take_back(), *kept]
-        return [run.job for run in sorted(runs, key=lambda run: run.queued)]
+        waiting = self.gates.take_back()
+        admitted = [*self.pool.take_back(), *kept]
+        for run in admitted:  # holds the gate of its serial handler, which would otherwise never run again here
+            self._leave(run)
+        return [run.job for run in sorted([*admitted, *waiting], key=lambda run: run.queued)]
 
     def _dead(self, job: FetchedJob, reason: str) -> Outcome:
         return Outcome(
@@ -235,7 +238,7 @@ class Runner:
     def _still_holds(self, job: FetchedJob) -> bool:
         try:
             return self._store.holds(job)
-        except RedisError:  # nobody can know: it may run twice, but it runs
+        except RedisError:  # not known while Redis is away: it may run twice, but it runs
             return True
 
     def _leave(self, run: HandlerRun) -> None:

@@ -68,14 +68,14 @@ class EndByRq(Protocol):
 class InFlightStore:
     """The jobs that an engine has fetched and not settled, here and in Redis.
 
-    Every method is one round trip at most, and may be repeated: Redis does not touch a job that is not in the engine's
-    hands. Any thread may call any method.
+    Every method is one round trip at most, and may be repeated: Redis does not touch a job that the engine does not
+    have in flight. Any thread may call any method.
     """
 
     def __init__(self, redis: Redis, *, engine: str) -> None:
         self._redis = redis
         self.engine = engine
-        self._key = keys.hands(engine)
+        self._key = keys.in_flight(engine)
         self._executions = f"rq:worker:{engine}:executions"
         self._settle = script(redis, "settle")
         self._release = script(redis, "release")
@@ -124,7 +124,7 @@ class InFlightStore:
         self.forget(jobs)
 
     def release_all(self) -> None:
-        """Give back whatever Redis shows in the engine's hands, also what a lost answer had brought."""
+        """Give back all jobs that Redis shows in flight here, also those that a lost answer had brought."""
         self._give_back([text(one) for one in self._redis.hkeys(self._key)])
         with self._lock:
             self._held.clear()
@@ -227,7 +227,7 @@ class Settler:
             try:
                 self._write(completed, failed, marked)
             except Exception:  # noqa: BLE001 - one batch must not end the thread that settles all the others
-                # Such as a script that Redis refuses. The jobs stay in the engine's hands until it ends.
+                # Such as a script that Redis refuses. The jobs stay in flight until the engine ends.
                 jobs = [*(one.job.job_id for one in completed), *(one.job.job_id for one in failed)]
                 self._log.exception("settle.failed", jobs=jobs)
             self._on_settled()

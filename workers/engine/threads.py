@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What a pool runs."""
+    """An item of work for a pool."""
 
     @property
     def has_begun(self) -> bool:
@@ -75,20 +75,20 @@ class ThreadPool(Generic[Item]):
 
     @property
     def idle(self) -> int:
-        """How many threads wait for work."""
+        """The number of threads that wait for work."""
         return len(self._idle)
 
     def waiting(self) -> list[Item]:
-        """What waits for a thread."""
+        """List the items that wait for a thread."""
         with self._lock:
             return list(self._waiting)
 
     def running(self) -> list[Item]:
-        """What the threads work on."""
+        """List the items that threads work on."""
         return [item for item in self._running if item is not None]
 
     def running_in(self, number: int) -> Item | None:
-        """What the thread of this number works on."""
+        """Return the item that the thread of this number works on."""
         return self._running[number]
 
     def _run(self, number: int, work: Callable[[Item], None], enter: Callable[[int], None]) -> None:

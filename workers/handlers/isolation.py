@@ -109,7 +109,7 @@ class IsolatedInvoker:
 
         Its error is one of:
 
-        - HandlerTimeout: It took longer than ``handler.timeout``; if need be it was killed.
+        - HandlerTimeout: It took longer than ``handler.timeout``; it was killed if it did not end.
         - HandlerDied: The child ended without an answer, by a signal or by ``os._exit``.
         - Discard, RetryLater: What the handler raised.
         - IsolatedError: Any other exception of the handler, under the name of its class, with its traceback.
@@ -202,7 +202,7 @@ class _Child:
     """A child that runs."""
 
     status: int
-    """Descriptor on which its end is told."""
+    """Descriptor on which its end is reported."""
     deadline: float
     was_late: bool = False
 
@@ -274,7 +274,7 @@ class _Server:
         return True
 
     def _close_in_child(self, status: int) -> None:
-        """What a handler could hold open beyond its end, or read."""
+        """List the descriptors that a handler could read, or hold open beyond its end."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(status)

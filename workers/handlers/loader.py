@@ -1,4 +1,4 @@
-"""Imports the configured modules and collects their handlers, before a worker takes its first job.
+"""Import the configured modules and collect their handlers, before a worker takes its first job.
 
 A module's handlers are the decorated functions in its namespace, also those that it imports from elsewhere: a package
 may gather its handlers in its ``__init__``.

@@ -13,7 +13,7 @@ class Registry:
     """A fixed set of handlers with different names.
 
     Raises:
-        ConfigurationError: Two handlers have the same name: their marks could not be told apart.
+        ConfigurationError: Two handlers have the same name: their marks would be mixed up.
     """
 
     def __init__(self, handlers: Iterable[Handler] = ()) -> None:

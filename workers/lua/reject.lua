@@ -1,7 +1,7 @@
 -- Take an entry that no worker can run out of its list or sorted set, and keep a record of it.
 --
 -- KEYS[1] ackfirst:rejects   stream of such entries
--- KEYS[2] the list or sorted set   KEYS[3] ackfirst:hands:<engine>   hash of the jobs that the engine has taken
+-- KEYS[2] the list or sorted set   KEYS[3] ackfirst:in-flight:<engine>   hash of the jobs that the engine has taken
 -- KEYS[4] rq:job:<id>      the job key, whatever it holds
 -- ARGV[1] the entry, any bytes   ARGV[2] the job that the engine has in hand, '' for none
 -- ARGV[3] lane   ARGV[4] place   ARGV[5] reason   ARGV[6] most entries in the stream

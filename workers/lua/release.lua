@@ -1,13 +1,13 @@
 -- Give jobs back that an engine has taken and not begun: to the front of their lanes, as if it had never taken them.
 --
--- KEYS[1] ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
+-- KEYS[1] ackfirst:in-flight:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2] rq:worker:<engine>:executions   set of <job id>:<execution id>
 -- KEYS[3] ackfirst:bell                   list of tokens that wake idle workers
 -- KEYS[4] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
 -- ARGV[1] the engine   ARGV[2] most tokens in the bell   ARGV[3] prefix of lane names in RQ   ARGV[4] prefix of job keys
 -- ARGV[5..] job ids, in the order in which they are to run
 --
--- Returns how many were given back. One that is not in the engine's hands is not touched.
+-- Returns how many were given back. One that the engine does not have in flight is not touched.
 local given = 0
 for at = #ARGV, 5, -1 do
   local id = ARGV[at]

@@ -9,7 +9,7 @@
 -- KEYS[7] ackfirst:bell                  list of tokens that wake idle workers
 -- KEYS[8] rq:failed:<name>               sorted set of dead letters
 -- KEYS[9] rq:results:<id>                stream of the job's results
--- KEYS[10] ackfirst:hands:<engine>       hash job id -> <take> <execution id> <lane> ('held')
+-- KEYS[10] ackfirst:in-flight:<engine>       hash job id -> <take> <execution id> <lane> ('held')
 -- KEYS[11] ackfirst:ready                sorted set lane -> turn: the lanes that have work
 -- ARGV[1] job id   ARGV[2] why it is looked at: 'held', 'overdue', 'stranded'
 -- ARGV[3] the engine that died ('held'), the member of KEYS[4] ('overdue')

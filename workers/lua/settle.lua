@@ -1,6 +1,6 @@
 -- Write the end of jobs that succeeded, as RQ does it.
 --
--- KEYS[1] ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
+-- KEYS[1] ackfirst:in-flight:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2] rq:worker:<engine>              hash
 -- KEYS[3] rq:worker:<engine>:executions   set of <job id>:<execution id>
 -- ARGV[1] the engine   ARGV[2] now, unix seconds   ARGV[3] prefix of lane names in RQ   ARGV[4] field of the kills
@@ -9,8 +9,8 @@
 -- began and ended in unix seconds, ended as RQ writes times, '1' if it has killed workers
 --
 -- Returns two lists: the ids that RQ itself must end, because other jobs wait for them; and those that are lost: the
--- engine was taken for dead, and another has them. A job that is not in the engine's hands is not touched.
--- What a stranger left under one of a job's keys, of another type, is left there. A call of a command costs more than
+-- engine was taken for dead, and another has them. A job that the engine does not have in flight is not touched.
+-- What another program left under one of a job's keys, of another type, is left there. A call of a command costs more than
 -- most commands: what can be done for many jobs at once is.
 local call = redis.call
 

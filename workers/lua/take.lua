@@ -1,11 +1,11 @@
 -- Take jobs from lanes in turns, one from each lane that has one, and write in RQ's own keys that they are running.
 --
--- KEYS[1] ackfirst:hands:<engine>         hash job id -> <take> <execution id> <lane>
+-- KEYS[1] ackfirst:in-flight:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2] rq:worker:<engine>              hash
 -- KEYS[3] rq:worker:<engine>:executions   set of <job id>:<execution id>
 -- KEYS[4] ackfirst:rejects                stream of entries that no worker can run
 -- KEYS[5] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
--- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in its hands   ARGV[3] name of this take, the same when it
+-- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in flight   ARGV[3] name of this take, the same when it
 -- is repeated   ARGV[4] most jobs   ARGV[5] seconds of work that they may be together   ARGV[6] now, unix seconds
 -- ARGV[7] now as RQ writes times   ARGV[8] seconds for a job without a timeout   ARGV[9] field of the kills
 -- ARGV[10] prefix of job keys   ARGV[11] prefix of the keys of marks   ARGV[12] most entries in the stream
@@ -16,7 +16,7 @@
 -- then for each lane that the engine knows: lane, most jobs of it, seconds of work of one of them
 --
 -- Returns {what stopped it, job, job, …}. What stopped it is 'lonely' when the next job of a lane must wait until the
--- engine's hands are empty (that lane then comes first), 'more' when the call should be repeated, because so much was
+-- engine has nothing in flight (that lane then comes first), 'more' when the call should be repeated, because so much was
 -- set aside, or lanes turned out to be empty, that others should have their turn at Redis, 'full' when the jobs are as many as were wanted, else ''. A job is {lane, id, execution id,
 -- data, timeout, result_ttl, field of the kills, marks as a flat list}.
 --
@@ -33,7 +33,7 @@ local MOST_ASIDE = 100
 local MOST_LOOKED_AT = 1000
 local GRACE = 60
 local call = redis.call
-local hands, worker, executions, stream, ready = unpack(KEYS)
+local in_flight, worker, executions, stream, ready = unpack(KEYS)
 local engine, have, take = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, budget, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local first_known = 20 + tonumber(ARGV[19])
@@ -50,9 +50,9 @@ local function give(lane, id, execution, fields)
   reply[#reply + 1] = {lane, id, execution, data, timeout, result_ttl, kills, marks.err and {} or marks}
 end
 
-local held = call('HLEN', hands)
+local held = call('HLEN', in_flight)
 if redis.pcall('HGET', worker, 'ackfirst_take') == take then
-  local notes = call('HGETALL', hands)
+  local notes = call('HGETALL', in_flight)
   for index = 1, #notes, 2 do
     local taken_by, execution, lane = string.match(notes[index + 1], '^(%S+) (%S+) (.*)$')
     if taken_by == take then
@@ -112,7 +112,7 @@ local served = open
 
 -- All at once: with one job a lane, to ask for each of them would be a command a job.
 local in_hands = {}
-for _, id in ipairs(held > 0 and call('HKEYS', hands) or {}) do
+for _, id in ipairs(held > 0 and call('HKEYS', in_flight) or {}) do
   in_hands[id] = true
 end
 
@@ -262,7 +262,7 @@ end
 
 reply[1] = go()
 if #started > 0 then
-  call('HSET', hands, unpack(noted))
+  call('HSET', in_flight, unpack(noted))
   call('SADD', executions, unpack(started))
   call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7], 'ackfirst_take', take)
   local life = math.max(longest, tonumber(ARGV[14]))

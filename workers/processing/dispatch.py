@@ -46,7 +46,7 @@ Remember = Callable[[str, Mark], None]
 
 @record
 class AttemptResult:
-    """How an attempt ended."""
+    """The result of an attempt."""
 
     error: BaseException | None
     """What the handler raised; None for success."""

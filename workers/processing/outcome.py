@@ -1,4 +1,4 @@
-"""What became of an event, and the one place that hears of it: ``OutcomeSink.write``."""
+"""Record how an event ended. Every end of an event is reported here: ``OutcomeSink.write``."""
 
 import itertools
 import secrets
@@ -30,7 +30,7 @@ LONGEST_RETURNED: Final = 200
 
 
 class EventEnding(StrEnum):
-    """How a pass of an event ended. After ``RETRIED`` and ``RESCUED`` the event runs again; the others are final."""
+    """The endings of an event's pass. After ``RETRIED`` and ``RESCUED`` the event runs again; the others are final."""
 
     PROCESSED = "processed"
     """Every handler is finished, at least one of them with success."""
@@ -69,7 +69,7 @@ class HandlerOutcome:
 
 @named_record
 class Outcome:
-    """What became of an event in one pass, once Redis holds it."""
+    """The outcome of an event's pass, recorded once Redis holds it."""
 
     event_id: str
     lane: str

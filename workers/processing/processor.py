@@ -102,8 +102,8 @@ class Processor:
         Args:
             text: The envelope.
             timeout: Seconds that the whole job may take, if it says so.
-            marks: What is known of earlier passes, to whoever sees to the fresh ones; None to ask Redis for them, and
-                to write each fresh one there.
+            marks: Marks of earlier passes, for a caller that writes the fresh ones itself; None to read them from
+                Redis, and to write each fresh one there.
 
         Raises:
             EnvelopeError: The text cannot be read.

@@ -38,17 +38,17 @@ class Rejects:
         self._reject = script(redis, "reject")
 
     def put(
-        self, lane: str, place: Place, entry: bytes | str, reason: str, *, job_id: str = "", hands: str = ""
+        self, lane: str, place: Place, entry: bytes | str, reason: str, *, job_id: str = "", engine: str = ""
     ) -> bool:
         """Take ``entry`` out of that place of the lane; returns whether it was still there.
 
-        ``hands`` is the engine that has it in hand. An interrupted call may be repeated.
+        ``engine`` is the one that has it in flight. An interrupted call may be repeated.
         """
         return bool(
             self._reject(
-                keys=[keys.REJECTS, _KEYS[place](lane), keys.hands(hands), keys.job(job_id)],
+                keys=[keys.REJECTS, _KEYS[place](lane), keys.in_flight(engine), keys.job(job_id)],
                 args=[
-                    *(entry, job_id if hands else "", lane, place, printable(reason)[:LONGEST_REASON]),
+                    *(entry, job_id if engine else "", lane, place, printable(reason)[:LONGEST_REASON]),
                     *(LIMIT, LONGEST_ENTRY, self._keep),
                 ],
             )

@@ -45,8 +45,8 @@ class Rescuer:
         self._forget_engine = script(redis, "forget_engine")
 
     def recover(self, death: Death, now: float) -> None:
-        """Recover what the engine had in its hands when it died, and forget the engine. ``now`` in Unix seconds."""
-        for job_id, note in self._redis.hgetall(keys.hands(death.engine)).items():
+        """Recover the jobs that a dead engine had in flight, and forget the engine. ``now`` in Unix seconds."""
+        for job_id, note in self._redis.hgetall(keys.in_flight(death.engine)).items():
             _, _, lane = text(note).split(" ", 2)
             self.recover_job(
                 *(lane, text(job_id), "held"),
@@ -56,7 +56,7 @@ class Rescuer:
                 heartbeat=death.heartbeat,
             )
         self._forget_engine(
-            keys=[keys.ENGINES, keys.hands(death.engine)],
+            keys=[keys.ENGINES, keys.in_flight(death.engine)],
             args=[death.engine, death.heartbeat],
         )
 
@@ -76,7 +76,7 @@ class Rescuer:
         is_dead = len(kills) >= MAX_KILLS
         came = text(
             self._rescue(
-                keys=[*_keys(lane, job_id), keys.hands(owner), keys.READY],
+                keys=[*_keys(lane, job_id), keys.in_flight(owner), keys.READY],
                 args=[
                     *(job_id, why, owner, heartbeat),
                     *(keys.KILLS, before or b"", orjson.dumps(kills)),

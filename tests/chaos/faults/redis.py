@@ -38,7 +38,7 @@ def _fill(world: World, load: Load) -> None:
 
 def _read_only(world: World, load: Load) -> None:
     with world.redis.client() as client:
-        client.replicaof("127.0.0.1", 1)  # nobody is there, so it keeps its data
+        client.replicaof("127.0.0.1", 1)  # no server is there, so it keeps its data
         time.sleep(4.0)
         client.replicaof("NO", "ONE")
 
@@ -82,7 +82,7 @@ def _tear(world: World, load: Load) -> None:
     load.wait_for(0.4)
     world.redis.kill()
     tail = max((world.redis.folder / "appendonlydir").glob("*.incr.aof"), key=lambda file: file.stat().st_mtime)
-    with tail.open("ab") as file:  # the beginning of a write that nobody was told had succeeded
+    with tail.open("ab") as file:  # the beginning of a write whose success was never reported
         file.write(b"*3\r\n$3\r\nSET\r\n$9\r\nnever-t")
     world.redis.start()
 

@@ -1,4 +1,4 @@
-"""Group commit: who is written with whom, who waits for what, and what a failure does to the others."""
+"""Group commit: which callbacks share a write, what each waits for, and how a failure affects the others."""
 
 import asyncio
 import time

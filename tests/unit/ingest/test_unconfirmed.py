@@ -1,4 +1,4 @@
-"""When an account's callbacks count as all unconfirmed: said once at each turn, and bounded whatever strangers send."""
+"""When an account's callbacks count as all unconfirmed: reported once at each change, and bounded whatever is sent."""
 
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.alarm import Alarm
 from ackfirst.ingest.metrics import IngestMetrics
-from ackfirst.ingest.unconfirmed import QUIET_SECONDS, UNKNOWN_LIMIT, UNKNOWN_MEMORY_SECONDS, Suspects
+from ackfirst.ingest.unconfirmed import QUIET_SECONDS, UNKNOWN_LIMIT, UNKNOWN_MEMORY_SECONDS, UnconfirmedAccounts
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.verification import Verification
@@ -179,7 +179,7 @@ def test_a_clock_that_is_set_does_not_silence_the_alarm_for_long(step: float) ->
     )
 )
 def test_changes_alternate_and_all_agrees_with_them(seen: list[tuple[str | None, bool, float]]) -> None:
-    suspects, now, on = Suspects(frozenset(OURS)), 0.0, set()
+    suspects, now, on = UnconfirmedAccounts(frozenset(OURS)), 0.0, set()
     for account, good, pause in seen:
         now += pause
         for change in suspects.observe(confirmed(A, claimed=account) if good else doubtful(account), now):

@@ -1,4 +1,4 @@
-"""The token of a Messages callback: signing, reading, and whom it convinces."""
+"""The token of a Messages callback: signing, reading, and which verifiers accept it."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What ``ackfirst dev`` says when it is up."""
+"""The banner of ``ackfirst dev``."""
 
 from pathlib import Path
 

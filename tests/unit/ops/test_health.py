@@ -1,4 +1,4 @@
-"""What a container says when it is asked whether it is well."""
+"""The health check of each container."""
 
 import threading
 from collections.abc import Iterator

@@ -24,7 +24,7 @@ from ackfirst.shared.verification import Verifier
 from tests.support.callbacks import any_text
 from tests.support.factories import API_KEY, NOW, SECRET
 from tests.support.ingest import ACCOUNTS
-from tests.support.parked import entry, message, sms
+from tests.support.quarantined import entry, message, sms
 
 WRONG = {"secret": "an-old-secret-nobody-remembers-now"}
 
@@ -176,8 +176,8 @@ def test_the_envelope_is_the_one_that_ingest_would_have_made(
     like = message(number)
     callback = Callback("POST", like.path, query, text, like.authorization, like.body, NOW + 0.1 * number)
     verification = Verifier(ACCOUNTS).verify(callback, now=callback.received_at)
-    parked = quarantine_record(Arrival(callback, text, trace), verification, Verdict.SUSPECT)
-    around = world(QuarantineRecord.decode(parked.encode()))
+    kept = quarantine_record(Arrival(callback, text, trace), verification, Verdict.SUSPECT)
+    around = world(QuarantineRecord.decode(kept.encode()))
     assert around.run() == [Outcome.QUEUED]
     assert around.queued == [build_envelope(callback, verification, accounts=ACCOUNTS, trace=trace)]
 

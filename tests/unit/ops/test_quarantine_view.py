@@ -18,7 +18,7 @@ from ackfirst.shared.verification import Verifier
 from tests.support.callbacks import any_text, hostile_fields
 from tests.support.factories import API_KEY, NOW, SECRET
 from tests.support.ingest import ACCOUNTS
-from tests.support.parked import entry, message, sms
+from tests.support.quarantined import entry, message, sms
 
 URL_TOKEN = "tide-table-7731"
 PERSONAL = ("447700900417", "12015550142", "Moor at berth 7?")

@@ -1,4 +1,4 @@
-"""Where an event id is remembered."""
+"""The set and the integer that remember an event id."""
 
 import pytest
 from hypothesis import given

@@ -73,7 +73,7 @@ def test_what_was_not_answered_yet_is_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("planned", "statuses", "acknowledged", "parked"),
+    ("planned", "statuses", "acknowledged", "quarantined"),
     [
         (GENUINE, (200,), True, False),
         (GENUINE, (503,), False, False),
@@ -85,7 +85,7 @@ def test_what_was_not_answered_yet_is_no_problem() -> None:
     ],
 )
 def test_only_a_200_for_something_genuine_is_an_acknowledgement(
-    planned: Planned, statuses: tuple[int, ...], acknowledged: bool, parked: bool
+    planned: Planned, statuses: tuple[int, ...], acknowledged: bool, quarantined: bool
 ) -> None:
     delivery = answered(planned, *statuses)
-    assert (delivery.acknowledged, delivery.quarantined) == (acknowledged, parked)
+    assert (delivery.acknowledged, delivery.quarantined) == (acknowledged, quarantined)

@@ -1,4 +1,4 @@
-"""What the demo says at its end."""
+"""The text at the end of the demo."""
 
 import io
 

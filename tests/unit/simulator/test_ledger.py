@@ -1,4 +1,4 @@
-"""What was acknowledged against what was handled."""
+"""Acknowledged callbacks compared with handled events."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whose name the simulator signs in."""
+"""The account in whose name the simulator signs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a run's numbers mean."""
+"""The numbers of a run's report."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What is drawn and said of a run."""
+"""The live view, the lines and the charts of a run."""
 
 import io
 from itertools import pairwise

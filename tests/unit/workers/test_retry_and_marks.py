@@ -1,4 +1,4 @@
-"""The waits between attempts, what is remembered between them, and what RQ is told."""
+"""Waits between attempts, marks, and the fields by which RQ retries."""
 
 from datetime import UTC, datetime
 

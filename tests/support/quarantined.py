@@ -1,4 +1,4 @@
-"""Records of the quarantine, signed with whatever secret a test likes."""
+"""Records of the quarantine, signed with any secret."""
 
 import asyncio
 import json
@@ -50,18 +50,18 @@ def entry(record: QuarantineRecord | None, number: int = 0) -> Entry:
     return Entry(f"{1_772_615_728_000 + number}-0", 700, record)
 
 
-async def park(client: redis.asyncio.Redis, records: Iterable[QuarantineRecord]) -> None:
+async def quarantine(client: redis.asyncio.Redis, records: Iterable[QuarantineRecord]) -> None:
     """Put records into the quarantine, in order."""
     quarantine = Quarantine(client, max_records=100_000, max_bytes=1_000_000_000)
     for record in records:
         assert await quarantine.add(record)
 
 
-def park_now(server: RedisProcess, *records: QuarantineRecord) -> None:
+def quarantine_now(server: RedisProcess, *records: QuarantineRecord) -> None:
     """The same for a test without an event loop."""
 
     async def run() -> None:
         async with server.async_client() as client:
-            await park(client, records)
+            await quarantine(client, records)
 
     asyncio.run(run())
