@@ -110,3 +110,15 @@ def test_a_public_url_that_cannot_be_one_is_refused_by_name(url: str | None) -> 
 
 def test_a_trailing_slash_of_the_public_url_does_not_count() -> None:
     assert check_public_url("https://hooks.example.com/base/") == "https://hooks.example.com/base"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:s3cret@h.test/x?key=s3cret", "https://•••@h.test/x?key=•••"),
+        ("HTTPS://me:s3/cr@et@h.test/x", "HTTPS://•••@h.test/x"),
+        ("https://[hooks", "https://[hooks"),
+    ],
+)
+def test_a_password_in_a_url_is_not_shown_whatever_is_set_at_nexmo(url: str, shown: str) -> None:
+    assert without_token(url) == shown
