@@ -68,13 +68,13 @@ def wanted_sms_settings(public_url: str, account: Account) -> SmsSettings:
 
 def has_messages(application: Mapping[str, Json]) -> bool:
     """Return True if an application can send and receive messages."""
-    return "messages" in (application.get("capabilities") or {})
+    return _messages(application) is not None
 
 
 def messages_url(application: Mapping[str, Json], name: str) -> str:
     """Return the address of ``inbound_url`` or ``status_url``; an empty text if it is not set."""
-    webhooks = (_messages(application) or {}).get("webhooks") or {}
-    webhook = webhooks.get(name)
+    webhooks = (_messages(application) or {}).get("webhooks")
+    webhook = webhooks.get(name) if isinstance(webhooks, Mapping) else None
     return str((webhook or {}).get("address") or "") if isinstance(webhook, Mapping) else ""
 
 
@@ -86,8 +86,9 @@ def content_of(application: Mapping[str, Json]) -> dict[str, Json]:
 def with_messages_urls(application: Mapping[str, Json], urls: Mapping[str, str]) -> dict[str, Json]:
     """Return the content of an application with other addresses for its messages webhooks and nothing else changed."""
     content = content_of(application)
-    messages = content.setdefault("capabilities", {}).setdefault("messages", {})
-    webhooks = messages.setdefault("webhooks", {})
+    capabilities = content["capabilities"] = content.get("capabilities") or {}
+    messages = capabilities["messages"] = capabilities.get("messages") or {}
+    webhooks = messages["webhooks"] = messages.get("webhooks") or {}
     for name, address in urls.items():
         webhooks[name] = {"http_method": "POST", **(webhooks.get(name) or {}), "address": address}
     return content
@@ -128,11 +129,19 @@ def without_token(url: str) -> str:
 
 
 def _messages(application: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    found: Mapping[str, Json] | None = (application.get("capabilities") or {}).get("messages")
-    return found
+    capabilities = application.get("capabilities")
+    found = capabilities.get("messages") if isinstance(capabilities, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def _shown(value: Json) -> str:
-    if value is None:
-        return "(not set)"
-    return without_token(value) if isinstance(value, str) else str(value)
+    return "(not set)" if value is None else str(_hidden(value))
+
+
+def _hidden(value: Json) -> Json:
+    """Hide what URLs hold, also those deep in an object that was added or removed as a whole."""
+    if isinstance(value, str):
+        return without_token(value)
+    if isinstance(value, Mapping):
+        return {key: _hidden(one) for key, one in value.items()}
+    return [_hidden(one) for one in value] if isinstance(value, list) else value
