@@ -44,8 +44,9 @@ def alert(event: Event, context: Context) -> None:
     context.log.warning("message.failed", message_id=event.message_id, channel=event.channel, code=code)
 
 
-# Without filters: every event.
-@on()
+# Without filters: every event. Plain functions run in several threads, and SQLite has one writer: ``serial`` runs this
+# one once at a time in each worker process, so that all threads can share the connection.
+@on(serial=True)
 def store(event: Event) -> None:
     """Store the event in a table. Storing it again only changes the count of deliveries."""
     with table() as rows:  # commits at the end of the block
@@ -61,7 +62,7 @@ def table() -> sqlite3.Connection:
     """Open the database ``events.db`` in the data folder, once in each worker process."""
     folder = Path(os.environ.get("ACKFIRST_DATA_DIR", ".ackfirst"))
     folder.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(folder / "events.db", timeout=30)
+    database = sqlite3.connect(folder / "events.db", timeout=30, check_same_thread=False)
     database.execute("PRAGMA journal_mode = WAL")  # readers do not disturb the worker
     database.execute(
         "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, family TEXT, channel TEXT, status TEXT, "

@@ -36,7 +36,8 @@ from ackfirst.simulator.traffic import Shares
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as in a shell."""
 
-_STALL_DEMO: Final = "stall-demo"
+#: What may stand in place of a target → module of its command.
+_OTHER_COMMANDS: Final = {"stall-demo": "stall_demo", "nexmo-api": "nexmo_api_command"}
 _SHARE: Final = click.FloatRange(0, 1)
 _OTHER_OPTIONS: Final = "Other"
 
@@ -69,22 +70,24 @@ def _under(heading: str) -> Callable[..., Callable[[Any], Any]]:
 
 
 class _Simulate(click.Command):
-    """Groups its options under headings, and runs the stall demo when it is named instead of a target."""
+    """Groups its options under headings, and runs another command when that is named instead of a target."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Return the context of the stall demo if that is the first argument."""
-        if args[:1] != [_STALL_DEMO]:
+        """Return the context of the other command if one is the first argument."""
+        module = _OTHER_COMMANDS.get(args[0]) if args else None
+        if module is None:
             return super().make_context(info_name, args, parent, **extra)
-        # Imported only here: the demo imports this module, and starts a stack that a plain run does not need.
-        demo: click.Command = import_module("ackfirst.simulator.stall_demo").command
-        return demo.make_context(f"{info_name} {_STALL_DEMO}", args[1:], parent, **extra)
+        # Imported only here: the stall demo imports this module, and starts a stack that a plain run does not need.
+        other: click.Command = import_module(f"ackfirst.simulator.{module}").command
+        return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List both ways to call the command."""
+        """List every way to call the command."""
         super().format_usage(ctx, formatter)
-        formatter.write_text(f"       {ctx.command_path} {_STALL_DEMO} [OPTIONS]")
+        for name in _OTHER_COMMANDS:
+            formatter.write_text(f"       {ctx.command_path} {name} [OPTIONS]")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options under their headings, in the order of definition."""
@@ -154,7 +157,7 @@ def command(context: click.Context, /, url: URL | None, **options: Any) -> None:
 
     URL is the receiver's base URL, to which the path of each webhook is added; by default ingest on this machine at
     ACKFIRST_LISTEN. "stall-demo" instead of a URL shows what a broken test application does to production, with and
-    without ackfirst.
+    without ackfirst; "nexmo-api" plays Nexmo's management APIs, for webhooks and doctor.
 
     Exits with 1 when an answer is wrong for its kind of callback, or when the receiver does not answer.
     """

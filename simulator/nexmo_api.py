@@ -4,7 +4,6 @@ Built to the published documents (Application API v2 2.4.1, Account API 1.0.4, N
 application, an empty POST to the settings changes nothing, listings have pages, errors are problem+json.
 """
 
-import asyncio
 import base64
 import copy
 import uuid
@@ -179,15 +178,6 @@ async def serve(apis: NexmoApis, host: str, port: int) -> tuple[web.AppRunner, i
     site = web.TCPSite(runner, host, port)
     await site.start()
     return runner, runner.addresses[0][1]
-
-
-async def run_forever(apis: NexmoApis, host: str, port: int) -> None:
-    """Serve until cancelled."""
-    runner, _ = await serve(apis, host, port)
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
 
 
 def _stored(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_a_wrong_secret_that_is_mended_costs_nothing(
     assert redis_sync.xlen(keys.QUARANTINE) == 0
     with ingest(tmp_path, env) as nexmo:
         send_all(nexmo, numbers[-20:])  # once more, now that they would verify at once
-    work_until_empty(tmp_path, env)
+    work_until_empty(tmp_path, env, "--threads", "1")
     assert calls(redis_sync) == in_order(numbers)
 
 
@@ -79,7 +79,7 @@ def test_a_recheck_that_is_killed_again_and_again_queues_each_event_once(
     assert kills
     assert run_cli("quarantine", "recheck", cwd=tmp_path, env=env).process.returncode == 0
     assert redis_sync.xlen(keys.QUARANTINE) == 0
-    work_until_empty(tmp_path, env)
+    work_until_empty(tmp_path, env, "--threads", "1")
     assert calls(redis_sync) == in_order(range(MANY))
 
 
@@ -98,5 +98,5 @@ def test_two_rechecks_at_once_queue_each_event_once_and_in_order(
     assert len(queued) == len(set(queued)) == MANY
     assert {one["outcome"] for one in found} <= {"queued", "duplicate"}
     assert not redis_sync.exists(keys.QUARANTINE_BYTES)
-    work_until_empty(tmp_path, env)
+    work_until_empty(tmp_path, env, "--threads", "1")
     assert calls(redis_sync) == in_order(range(MANY))

@@ -108,7 +108,7 @@ def test_a_wrong_secret_for_a_while_costs_nothing_and_leaves_the_order(own_redis
     (tmp_path / "my_handlers.py").write_text(HANDLERS)
     env = settings(own_redis.url, tmp_path, ACKFIRST_HANDLERS="my_handlers", ACKFIRST_ACK_DEADLINE="5")
     ingest = Ingest(tmp_path, env)
-    with Cli("worker", cwd=tmp_path, env={**env, "NOTES": str(notes)}, name="worker"):
+    with Cli("worker", "--threads", "1", cwd=tmp_path, env={**env, "NOTES": str(notes)}, name="worker"):
         with ingest.running(ACKFIRST_SIGNATURE_SECRET=WRONG) as process:
             sent = ingest.send(SECONDS, seed=1)
             [suspect] = [one for one in ingest.ready()["suspect_accounts"] if one["account"] == ACCOUNT.api_key]

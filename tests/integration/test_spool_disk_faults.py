@@ -135,12 +135,12 @@ async def test_a_read_only_disk_is_drained_says_so_and_is_used_again_when_it_can
             await await_until(lambda: has_records(ingest, 0))
             with own_redis.client() as client:
                 assert queued(client) == 10
-                calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+                calls = client.info("commandstats")["cmdstat_sadd"]["calls"]
             disk.make_writable()
             await await_until(lambda: is_empty(ingest), message="the drained segment is deleted")
             await await_until(lambda: is_usable(ingest))
             with own_redis.client() as client:
-                assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == calls, "nothing was sent again"
+                assert client.info("commandstats")["cmdstat_sadd"]["calls"] == calls, "nothing was sent again"
             own_redis.kill()
             assert await send(ingest, 11) == 200
 
@@ -155,12 +155,12 @@ async def test_what_cannot_be_deleted_is_queued_once_and_deleted_later(own_redis
             await await_until(lambda: is_in_trouble(ingest, "Read-only file system"))
             with own_redis.client() as client:
                 assert queued(client) == 10
-                calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+                calls = client.info("commandstats")["cmdstat_sadd"]["calls"]
             assert len(segment_paths(tmp_path / "spool" / "spool-0")) == 1
             await await_until(lambda: ingest.log.of("spool.unusable"))
         await await_until(lambda: is_empty(ingest))
         with own_redis.client() as client:
-            assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == calls, "nothing was sent again"
+            assert client.info("commandstats")["cmdstat_sadd"]["calls"] == calls, "nothing was sent again"
 
 
 @contextmanager

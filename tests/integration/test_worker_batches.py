@@ -17,13 +17,12 @@ from rq.serializers import JSONSerializer
 
 from ackfirst import Discard, Event, on
 from ackfirst.shared.queue import keys
-from ackfirst.shared.queue.job import job_fields
 from ackfirst.workers.engine.event_job import EventJob
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import Pace
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
-from tests.support.jobs import OPTIONS, burst, enqueue, lane_is_empty, status, statuses
+from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.processes import Cli
 from tests.support.waiting import wait_until
 
@@ -317,16 +316,15 @@ def test_what_a_lost_answer_has_left_in_the_hands_goes_back_at_the_end(redis_syn
 
     @on()
     def lose_an_answer(event: Event) -> None:
-        redis_sync.hset(keys.job(lost.id), mapping=job_fields(lost, OPTIONS, now=time.time()))
-        redis_sync.rpush(keys.queue("lost"), lost.id)  # no lane that the engine itself knows
+        enqueue(redis_sync, lost)  # in a lane that the engine itself does not serve
         [name] = redis_sync.keys(keys.hands("*"))
         engine = name.decode().rpartition(":")[2]
         take = Lanes(redis_sync, engine=engine, seed="another", pinned=("lost",))
         assert take.take(Pace(concurrency=9), have=9, most=9).jobs
         os.kill(os.getpid(), signal.SIGTERM)
 
-    enqueue(redis_sync, make_envelope())
-    burst(redis_url, lose_an_answer)
+    enqueue(redis_sync, make_envelope(lane="served"))
+    burst(redis_url, lose_an_answer, lanes=("served",))
     assert status(redis_sync, lost.id) == "queued"
     assert not redis_sync.exists(keys.ENGINES)
 

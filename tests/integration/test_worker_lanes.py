@@ -165,7 +165,12 @@ def test_a_worker_registers_again_when_redis_has_forgotten_it(redis_sync: redis.
     redis_sync.flushall()
     redis_sync.rpush(keys.BELL, "1")
     enqueue(redis_sync, make_envelope(lane="after"))
-    wait_until(lambda: redis_sync.hget(worker.key, "queues") == b"ackfirst-after", timeout=8)
+
+    def is_registered() -> bool:
+        redis_sync.rpush(keys.BELL, "1")  # it looks for lanes once a second, and here it waits for the bell much longer
+        return bool(redis_sync.hget(worker.key, "queues") == b"ackfirst-after")
+
+    wait_until(is_registered, timeout=8)
     assert redis_sync.hget(worker.key, "pid")
 
 

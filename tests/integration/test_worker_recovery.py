@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import redis
@@ -148,7 +149,10 @@ def test_a_job_that_kills_three_workers_becomes_a_dead_letter_that_says_how(
     assert redis_sync.get("kills") == b"3"
     assert redis_sync.zscore(keys.failed("one"), killer.id) > time.time()
     assert not redis_sync.hexists(keys.job(killer.id), keys.KILLS), "requeued, it begins afresh"
-    assert sorted(calls(redis_sync)) == sorted(envelope.id for envelope in good)
+    # What had ended a moment before a kill, and was not settled yet, runs again: once, because it is taken alone then.
+    runs = Counter(calls(redis_sync))
+    assert runs.keys() == {envelope.id for envelope in good}
+    assert max(runs.values()) <= 2
 
 
 def test_a_handler_that_holds_the_interpreter_lock_does_not_look_dead(

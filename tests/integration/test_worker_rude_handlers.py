@@ -142,7 +142,7 @@ def test_whatever_can_be_awaited_is(redis_sync: redis.Redis, redis_url: str) -> 
 def test_a_command_that_is_none_does_not_make_a_worker_deaf_to_the_next(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
-    write_handlers(tmp_path, "")
+    write_handlers(tmp_path, "@on()\ndef run(event):\n    pass\n")
     env = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_HANDLERS": "my_handlers"}
     with Cli("worker", "--role", "engine", cwd=tmp_path, env=env) as engine:
         wait_until(lambda: _is_idle(redis_sync))

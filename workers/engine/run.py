@@ -59,6 +59,8 @@ class _Gate:
     """A ``serial`` handler: who waits while it runs. Absent while it does not run."""
 
     waiting: deque[HandlerRun] = field(default_factory=deque)
+    lanes: set[str] = field(default_factory=set)
+    """The lanes of which jobs had to wait: no more of them are fetched until the handler is free."""
 
 
 class SerialGates:
@@ -77,19 +79,21 @@ class SerialGates:
                 self._gates[run.attempt.handler.name] = _Gate()
                 return True
             gate.waiting.append(run)
-        self._pace.blocks(run.lane)
+            if run.lane not in gate.lanes:
+                gate.lanes.add(run.lane)
+                self._pace.blocks(run.lane)
         return False
 
     def leave(self, handler: str) -> HandlerRun | None:
         """Note that the handler has ended; the run that may enter now."""
         with self._lock:
             gate = self._gates[handler]
-            if not gate.waiting:
-                del self._gates[handler]
-                return None
-            run = gate.waiting.popleft()
-        self._pace.unblocks(run.lane)
-        return run
+            if gate.waiting:
+                return gate.waiting.popleft()
+            del self._gates[handler]
+        for lane in gate.lanes:
+            self._pace.unblocks(lane)
+        return None
 
     def waiting(self) -> list[HandlerRun]:
         """The runs that wait."""
@@ -103,8 +107,6 @@ class SerialGates:
             for gate in self._gates.values():
                 found += [run for run in gate.waiting if not run.has_begun]
                 gate.waiting = deque(run for run in gate.waiting if run.has_begun)
-        for run in found:
-            self._pace.unblocks(run.lane)
         return found
 
 
@@ -195,11 +197,11 @@ class Runner:
         """Make the attempt that is due, in a thread of the pool."""
         if not self._begin(run):
             return
-        run.resumed = time.monotonic()
+        resumed = run.resumed = time.monotonic()
         result = self._invoke(run.attempt)
         if isinstance(result, AttemptResult):
-            self._pace.ran(run.lane, result.seconds)
             self._go_on(run, result)
+            self._pace.ran(run.lane, time.monotonic() - resumed)  # with what the engine itself does: that too is a wait
         else:  # the handler has returned something to be awaited
             self._start_async(run, result)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Seconds for which the first job that has ended waits for others, so that a busy engine settles many in one round
 #: trip. It bounds what runs again after a crash. A handler never waits for it.
-COMPANY_SECONDS: Final = 0.004
+COMPANY_SECONDS: Final = 0.002
 
 #: What RQ runs as a job's function, in place of what the job names.
 Call = Callable[[RetryableJob], str]

@@ -29,6 +29,10 @@ def _resident(pid: int) -> int:
 #: Bytes by which an engine may grow while its handlers leak a hundred times that.
 MOST_GROWTH: Final = 50_000_000
 
+#: Most events that had ended when a handler beside them ended the process, and were not settled: of the last 2 ms.
+_UNSETTLED: Final = 20
+
+
 FAULTS = (
     Fault(
         name="handlers-burn-cpu",
@@ -85,6 +89,7 @@ FAULTS = (
         strike=_none,
         handlers="exits",
         recovery=60.0,
+        again=_UNSETTLED,
     ),
     Fault(
         name="handler-crashes",
@@ -92,5 +97,6 @@ FAULTS = (
         strike=_none,
         handlers="crashes",
         recovery=60.0,
+        again=_UNSETTLED,
     ),
 )

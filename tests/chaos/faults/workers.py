@@ -37,8 +37,9 @@ def _let_them_die(world: World, load: Load) -> None:
     wait_until(world.engines, timeout=30)
 
 
-#: Events of one engine that may run again when it is killed three times: the one whose handler had just ended.
-_IN_HAND = 3
+#: Events of one engine that may run again when it is killed three times: of each of its eight threads, the one whose
+#: handler had just ended.
+_IN_HAND = 24
 
 FAULTS = (
     Fault(
