@@ -1,11 +1,8 @@
 """Run aiohttp's low-level HTTP server with guarded connections, and repair what it would refuse of genuine requests."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from string import printable
 from typing import Any, Final
-from urllib.parse import quote
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -13,6 +10,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from ackfirst.ingest.connections import ConnectionGuard
+from ackfirst.ingest.framing import RequestFramer
 from ackfirst.ingest.http import PreparedResponse
 from ackfirst.shared.nexmo.reading import MAX_PARAMETERS_LENGTH
 
@@ -34,10 +32,6 @@ READ_BUFFER_BYTES: Final = 16 * 1024
 #: GET is longer.
 LINE_LIMIT_BYTES: Final = MAX_PARAMETERS_LENGTH + 4096
 
-_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE).search
-
-_REQUEST_LINE: Final = re.compile(rb"(?:GET|HEAD|POST) [^ \r\n]+ HTTP/1\.[01]\r\n").match
-
 
 class GuardedConnection(web.RequestHandler):
     """aiohttp's connection with the guard, a time limit for the first head, answers after a half-close, quiet errors.
@@ -46,7 +40,7 @@ class GuardedConnection(web.RequestHandler):
     what a handler raises, which is not retried everywhere. Overrides public methods only.
     """
 
-    __slots__ = ("_admitted", "_guard", "_head_timer", "_is_at_request", "_is_paused", "_peer_ended", "_request")
+    __slots__ = ("_admitted", "_framer", "_guard", "_head_timer", "_is_paused", "_peer_ended", "_request")
 
     def __init__(self, server: web.Server, guard: ConnectionGuard, **options: Any) -> None:
         super().__init__(server, **options)
@@ -56,7 +50,7 @@ class GuardedConnection(web.RequestHandler):
         self._request: web.BaseRequest | None = None
         self._peer_ended = False
         self._is_paused = False
-        self._is_at_request = True
+        self._framer = RequestFramer()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection, or close it at once when there are too many."""
@@ -77,20 +71,9 @@ class GuardedConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what the peer sent; where a request begins, repair what would make aiohttp refuse a genuine callback.
-
-        It refuses 8-bit characters in a request line, as in ``text=café``. And it forgets a complete request when the
-        bytes behind it, in the same segment, are no HTTP: so these are parsed apart.
-        """
-        if self._is_at_request:
-            self._is_at_request = False
-            if not data.isascii():
-                data = _percent_encode_request_line(data)
-            end = _end_of_request(data)
-            if end < len(data):
-                super().data_received(data[:end])
-                data = data[end:]
-        super().data_received(data)
+        """Parse what the peer sent, one request at a time, repaired where aiohttp would refuse a genuine callback."""
+        for piece in self._framer.feed(data):
+            super().data_received(piece)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's meaning: True keeps the connection open
         """Answer what a sender that closes its side has sent completely, then close the connection."""
@@ -141,7 +124,8 @@ class GuardedConnection(web.RequestHandler):
         """
         sent = await super().finish_response(request, resp, start_time)
         self._request = None
-        self._is_at_request = request.content.is_eof()
+        if request.content.is_eof():
+            self._framer.end_request()
         self._guard.answered(self)
         if self._peer_ended:
             self._close_soon()
@@ -219,25 +203,3 @@ def _begin_request(
     if isinstance(protocol, GuardedConnection):
         protocol.begin(request)
     return request
-
-
-def _end_of_request(data: bytes) -> int:
-    """Find where the request that begins ``data`` ends; the length of ``data`` where that is not plain.
-
-    A chunked body is left to aiohttp, which refuses it as a whole where its framing is broken.
-    """
-    head_end = data.find(b"\r\n\r\n") + 4
-    if head_end < 4:  # noqa: PLR2004 - not found
-        return len(data)
-    length = _CONTENT_LENGTH(data, 0, head_end)
-    if length is None:
-        return head_end if data.startswith((b"GET ", b"HEAD ")) else len(data)
-    return head_end + int(length[1])
-
-
-def _percent_encode_request_line(data: bytes) -> bytes:
-    """Write 8-bit characters of a whole request line as a URL should; any other data is left as it is."""
-    line = _REQUEST_LINE(data)
-    if line is None or line[0].isascii():
-        return data
-    return quote(line[0], safe=printable).encode() + data[line.end() :]

@@ -8,14 +8,18 @@ Sources: Application API v2 2.4.1 and Account API 1.0.4 (OpenAPI documents of Vo
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
+
+from ackfirst.shared.errors import ConfigurationError
 
 #: Seconds for one request, connecting included.
 REQUEST_SECONDS: Final = 20.0
@@ -29,6 +33,8 @@ LONGEST_RETRY_AFTER_SECONDS: Final = 30.0
 PAGE_SIZE: Final = 100
 #: Characters of an error's text that are repeated to the operator.
 _DETAIL_LIMIT: Final = 200
+
+_APPLICATION_ID: Final = re.compile(r"[A-Za-z0-9-]+").fullmatch
 
 _OK: Final = 200
 _NO_CONTENT: Final = 204
@@ -102,6 +108,9 @@ class NexmoApi:
         rest_url: Base URL of the Account and Numbers APIs, ``https://rest.nexmo.com``.
         sleep: Waits for so many seconds; tests pass their own.
         clock: Unix seconds, to compare with Nexmo's clock.
+
+    Raises:
+        ConfigurationError: A URL would show the account secret to the network, or is none.
     """
 
     def __init__(
@@ -114,8 +123,8 @@ class NexmoApi:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
-        self._applications_url = f"{api_url.rstrip('/')}/v2/applications"
-        self._rest_url = rest_url.rstrip("/")
+        self._applications_url = f"{_checked(api_url)}/v2/applications"
+        self._rest_url = _checked(rest_url)
         self._sleep = sleep
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
@@ -149,8 +158,10 @@ class NexmoApi:
             if not isinstance(applications, list):
                 raise NexmoApiError(f"{self._applications_url} answered without a list of applications")
             for application in applications:
-                yield application
-            pages = found.get("total_pages") or 1
+                yield _object(application, self._applications_url)
+            if not applications:  # whatever it says of further pages: else they never end
+                return
+            pages = _whole(found.get("total_pages"))
             page += 1
 
     async def application(self, application_id: str) -> dict[str, Any] | None:
@@ -206,10 +217,10 @@ class NexmoApi:
         while True:
             found = await self._read(f"{self._rest_url}/account/numbers?size={PAGE_SIZE}&index={page}")
             numbers = found.get("numbers") or []  # left out for an account without numbers
-            for number in numbers:
-                yield number
+            for number in numbers if isinstance(numbers, list) else ():
+                yield _object(number, self._rest_url)
             seen += len(numbers)
-            if not numbers or seen >= (found.get("count") or 0):
+            if not numbers or seen >= _whole(found.get("count")):
                 return
             page += 1
 
@@ -226,6 +237,9 @@ class NexmoApi:
         return Balance(float(value), found.get("autoReload") is True, self._clock_skew)
 
     def _application_url(self, application_id: str) -> str:
+        # As it comes from the command line or a backup: "../x?y" would be another address of the API.
+        if not _APPLICATION_ID(application_id):
+            raise NexmoApiError(f"{application_id!r} is no application id: copy it from ackfirst webhooks show")
         return f"{self._applications_url}/{application_id}"
 
     async def _read(self, url: str, *, method: str = "GET") -> dict[str, Any]:
@@ -268,13 +282,39 @@ def _content(url: str, status: int, body: bytes) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if status != _OK:
         raise NexmoApiError(_refusal(url, status, found), status=status)
     if not isinstance(found, dict):
         raise NexmoApiError(f"{url} answered with something else than a JSON object: is this the right address?")
     return found
+
+
+def _object(found: Any, url: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise NexmoApiError(f"{_host(url)} answered with a list of something else than JSON objects")
+    return found
+
+
+def _whole(found: Any) -> int:
+    return found if isinstance(found, int) else 0
+
+
+def _checked(url: str) -> str:
+    """Return the base URL of an API without a trailing slash. The account secret goes there: not in the open."""
+    try:
+        parts = urlsplit(url)
+        is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        is_usable = parts.scheme == "https" or (parts.scheme == "http" and is_local)
+        is_usable = is_usable and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(
+            f"{url!r} is no base URL of an API: use https://…, check ACKFIRST_NEXMO_API_URL and ACKFIRST_NEXMO_REST_URL"
+        )
+    return url.rstrip("/")
 
 
 def _refusal(url: str, status: int, found: Any) -> str:

@@ -23,6 +23,9 @@ _TEXTS: Final = frozenset({"text", "body", "raw", "payload"})
 #: Messages of programs, which may repeat a number.
 _MESSAGES: Final = frozenset({"exception", "error", "reason", "cause"})
 _PERSONAL: Final = _NUMBERS | _TEXTS | _MESSAGES
+#: Characters of a program's message that are logged. More is cut in its middle, before it is masked: of a message of
+#: 20 MB, the search for numbers alone took 15 s, in which no other thread of the process ran.
+_LONGEST_MESSAGE: Final = 50_000
 #: The first fields of a line of JSON: people read files of them.
 _FIRST: Final = ("timestamp", "level", "event")
 #: Never shown. ``secret`` as a number says which secret matched: only its text would be one.
@@ -103,6 +106,7 @@ def _common(*, personal: bool) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
         structlog.processors.format_exc_info,  # before the masking: an exception's words may hold a number
+        _shorten_messages,
         *([] if personal else [_mask_personal]),
     ]
 
@@ -167,6 +171,16 @@ def _hide_secrets(_logger: Any, _name: str, event: EventDict) -> EventDict:
     for name in _SECRETS & event.keys():
         if not isinstance(event[name], int | None):
             event[name] = "•••"
+    return event
+
+
+def _shorten_messages(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """Leave out the middle of very long messages, and of a library's line."""
+    for name in (_MESSAGES | {"event"}) & event.keys():
+        value = event[name]
+        if isinstance(value, str) and len(value) > _LONGEST_MESSAGE:
+            half = _LONGEST_MESSAGE // 2
+            event[name] = f"{value[:half]}\n… {len(value) - 2 * half} characters left out …\n{value[-half:]}"
     return event
 
 

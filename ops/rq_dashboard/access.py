@@ -210,13 +210,17 @@ def protect(app: Flask, credentials: Credentials, hosts: Hosts) -> None:
 
 
 def _check_password(credentials: Credentials, limiter: AttemptLimiter, known: _KnownBrowsers) -> None:
-    if request.authorization is None:  # the first request of a browser, and the health check: not an attempt
+    try:
+        given = request.authorization
+    except ValueError:  # bytes that are no base64: werkzeug lets the error through, which was a traceback a request
+        given = None
+    if given is None:  # the first request of a browser, and the health check: not an attempt
         raise _login_required()
     address = request.remote_addr or ""
     limited = not known.recognise()
     if limited and not limiter.take(address):
         raise TooManyRequests("Too many wrong passwords from this address. Try again in a minute.", retry_after=60)
-    if not credentials.match(request.authorization):
+    if not credentials.match(given):
         # No attempt is logged that was not taken, so a flood of them does not fill the log either.
         _log_refusal("wrong-password")
         raise _login_required()

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ackfirst.ops.nexmo_api import Credentials, NexmoApi, NexmoApiError, SmsSettings
-from ackfirst.ops.terminal import CommandGroup
+from ackfirst.ops.terminal import CommandGroup, printable
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.webhooks import backup
 from ackfirst.ops.webhooks.change import Changer, Result, WebhookError
@@ -239,12 +239,12 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _heading(text: str) -> None:
-    click.secho(text, bold=True)
+    click.secho(printable(text), bold=True)
 
 
 def _show_changes(changes: tuple[Change, ...]) -> None:
     for change in changes:
-        click.echo(f"  {change}")
+        click.echo(f"  {printable(str(change))}")
 
 
 def _say(result: Result, *, dry_run: bool) -> None:
@@ -255,7 +255,7 @@ def _say(result: Result, *, dry_run: bool) -> None:
     else:
         click.echo(f"  written, read again and equal; backup: {result.backup}")
         for change in result.added:
-            click.echo(f"  Nexmo filled in {change}")
+            click.echo(f"  Nexmo filled in {printable(str(change))}")
 
 
 def _show_table(rows: list[Row], *, compared: bool) -> None:
@@ -263,7 +263,7 @@ def _show_table(rows: list[Row], *, compared: bool) -> None:
     for name in ("account", "where", "webhook", "set at Nexmo", ""):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row.cells()))
+        table.add_row(*(escape(printable(cell)) for cell in row.cells()))
     console = Console(highlight=False)
     console.width = max(console.width, _WIDTH)
     console.print(table)

@@ -1,10 +1,11 @@
 """Compute which webhook URLs an installation wants, and change them in Nexmo's objects. Pure functions."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 from ackfirst.ops.nexmo_api import SmsSettings
 from ackfirst.shared.accounts import Account
@@ -17,6 +18,8 @@ _MESSAGES_PATHS: Final[Mapping[str, str]] = {
 }
 _INBOUND_SMS_PATH: Final = "/webhooks/inbound-sms"
 _RECEIPT_PATH: Final = "/webhooks/delivery-receipt"
+
+_USER: Final = re.compile(r"^([a-z]+://).*@", re.DOTALL | re.IGNORECASE)
 
 #: Fields of a GET's answer that are no part of the object and must not be sent back.
 _NOT_CONTENT: Final = ("_links", "id")
@@ -65,13 +68,13 @@ def wanted_sms_settings(public_url: str, account: Account) -> SmsSettings:
 
 def has_messages(application: Mapping[str, Json]) -> bool:
     """Return True if an application can send and receive messages."""
-    return "messages" in (application.get("capabilities") or {})
+    return _messages(application) is not None
 
 
 def messages_url(application: Mapping[str, Json], name: str) -> str:
     """Return the address of ``inbound_url`` or ``status_url``; an empty text if it is not set."""
-    webhooks = (_messages(application) or {}).get("webhooks") or {}
-    webhook = webhooks.get(name)
+    webhooks = (_messages(application) or {}).get("webhooks")
+    webhook = webhooks.get(name) if isinstance(webhooks, Mapping) else None
     return str((webhook or {}).get("address") or "") if isinstance(webhook, Mapping) else ""
 
 
@@ -83,8 +86,9 @@ def content_of(application: Mapping[str, Json]) -> dict[str, Json]:
 def with_messages_urls(application: Mapping[str, Json], urls: Mapping[str, str]) -> dict[str, Json]:
     """Return the content of an application with other addresses for its messages webhooks and nothing else changed."""
     content = content_of(application)
-    messages = content.setdefault("capabilities", {}).setdefault("messages", {})
-    webhooks = messages.setdefault("webhooks", {})
+    capabilities = content["capabilities"] = content.get("capabilities") or {}
+    messages = capabilities["messages"] = capabilities.get("messages") or {}
+    webhooks = messages["webhooks"] = messages.get("webhooks") or {}
     for name, address in urls.items():
         webhooks[name] = {"http_method": "POST", **(webhooks.get(name) or {}), "address": address}
     return content
@@ -116,18 +120,28 @@ def changes(before: Json, after: Json, path: Path = ()) -> Iterator[Change]:
 
 
 def without_token(url: str) -> str:
-    """Return a URL for the eye: the value of every query parameter is hidden, it may be a secret."""
-    parts = urlsplit(url)
-    hidden = "&".join(f"{part.partition('=')[0]}=•••" for part in parts.query.split("&") if part)
-    return urlunsplit(parts._replace(query=hidden))
+    """Return a URL for the eye: a user with a password, and the value of every query parameter, are hidden."""
+    # By hand: what is set at Nexmo need not be a URL, and urlsplit refuses "https://[hooks". Greedy up to the last "@",
+    # so that a password with a slash or an "@" in it does not shine through.
+    place, mark, query = url.partition("?")
+    hidden = "&".join(f"{part.partition('=')[0]}=•••" for part in query.split("&") if part)
+    return _USER.sub(r"\1•••@", place) + mark + hidden
 
 
 def _messages(application: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    found: Mapping[str, Json] | None = (application.get("capabilities") or {}).get("messages")
-    return found
+    capabilities = application.get("capabilities")
+    found = capabilities.get("messages") if isinstance(capabilities, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def _shown(value: Json) -> str:
-    if value is None:
-        return "(not set)"
-    return without_token(value) if isinstance(value, str) else str(value)
+    return "(not set)" if value is None else str(_hidden(value))
+
+
+def _hidden(value: Json) -> Json:
+    """Hide what URLs hold, also those deep in an object that was added or removed as a whole."""
+    if isinstance(value, str):
+        return without_token(value)
+    if isinstance(value, Mapping):
+        return {key: _hidden(one) for key, one in value.items()}
+    return [_hidden(one) for one in value] if isinstance(value, list) else value

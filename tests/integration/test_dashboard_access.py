@@ -42,6 +42,12 @@ def test_other_credentials_do_not_let_in(redis_sync: Redis, login: Authorization
     assert dashboard(redis_sync).test_client().get("/", auth=login).status_code == 401
 
 
+@pytest.mark.parametrize("header", ["Basic \xff\xfe", "Basic %%%", "Basic", "\xff", "Digest username=\xff"])
+def test_a_header_that_is_no_login_is_no_error_of_ours(redis_sync: Redis, header: str) -> None:
+    answer = dashboard(redis_sync).test_client().get("/", headers={"Authorization": header})
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_the_password_lets_in(redis_sync: Redis, path: str) -> None:
     failed_job(redis_sync)

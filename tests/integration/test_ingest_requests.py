@@ -1,5 +1,6 @@
 """Requests at the edge of HTTP: a genuine callback in them is answered, and nothing tells which library answers."""
 
+import asyncio
 import json
 from urllib.parse import urlencode
 
@@ -43,6 +44,35 @@ async def test_a_query_with_8_bit_characters_is_judged(redis_url: str, redis_syn
             assert await sender.status() == 200
         assert ingest.log.verdicts == ["verified", "duplicate"]
     assert redis_sync.llen(keys.queue(API_KEY)) == 1
+
+
+async def test_however_the_network_cuts_a_query_with_8_bit_characters_it_is_judged(
+    redis_url: str, redis_sync: redis.Redis
+) -> None:
+    query = "&".join(f"{name}={value}" for name, value in signed({**SMS, "text": "café"}).items())
+    request = head(method="GET", path=f"/webhooks/inbound-sms?{query}")
+    accent = request.index("é".encode())
+    async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
+        for cut in (1, accent - 1, accent, accent + 1, accent + 2, len(request) - 1):
+            await sender.send(request[:cut])
+            await asyncio.sleep(0.02)  # so that it is a segment of its own
+            await sender.send(request[cut:])
+            assert await sender.status() == 200, cut
+        await sender.send(request + request)
+        assert [await sender.status() for _ in range(2)] == [200, 200]
+        assert ingest.log.verdicts == ["verified", *["duplicate"] * 7]
+
+
+async def test_bytes_behind_a_callback_that_came_in_pieces_do_not_take_it_with_them(
+    redis_url: str, redis_sync: redis.Redis
+) -> None:
+    request = callback()
+    async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
+        await sender.send(request[:40])
+        await asyncio.sleep(0.02)
+        await sender.send(request[40:] + b"\x00\x01\x02")
+        assert await sender.status() == 200
+    assert redis_sync.llen(keys.queue(LANE)) == 1
 
 
 @pytest.mark.parametrize("stray", [b"\x00\x01\x02", b"abc", b"\r\n\r\n\xff"])

@@ -282,3 +282,36 @@ async def test_without_a_backup_nothing_is_written(tmp_path: Path) -> None:
         done = await operator.run("webhooks", "set", id_)
         assert (done.code, "so nothing was changed" in done.output) == (2, True)
         assert "PUT" not in [method for method, _ in apis.requests]
+
+
+@pytest.mark.parametrize("answer", [b'{"a":' * 20_000, b"[]", b'{"_embedded":{"applications":["x"]}}'])
+async def test_an_answer_of_an_unknown_shape_is_one_sentence(tmp_path: Path, answer: bytes) -> None:
+    async with nexmo(tmp_path) as (apis, operator):
+
+        async def odd(_: web.Request) -> web.StreamResponse:
+            return web.Response(body=answer, content_type="application/json")
+
+        apis.hooks.append(odd)
+        done = await operator.run("webhooks", "show")
+        assert done.code == 1
+        assert "Traceback" not in done.output
+
+
+async def test_a_path_is_no_application_id(tmp_path: Path) -> None:
+    async with nexmo(tmp_path) as (_, operator):
+        done = await operator.run("webhooks", "set", "../../account/numbers?x")
+        assert (done.code, "is no application id" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("url", ["http://nexmo.example.com", "api.nexmo.com", "https://", "http://h:99999999"])
+async def test_the_account_secret_is_not_sent_in_the_open(tmp_path: Path, url: str) -> None:
+    async with nexmo(tmp_path) as (_, operator):
+        done = await operator.run("webhooks", "show", ACKFIRST_NEXMO_API_URL=url)
+        assert (done.code, "is no base URL of an API" in done.output) == (2, True)
+
+
+async def test_names_at_nexmo_do_not_control_the_terminal(tmp_path: Path) -> None:
+    async with nexmo(tmp_path) as (apis, operator):
+        id_ = apis.account.add_application("\x1b[2J", **MESSAGES)
+        for command in (["show"], ["set", id_, "--dry-run"]):
+            assert "\x1b[2J" not in (await operator.run("webhooks", *command)).output

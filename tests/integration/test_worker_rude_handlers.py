@@ -54,6 +54,40 @@ def test_a_very_long_traceback_is_stored_without_its_middle(redis_sync: redis.Re
     assert "HandlersFailed" in stored
 
 
+class _UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class _Lazy:
+    """Like a lazy object or a context's proxy: to ask for its class runs code, which may fail."""
+
+    @property
+    def __class__(self) -> type:
+        raise RuntimeError("outside of the context")
+
+    @__class__.setter
+    def __class__(self, _: type) -> None: ...
+
+
+@pytest.mark.parametrize("more", [{}, {"threads": "1"}], ids=["threads", "one-thread"])
+def test_objects_of_a_handler_that_raise_when_they_are_looked_at_hold_neither_the_event_nor_a_thread(
+    redis_sync: redis.Redis, redis_url: str, more: dict[str, str]
+) -> None:
+    @on(retries=0, application="raises")
+    def raises_it(event: Event) -> None:
+        raise _UnspeakableError
+
+    @on(retries=0, application="returns")
+    def returns_it(event: Event) -> object:
+        return _Lazy()
+
+    envelopes = [make_envelope(application_id=name) for name in ("raises", "returns") for _ in range(3)]
+    enqueue(redis_sync, *envelopes)
+    assert burst(redis_url, raises_it, returns_it, **more) == len(envelopes)
+    assert {status(redis_sync, one.id) for one in envelopes} == {"failed"}
+
+
 def test_a_wait_of_ages_is_an_error_like_another(redis_sync: redis.Redis, redis_url: str) -> None:
     @on(retries=1)
     def later(event: Event) -> None:

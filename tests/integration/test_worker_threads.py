@@ -221,6 +221,38 @@ def test_a_handler_that_ignores_its_timeout_costs_its_process_and_after_three_it
     assert ran == {one.id: 1 for one in good}, "no other event was charged or repeated"
 
 
+def test_a_process_with_a_wedged_handler_is_replaced_although_another_handler_may_take_minutes(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(
+        tmp_path,
+        """
+        @on(application="stuck", timeout=0.2)
+        def stuck(event):
+            note("stuck")
+            time.sleep(120)
+
+        @on(application="slow", timeout=150)
+        def slow(event):
+            note("slow")
+            if notes.lrange("test:calls", 0, -1).count(b"slow") == 1:
+                time.sleep(120)
+
+        @on(application="good")
+        def good(event):
+            note("good")
+        """,
+    )
+    slow = make_envelope(lane="two", application_id="slow")
+    good = make_envelope(lane="three", application_id="good")
+    enqueue(redis_sync, make_envelope(lane="one", application_id="stuck"), slow)
+    with pool(tmp_path, redis_url, stop_grace="3s") as running:
+        running.wait_for_output("handler.wedged")
+        enqueue(redis_sync, good)
+        wait_until(lambda: statuses(redis_sync, [slow, good]) == {"finished"}, timeout=30)
+    assert redis_sync.hget(keys.job(slow.id), keys.KILLS) in (None, b"0"), "the slow one is not charged"
+
+
 def test_a_handler_that_holds_the_interpreter_is_ended_by_the_supervisor(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:

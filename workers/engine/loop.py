@@ -211,7 +211,10 @@ class EventWorker(RqWorker):
         """Give back what has not begun, let the rest end, and give back what does not in time, uncharged."""
         wedged = self._monitor.wedged
         self._give_back(lambda: self._store.release(self._runner.take_back()))
-        while self._store.job_ids() - set(wedged) and not self._is_overdue():
+        # Bounded without a stop signal too: beside a wedged handler, another one with a long timeout kept the process,
+        # which takes nothing new, from being replaced for as long.
+        deadline = time.monotonic() + self._grace
+        while self._store.job_ids() - set(wedged) and not self._is_overdue() and time.monotonic() < deadline:
             self._wake.clear()
             self._give_back(lambda: self._store.release(self._runner.take_back()))
             self._wake.wait(0.05)
@@ -220,9 +223,8 @@ class EventWorker(RqWorker):
                     self.heartbeat()
         begun = self._runner.under_way()
         self._give_back(lambda: self._processor.write_marks([run.work for run in begun]))
-        if not wedged:
-            self._give_back(self._store.release_all)
-        else:
+        self._give_back(lambda: self._store.release_all(but=wedged))
+        if wedged:
             causes = "; ".join(f"{handler} ignored its timeout" for handler in wedged.values())
             self._give_back(lambda: self._write_cause_of_death(causes))
 

@@ -18,7 +18,7 @@ from ackfirst.workers.handlers.invoke import AsyncInvoker, PlainInvoker
 from ackfirst.workers.processing.dispatch import Attempt, AttemptResult
 from ackfirst.workers.processing.outcome import EventEnding, Outcome
 from ackfirst.workers.processing.processor import Processor, Work
-from ackfirst.workers.processing.report import Report
+from ackfirst.workers.processing.report import HandlersFailed, Report
 from ackfirst.workers.processing.retry import RetryableJob, fail_permanently
 
 #: Seconds after which a fetched job is looked up in Redis before it begins: the engine was frozen meanwhile.
@@ -253,7 +253,8 @@ class Runner:
             run.attempt = run.work.pass_.send(result)
         except StopIteration as end:
             self._complete(run.job, run.work, run.began, end.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's failure: RQ retries it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this job's failure: RQ retries it
+            # SystemExit included: it would end the thread of the pool, and hold the job until the engine ends.
             self._settler.fail(FailedJob(run.job, _failing(error), run.work))
         else:
             self._settler.write_marks(run.work, lambda: self._enter(run))
@@ -280,9 +281,11 @@ def _ending(processor: Processor, work: Work, report: Report) -> Call:
     return lambda job: processor.end(work, report, job)
 
 
-def _failing(error: Exception) -> Call:
+def _failing(error: BaseException) -> Call:
     def call(_job: RetryableJob) -> str:
-        raise error
+        if isinstance(error, Exception):
+            raise error
+        raise HandlersFailed(f"{type(error).__name__} after the handler had ended") from error
 
     return call
 

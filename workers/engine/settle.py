@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from redis import Redis
@@ -123,11 +123,15 @@ class InFlightStore:
         self._give_back([job.job_id for job in jobs])
         self.forget(jobs)
 
-    def release_all(self) -> None:
-        """Give back all jobs that Redis shows in flight here, also those that a lost answer had brought."""
-        self._give_back([text(one) for one in self._redis.hkeys(self._key)])
+    def release_all(self, *, but: Container[str] = ()) -> None:
+        """Give back all jobs that Redis shows in flight here, also those that a lost answer had brought.
+
+        The jobs whose ids are in ``but`` stay, to be counted among those that have cost a process.
+        """
+        held = [text(one) for one in self._redis.hkeys(self._key)]
+        self._give_back([one for one in held if one not in but])
         with self._lock:
-            self._held.clear()
+            self._held = {one for one in self._held if one[0] in but}
 
     def _give_back(self, ids: Sequence[str]) -> None:
         if ids:

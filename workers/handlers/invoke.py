@@ -113,11 +113,20 @@ class ThreadInvoker:
     def __call__(self, attempt: Attempt) -> AttemptResult | Awaitable[Any]:
         """Make the attempt; its result, or what the handler returned when that is to be awaited."""
         handler = attempt.handler
-        call = partial(handler.function, *_arguments(handler, attempt.event, attempt.context))
+        is_awaitable = False
+
+        def call() -> object:
+            nonlocal is_awaitable
+            returned = handler.function(*_arguments(handler, attempt.event, attempt.context))
+            # Asked here, where an exception is the handler's: a lazy object's class is code of the user's, too.
+            is_awaitable = returned is not None and inspect.isawaitable(returned)
+            return returned
+
         started, began = time.time(), time.monotonic()
         error, returned = self._here.deadline.run(handler.timeout, call)
-        if error is None and returned is not None and inspect.isawaitable(returned):
-            return returned
+        if error is None and is_awaitable:
+            awaitable: Awaitable[Any] = returned
+            return awaitable
         return AttemptResult(error, started, time.monotonic() - began, returned)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from ackfirst.workers.handlers.verdicts import Discard, HandlerTimeout, RetryLater
-from ackfirst.workers.processing.outcome import returned_text
+from ackfirst.workers.processing.outcome import returned_text, text_of
 from ackfirst.workers.replies import printable
 
 #: Characters of a message and of a traceback.
@@ -49,7 +49,7 @@ def pack(error: BaseException | None, returned: object = None) -> bytes:
             fields = {
                 "end": "error",
                 "name": type(error).__name__,
-                "message": _message(error),
+                "message": _words(text_of(error)),
                 "traceback": printable(text[-LONGEST_TRACEBACK:]),
             }
     return orjson.dumps(fields)
@@ -82,10 +82,3 @@ def _error(fields: dict[str, Any]) -> BaseException | None:
 
 def _words(text: Any) -> str:
     return printable(str(text))[:LONGEST_MESSAGE]
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return _words(error)
-    except Exception:  # noqa: BLE001 - it is the user's method
-        return "<no text>"

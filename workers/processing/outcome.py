@@ -176,13 +176,19 @@ class OutcomeLog:
 
 def error_message(error: BaseException) -> str:
     """The error's message, safe to store and show: numbers masked, printable, cut."""
+    # Cut before it is masked: twenty megabytes in a message held the interpreter, and with it all threads, for seconds.
+    return printable(masking.numbers(text_of(error)[: 2 * LONGEST_MESSAGE]))[:LONGEST_MESSAGE]
+
+
+def text_of(error: BaseException) -> str:
+    """The error's own message. Never raises, although ``__str__`` is the user's code and may even call sys.exit()."""
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - it is the user's method
-        text = "<no text>"
-    return printable(masking.numbers(text))[:LONGEST_MESSAGE]
+        return str(error)
+    except BaseException:  # noqa: BLE001 - as above
+        return "<no text>"
 
 
 def returned_text(value: Any) -> str | None:
     """The text that a handler returned, cut; None for any other value."""
-    return printable(value)[:LONGEST_RETURNED] if isinstance(value, str) else None
+    # Not ``isinstance``: it asks the value for its class, and a lazy object runs code of the user's then.
+    return printable(value[:LONGEST_RETURNED])[:LONGEST_RETURNED] if issubclass(type(value), str) else None

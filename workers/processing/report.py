@@ -8,7 +8,7 @@ from typing import Final
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import Mark, State
-from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome
+from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome, text_of
 from ackfirst.workers.replies import printable
 
 #: State in the log of a handler without a mark: its turn has not come.
@@ -95,11 +95,7 @@ class Report:
 
 
 def _text_of(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - it is the user's method
-        text = "<no text>"
-    return printable(f"{type(error).__name__}: {text}")[:LONGEST]
+    return printable(f"{type(error).__name__}: {text_of(error)[:LONGEST]}")[:LONGEST]
 
 
 def _storable(error: BaseException) -> BaseException:

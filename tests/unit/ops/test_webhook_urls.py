@@ -12,6 +12,8 @@ from ackfirst.ops.webhooks.urls import (
     changes,
     check_public_url,
     content_of,
+    has_messages,
+    messages_url,
     wanted_messages_urls,
     wanted_sms_settings,
     with_messages_urls,
@@ -110,3 +112,28 @@ def test_a_public_url_that_cannot_be_one_is_refused_by_name(url: str | None) -> 
 
 def test_a_trailing_slash_of_the_public_url_does_not_count() -> None:
     assert check_public_url("https://hooks.example.com/base/") == "https://hooks.example.com/base"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:s3cret@h.test/x?key=s3cret", "https://•••@h.test/x?key=•••"),
+        ("HTTPS://me:s3/cr@et@h.test/x", "HTTPS://•••@h.test/x"),
+        ("https://[hooks", "https://[hooks"),
+    ],
+)
+def test_a_password_in_a_url_is_not_shown_whatever_is_set_at_nexmo(url: str, shown: str) -> None:
+    assert without_token(url) == shown
+
+
+def test_a_password_deep_in_what_changes_as_a_whole_is_not_shown() -> None:
+    webhooks = {"webhooks": {"status_url": {"address": "https://me:s3cret@h.test/?token=s3cret"}}}
+    assert [str(change) for change in changes({"messages": [webhooks]}, {})] == [
+        "messages: [{'webhooks': {'status_url': {'address': 'https://•••@h.test/?token=•••'}}}] → (not set)"
+    ]
+
+
+@pytest.mark.parametrize("capabilities", [None, ["messages"], {"messages": None}, {"messages": []}])
+def test_an_application_of_an_unknown_shape_has_no_messages(capabilities: object) -> None:
+    assert not has_messages({"id": "a", "capabilities": capabilities})
+    assert messages_url({"id": "a", "capabilities": capabilities}, "inbound_url") == ""

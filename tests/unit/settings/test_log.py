@@ -197,3 +197,13 @@ def test_each_configuration_replaces_the_one_before() -> None:
     logging.getLogger("y").warning("y")
     assert first.getvalue() == ""
     assert len(lines(second)) == 2
+
+
+def test_a_message_of_megabytes_is_cut_before_numbers_are_looked_for_in_it() -> None:
+    stream, logger = configured()
+    error = ValueError("from 447700900417 " + "y" * 20_000_000 + " to 447700900418")
+    logger.error("handler.failed", exc_info=error)
+    (line,) = lines(stream)
+    assert len(line["exception"]) < 51_000
+    assert "characters left out" in line["exception"]
+    assert not re.search("4477009004", line["exception"])
