@@ -26,7 +26,7 @@ class Clock:
         self.environment = {
             "LD_PRELOAD": str(found),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            # Reading the file at each call holds a lock of the library; threads that wait for the interpreter spin on it.
+            # Reading the file at each call holds a lock of the library, and threads that wait for it spin.
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
