@@ -58,3 +58,10 @@ def test_the_help_names_both_ways_to_call_it(tmp_path: Path) -> None:
     assert "ackfirst simulate [OPTIONS] [URL]" in cli.output
     assert "ackfirst simulate stall-demo [OPTIONS]" in cli.output
     assert cli.output.index("Traffic:") < cli.output.index("Trouble:") < cli.output.index("\nNexmo:")
+
+
+def test_the_url_of_one_webhook_is_refused_with_the_base_url_to_give_instead(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:1/nexmo/webhooks/inbound-message"
+    cli = run_cli("simulate", url, "--count", "1", cwd=tmp_path, env=KEYS)
+    assert cli.process.returncode == 2
+    assert "names one webhook; give the base URL, http://127.0.0.1:1/nexmo" in " ".join(cli.output.split())
