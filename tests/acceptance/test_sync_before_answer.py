@@ -1,5 +1,6 @@
 """Seen from the system calls: a callback is answered 200 once its bytes, and the names that lead there, are synced."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,7 +119,9 @@ def test_the_same_look_finds_a_redis_that_syncs_later(redis_folder: Path, tmp_pa
 @contextmanager
 def traced_redis(folder: Path, **options: str) -> Iterator[RedisProcess]:
     launcher = folder / "launch"
-    launcher.write_text(f'#!/bin/sh\nexec {" ".join(strace(folder / "trace"))} {find_binary()} "$@"\n')
+    launcher.write_text(
+        f'#!/bin/sh\nexec {" ".join(strace(folder / "trace"))} {shlex.quote(str(find_binary()))} "$@"\n'
+    )
     launcher.chmod(0o755)
     server = RedisProcess(folder, **options)
     with patch("tests.support.redis_process.find_binary", lambda: str(launcher)):

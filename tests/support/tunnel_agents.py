@@ -1,16 +1,16 @@
 """Stand-ins for the tunnel agents: programs that speak ngrok's local API and log, and cloudflared's log."""
 
+import shlex
 import sys
 from pathlib import Path
 
 #: Arguments as ngrok 3 takes them; the local API is on a free port, as when 4040 is in use.
-NGROK = f"""#!{sys.executable}
-import http.server, json, os, sys
+NGROK = """import http.server, json, os, sys
 assert sys.argv[1] == "http" and sys.argv[3:] == ["--log", "stdout", "--log-format", "json"], sys.argv
 port = sys.argv[2]
 
 def log(**fields):
-    print(json.dumps({{"lvl": "info", "t": "2026-01-01T00:00:00Z", **fields}}), flush=True)
+    print(json.dumps({"lvl": "info", "t": "2026-01-01T00:00:00Z", **fields}), flush=True)
 
 if os.environ.get("NGROK_AUTHTOKEN") != "good":
     log(lvl="eror", msg="session closing", err="authentication failed: ERR_NGROK_4018")
@@ -19,11 +19,11 @@ if os.environ.get("NGROK_AUTHTOKEN") != "good":
 class Api(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         tunnels = [
-            {{"public_url": "https://other.ngrok-free.app", "config": {{"addr": "http://localhost:1"}}}},
-            {{"public_url": "http://plain.ngrok-free.app", "config": {{"addr": f"http://localhost:{{port}}"}}}},
-            {{"public_url": "https://fixed.ngrok-free.app", "config": {{"addr": f"http://localhost:{{port}}"}}}},
+            {"public_url": "https://other.ngrok-free.app", "config": {"addr": "http://localhost:1"}},
+            {"public_url": "http://plain.ngrok-free.app", "config": {"addr": f"http://localhost:{port}"}},
+            {"public_url": "https://fixed.ngrok-free.app", "config": {"addr": f"http://localhost:{port}"}},
         ]
-        body = json.dumps({{"tunnels": tunnels, "uri": "/api/tunnels"}}).encode()
+        body = json.dumps({"tunnels": tunnels, "uri": "/api/tunnels"}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -33,12 +33,11 @@ class Api(http.server.BaseHTTPRequestHandler):
         pass
 
 server = http.server.HTTPServer(("127.0.0.1", 0), Api)
-log(msg="starting web service", obj="web", addr=f"127.0.0.1:{{server.server_port}}")
+log(msg="starting web service", obj="web", addr=f"127.0.0.1:{server.server_port}")
 server.serve_forever()
 """
 
-CLOUDFLARED = f"""#!{sys.executable}
-import os, sys, time
+CLOUDFLARED = """import os, sys, time
 assert sys.argv[1:3] == ["tunnel", "--no-autoupdate"] and sys.argv[3] == "--url", sys.argv
 if os.environ.get("CLOUDFLARED_FAILS"):
     print("ERR failed to request quick Tunnel: no such host", file=sys.stderr, flush=True)
@@ -55,7 +54,9 @@ def install(folder: Path, **programs: str) -> str:
     """Write programs into a folder and return a PATH that has them and no other agent."""
     folder.mkdir(exist_ok=True)
     for name, text in programs.items():
+        (folder / f"{name}.py").write_text(text)
         file = folder / name
-        file.write_text(text)
+        # The interpreter's path may hold a space, which a line with #! cannot.
+        file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(folder / name))}.py "$@"\n')
         file.chmod(0o755)
     return f"{folder}:/usr/bin:/bin"
