@@ -183,4 +183,4 @@ def _copy_of_the_project(folder: Path) -> None:
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)  # src/ackfirst links to the rooms
