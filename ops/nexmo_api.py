@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from ackfirst.shared.accounts import Account
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.settings import Settings
 
 #: Seconds for one request, connecting included.
 REQUEST_SECONDS: Final = 20.0
@@ -275,6 +277,12 @@ class NexmoApi:
             raise NexmoApiError(f"{_host(url)} did not answer within {REQUEST_SECONDS:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise NexmoApiError(f"{_host(url)} cannot be reached: {error}; check the network and the proxy") from error
+
+
+def api_of(settings: Settings, account: Account) -> NexmoApi:
+    """Return the management APIs of an account whose account secret is configured."""
+    credentials = Credentials(api_key=account.api_key, api_secret=account.api_secret or "")
+    return NexmoApi(credentials, api_url=settings.nexmo_api_url, rest_url=settings.nexmo_rest_url)
 
 
 def _content(url: str, status: int, body: bytes) -> dict[str, Any]:

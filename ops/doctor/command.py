@@ -24,7 +24,7 @@ from ackfirst.ops.doctor.machine import disk_findings
 from ackfirst.ops.doctor.nexmo import nexmo_findings
 from ackfirst.ops.doctor.queue import queue_findings
 from ackfirst.ops.doctor.redis_server import redis_findings
-from ackfirst.ops.nexmo_api import Credentials, NexmoApi
+from ackfirst.ops.nexmo_api import api_of
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.terminal import operator_settings
 from ackfirst.ops.webhooks.urls import check_public_url
@@ -104,10 +104,7 @@ async def _of_nexmo(settings: Settings, accounts: Accounts) -> AsyncIterator[Fin
     for account in accounts:
         if not account.api_secret:
             continue
-        credentials = Credentials(api_key=account.api_key, api_secret=account.api_secret)
-        async with NexmoApi(
-            credentials, api_url=settings.nexmo_api_url, rest_url=settings.nexmo_rest_url
-        ) as api:  # fmt: skip
+        async with api_of(settings, account) as api:
             async for finding in nexmo_findings(api, account, public_url):
                 yield finding
 

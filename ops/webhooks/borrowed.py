@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ackfirst.ops.nexmo_api import Credentials, NexmoApi, NexmoApiError
+from ackfirst.ops.nexmo_api import NexmoApi, NexmoApiError, api_of
 from ackfirst.ops.webhooks import backup
 from ackfirst.ops.webhooks.change import Changer, WebhookError
 from ackfirst.ops.webhooks.urls import (
@@ -72,7 +72,7 @@ class BorrowedWebhooks:
         if not self._accounts:
             raise ConfigurationError("--set-webhooks needs the account secret: set ACKFIRST_API_SECRET")
         for account in self._accounts:
-            async with self._api(account) as api:
+            async with api_of(self._settings, account) as api:
                 changer = self._changer(api, account, lambda saved: self._remember(Borrowed(str(saved), public_url)))
                 for id_ in sorted(missing):
                     application = await api.application(id_)
@@ -100,7 +100,7 @@ class BorrowedWebhooks:
         account = next((account for account in self._accounts if account.api_key == saved.account), None)
         if account is None:
             raise ConfigurationError(f"the account secret of {saved.account} is not configured any more")
-        async with self._api(account) as api:
+        async with api_of(self._settings, account) as api:
             application = await api.application(saved.id)
             if application is None:
                 self._say(f"application {saved.id} does not exist any more: nothing to put back")
@@ -113,13 +113,6 @@ class BorrowedWebhooks:
                 application, lambda found: with_messages_webhooks_of(found, saved.content)
             )
             self._say(f"application {saved.id} has its own webhook URLs again")
-
-    def _api(self, account: Account) -> NexmoApi:
-        return NexmoApi(
-            Credentials(api_key=account.api_key, api_secret=account.api_secret or ""),
-            api_url=self._settings.nexmo_api_url,
-            rest_url=self._settings.nexmo_rest_url,
-        )
 
     def _changer(self, api: NexmoApi, account: Account, on_saved: Callable[[Path], None]) -> Changer:
         return Changer(

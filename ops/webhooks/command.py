@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ackfirst.ops.nexmo_api import Credentials, NexmoApi, NexmoApiError, SmsSettings
+from ackfirst.ops.nexmo_api import NexmoApi, NexmoApiError, SmsSettings, api_of
 from ackfirst.ops.terminal import CommandGroup, printable
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.webhooks import backup
@@ -209,15 +208,8 @@ async def _managed(settings: Settings, only: str | None) -> AsyncIterator[_Manag
             f"or api_secret in {settings.config}"
         )
     for account in chosen:
-        async with _api(settings, account) as api:
+        async with api_of(settings, account) as api:
             yield _Managed(account, api)
-
-
-@asynccontextmanager
-async def _api(settings: Settings, account: Account) -> AsyncIterator[NexmoApi]:
-    credentials = Credentials(api_key=account.api_key, api_secret=account.api_secret or "")
-    async with NexmoApi(credentials, api_url=settings.nexmo_api_url, rest_url=settings.nexmo_rest_url) as api:
-        yield api
 
 
 def _changer(settings: Settings, managed: _Managed, *, dry_run: bool) -> Changer:
