@@ -87,7 +87,7 @@ def _run(story: Story, stage: Stage, sides: dict[str, Side], console: Console, *
             with _view(plain=plain) as on_snapshot:
                 play(story, stage, {PLAIN: url, ACKFIRST: stack.url}, sides, on_snapshot)
             with console.status("waiting for the worker"):
-                wait_until_processed(stack, stage, sides)
+                wait_until_processed(story, stage, sides)
     except (StackError, UnreachableError) as error:
         console.print(f"[bold red]The demo could not run:[/] {error}", soft_wrap=True)
         return 1

@@ -237,12 +237,16 @@ def play(story: Story, stage: Stage, urls: dict[str, str], sides: dict[str, Side
         raise group.exceptions[0] from None
 
 
-def wait_until_processed(stack: Stack, stage: Stage, sides: dict[str, Side]) -> None:
-    """Wait until the worker has nothing left to do, at most a minute, and count what was processed."""
+def wait_until_processed(story: Story, stage: Stage, sides: dict[str, Side]) -> None:
+    """Wait until every event is processed, at most a minute, and count what was processed.
+
+    An idle queue is not enough: an event that an engine has in hand waits in no lane, and is not processed yet.
+    """
     deadline = time.monotonic() + _WORKER_TIMEOUT_SECONDS
-    while not stack.is_idle() and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
     count_processed(stage, sides)
+    while not all(side.balances(story) for side in sides.values()) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        count_processed(stage, sides)
 
 
 def count_processed(stage: Stage, sides: dict[str, Side]) -> None:
