@@ -72,6 +72,9 @@ ENGINES: Final = "ackfirst:engines"
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
 KILLS: Final = "ackfirst_kills"
 
+#: field of a job hash, JSON (``shared/replay/job_field.py``): the replay that queued it. Absent from most.
+REPLAY: Final = "ackfirst_replay"
+
 
 def seen_prefix(period: int) -> str:
     """Name the prefix of the sets of ids that were seen before, in periods of so many seconds."""
