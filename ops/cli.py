@@ -13,7 +13,7 @@ from ackfirst.shared.processes.descriptors import open_standard_descriptors
 
 
 class Entry(NamedTuple):
-    """Where a subcommand lives, and the line that ``ackfirst --help`` shows without importing it."""
+    """The module of a subcommand, and the line that ``ackfirst --help`` shows without importing it."""
 
     target: str
     """``module:attribute`` of a click command; the module within ``ackfirst``."""
