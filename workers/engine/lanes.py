@@ -26,7 +26,7 @@ MARKS_PREFIX: Final = keys.marks("")
 
 
 class LanePace(Protocol):
-    """How many jobs of each lane an engine has room for, and how long one is expected to take."""
+    """The number of jobs of each lane that an engine has room for, and the expected duration of one."""
 
     @property
     def budget(self) -> float:
@@ -70,6 +70,7 @@ class Lanes:
             keys.worker_executions(engine),
             keys.REJECTS,
             keys.READY,
+            keys.PAUSED,
         ]
         self._constants: list[str | int | float] = [
             DEFAULT_WORKER_TTL,
@@ -90,7 +91,7 @@ class Lanes:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether this engine serves some lanes only."""
+        """Return whether this engine serves some lanes only."""
         return bool(self._pinned)
 
     def discover(self) -> bool:
