@@ -166,7 +166,10 @@ class IngestServer:
     def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
         limits = self._limits
         quarantine = Quarantine(
-            self._redis(SIDE_CONNECTIONS), max_records=limits.quarantine_records, max_bytes=limits.quarantine_bytes
+            self._redis(SIDE_CONNECTIONS),
+            max_records=limits.quarantine_records,
+            max_bytes=limits.quarantine_bytes,
+            replicas=self._settings.replicas,
         )
         metrics.limit_quarantine(limits.quarantine_records, limits.quarantine_bytes)
         rate, deadline = limits.quarantine_per_second, self._settings.ack_deadline

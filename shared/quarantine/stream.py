@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import FAILURES
+from ackfirst.shared.redis.replicated import MASTER_ONLY, Replicas, WritingScript
 
 VERSION: Final = b"1"
 
-_SCRIPT: Final = files("ackfirst.shared.quarantine").joinpath("add.lua").read_text()
-_SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
+_SCRIPT: Final = WritingScript(files("ackfirst.shared.quarantine").joinpath("add.lua").read_text())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +78,11 @@ class QuarantineDepth:
 class Quarantine:
     """The stream in Redis. It refuses what would exceed its bounds; it never drops what it holds."""
 
-    def __init__(self, redis: Redis, *, max_records: int, max_bytes: int) -> None:
+    def __init__(
+        self, redis: Redis, *, max_records: int, max_bytes: int, replicas: Replicas = MASTER_ONLY
+    ) -> None:
         self._redis = redis
+        self._replicas = replicas
         self._max_records = max_records
         self._max_bytes = max_bytes
 
@@ -95,16 +96,11 @@ class Quarantine:
         size = sum(len(name) + len(value) for name, value in fields.items())
         pairs = [part for pair in fields.items() for part in pair]
         try:
-            return bool(await self._run(self._max_records, self._max_bytes, size, *pairs))
+            names = (keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED)
+            arguments = (self._max_records, self._max_bytes, size, *pairs)
+            return bool(await _SCRIPT.run(self._redis, names, arguments, self._replicas))
         except FAILURES as error:
             raise QueueUnavailableError(f"Redis did not confirm the quarantine record: {error}") from error
-
-    async def _run(self, *arguments: Any) -> Any:
-        call = (3, keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, *arguments)
-        try:
-            return await self._redis.evalsha(_SHA, *call)
-        except NoScriptError:  # the server is new, restarted or was failed over to
-            return await self._redis.eval(_SCRIPT, *call)
 
     async def depth(self) -> QuarantineDepth:
         """Records and bytes that it holds now."""

@@ -37,8 +37,8 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.rounds} power losses of {self.machines} machines, {self.kills} kills between them, {self.sent} sent, "
-            f"{self.acknowledged} acknowledged, {self.from_spool} of them only in the spool, "
+            f"{self.rounds} power losses of {self.machines} machines, {self.kills} kills between them, "
+            f"{self.sent} sent, {self.acknowledged} acknowledged, {self.from_spool} of them only in the spool, "
             f"missing {len(self.missing)}, {self.seconds:.0f} s, seed {self.seed}"
         )
 

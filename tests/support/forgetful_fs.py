@@ -1,9 +1,10 @@
 """A file system that keeps only what was synced: whatever is not, is gone when its process gets SIGKILL.
 
-``python -m tests.support.forgetful_fs MOUNTPOINT KEPT SEED`` serves a folder by FUSE. The files as programs see them are
-in memory; what a power loss would leave is in ``KEPT``: the bytes that an ``fsync`` of a file has covered, and the names
-that an ``fsync`` of their folder has covered, which is all that POSIX promises. As a kernel does, it also writes a part
-of the rest back at moments of its own (drawn from the seed): the beginning of a write, or names before their contents.
+``python -m tests.support.forgetful_fs MOUNTPOINT KEPT SEED`` serves a folder by FUSE. The files as programs see them
+are in memory; what a power loss would leave is in ``KEPT``: the bytes that an ``fsync`` of a file has covered, and the
+names that an ``fsync`` of their folder has covered, which is all that POSIX promises. As a kernel does, it also writes
+a part of the rest back at moments of its own (drawn from the seed): the beginning of a write, or names before their
+contents.
 """
 
 import contextlib

@@ -17,8 +17,8 @@ from tests.support.waiting import wait_until
 class RedisProcess:
     """One server with its own data folder and socket, AOF ``always``, ``noeviction``.
 
-    ``options`` are further configuration lines, for example ``{"maxmemory": "4mb"}``. ``data`` is where its files go, if
-    not to ``folder``, and ``env`` what is added to its environment.
+    ``options`` are further configuration lines, for example ``{"maxmemory": "4mb"}``. ``data`` is where its files go,
+    if not to ``folder``, and ``env`` what is added to its environment.
     """
 
     def __init__(
