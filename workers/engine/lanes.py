@@ -70,6 +70,7 @@ class Lanes:
             keys.worker_executions(engine),
             keys.REJECTS,
             keys.READY,
+            keys.PAUSED,
         ]
         self._constants: list[str | int | float] = [
             DEFAULT_WORKER_TTL,

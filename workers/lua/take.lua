@@ -5,6 +5,7 @@
 -- KEYS[3] rq:worker:<engine>:executions   set of <job id>:<execution id>
 -- KEYS[4] ackfirst:rejects                stream of entries that no worker can run
 -- KEYS[5] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
+-- KEYS[6] ackfirst:paused                 hash lane -> since when and by whom: no job of these is taken
 -- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in flight   ARGV[3] name of this take, the same when it
 -- is repeated   ARGV[4] most jobs   ARGV[5] seconds of work that they may be together   ARGV[6] now, unix seconds
 -- ARGV[7] now as RQ writes times   ARGV[8] seconds for a job without a timeout   ARGV[9] field of the kills
@@ -33,7 +34,7 @@ local MOST_ASIDE = 100
 local MOST_LOOKED_AT = 1000
 local GRACE = 60
 local call = redis.call
-local in_flight, worker, executions, stream, ready = unpack(KEYS)
+local in_flight, worker, executions, stream, ready, pauses = unpack(KEYS)
 local engine, have, take = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, budget, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local first_known = 20 + tonumber(ARGV[19])
@@ -69,12 +70,18 @@ for at = first_known, #ARGV, 3 do
   known[ARGV[at]] = at
 end
 
+local is_paused = {}
+local paused = redis.pcall('HKEYS', pauses)
+for _, name in ipairs(paused.err and {} or paused) do
+  is_paused[name] = true
+end
+
 local open = {}
 local function open_lanes(names)
   for _, name in ipairs(names) do
     local at = known[name]
     local room, seconds = tonumber(ARGV[at and at + 1 or 17]), tonumber(ARGV[at and at + 2 or 18])
-    if room > 0 then
+    if room > 0 and not is_paused[name] then
       open[#open + 1] = {name = name, list = ARGV[15] .. name, running_key = ARGV[16] .. name, room = room,
         seconds = seconds, ids = {}, at = 1, gone = 0, turn = 0}
     end
