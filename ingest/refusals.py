@@ -13,7 +13,7 @@ from ackfirst.ingest.request_log import RequestRecord
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.stream import LONGEST_CLAIM
 from ackfirst.shared.queue import keys
-from ackfirst.shared.queue.record import refused_text
+from ackfirst.shared.queue.record import RecordedRequest, request_text
 from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
 
@@ -40,7 +40,7 @@ class Refusals:
         self._script = redis.register_script(source("ackfirst.shared.quarantine", "refused.lua"))
         self._is_recorded = is_recorded
         self._clock = clock
-        self._singles: list[tuple[str, str, bytes]] = []
+        self._singles: list[RecordedRequest] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._applications: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -62,40 +62,27 @@ class Refusals:
         verdict, found = entry.verdict, entry.verification
         if verdict is Verdict.PROBE:
             return
-        account = application_id = ""
+        account = application_id = family = None
         if found is not None:
-            account = (found.account or found.claimed_account or "")[:LONGEST_CLAIM]
-            application_id = (found.claimed_application_id or "")[:LONGEST_CLAIM]
+            account = (found.account or found.claimed_account or "")[:LONGEST_CLAIM] or None
+            application_id = (found.claimed_application_id or "")[:LONGEST_CLAIM] or None
+            family = found.family
         if application_id and len(self._applications) < SINGLES_A_WRITE:
             name = keys.application(account, application_id).encode(errors="backslashreplace").decode()
             self._applications[name] = self._clock()
         if len(self._singles) < SINGLES_A_WRITE:
-            text = self._text(
-                verdict, entry.reason, account=account, application_id=application_id, family=found and found.family
+            self._singles.append(
+                RecordedRequest(
+                    at=self._clock(),
+                    verdict=verdict,
+                    reason=entry.reason,
+                    account=account,
+                    application_id=application_id,
+                    family=family,
+                )
             )
-            self._singles.append((verdict, entry.reason, text))
         else:
             self._counts[verdict, entry.reason] += 1
-
-    def _text(
-        self,
-        verdict: str,
-        reason: str,
-        *,
-        account: str = "",
-        application_id: str = "",
-        family: str | None = None,
-        count: int = 1,
-    ) -> bytes:
-        return refused_text(
-            at=self._clock(),
-            account=account or None,
-            application_id=application_id or None,
-            family=family,
-            verdict=verdict,
-            reason=reason,
-            count=count,
-        )
 
     async def _run(self) -> None:
         while True:
@@ -108,18 +95,23 @@ class Refusals:
         singles, self._singles = self._singles, []
         counts, self._counts = self._counts, Counter()
         applications, self._applications = self._applications, {}
-        texts = [text for _, _, text in singles]
-        texts += [self._text(verdict, reason, count=count) for (verdict, reason), count in counts.items()]
+        requests = [
+            *singles,
+            *(
+                RecordedRequest(at=self._clock(), verdict=verdict, reason=reason, count=count)
+                for (verdict, reason), count in counts.items()
+            ),
+        ]
         try:
             await self._script(
                 keys=[keys.LAST_UNCONFIRMED, keys.RECORD],
                 args=[
                     *(keys.LAST_UNCONFIRMED_LIMIT, BACKLOG_LIMIT, len(applications)),
                     *(part for named in applications.items() for part in named),
-                    *(texts if self._is_recorded else ()),
+                    *(map(request_text, requests) if self._is_recorded else ()),
                 ],
             )
         except FAILURES:
-            # Kept as counts, which are as many as there are kinds: most of what is refused during an outage is the outage.
+            # Kept as counts, bounded by their kinds: most of what is refused during an outage is due to the outage.
             self._counts.update(counts)
-            self._counts.update((verdict, reason) for verdict, reason, _ in singles)
+            self._counts.update((single.verdict, single.reason) for single in singles)

@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError
 
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
-from ackfirst.shared.queue.record import quarantined_text
+from ackfirst.shared.queue.record import RecordedRequest, request_text
 from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
 
@@ -119,15 +119,16 @@ class Quarantine:
             raise QueueUnavailableError(f"Redis did not confirm the quarantine record: {error}") from error
 
     def _entry(self, record: QuarantineRecord, application_id: str | None, family: str | None) -> bytes:
-        """Describe the callback for the record."""
-        return quarantined_text(
+        """Describe the callback for the record, without the closing brace: the script adds the id."""
+        request = RecordedRequest(
             at=record.received_at,
+            verdict=record.verdict,
+            reason=record.reason,
             account=record.account[:LONGEST_CLAIM] or None,
             application_id=application_id and application_id[:LONGEST_CLAIM],
             family=family,
-            verdict=record.verdict,
-            reason=record.reason,
         )
+        return request_text(request)[:-1]
 
     async def _run(self, *arguments: Any) -> Any:
         names = (keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, keys.LAST_UNCONFIRMED, keys.RECORD)

@@ -50,8 +50,8 @@ OUTCOMES: Final = "ackfirst:outcomes"
 #: hash ``<handler>:seconds`` / ``<handler>:runs``, no expiry. Two fields a registered handler.
 HANDLER_TIMES: Final = "ackfirst:handler-times"
 
-#: stream of what happened, for the record (``shared/queue/record.py`` has the fields), no expiry. One entry a batch; the
-#: recorder trims what the store holds. Empty while the record is off.
+#: stream of what happened, for the record (``shared/queue/record.py`` has its fields), no expiry. One entry a batch;
+#: the recorder trims what the store holds. Nothing is written to it while the record is off.
 RECORD: Final = "ackfirst:record"
 
 #: hash of what the recorder has done (``shared/queue/record.py``), no expiry. Fewer than ten fields.

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from ackfirst.shared.record import named_record
+from ackfirst.shared.record import field_names, named_record
 
 #: Fields of the hash ``keys.RECORDER``: the id of the newest entry that the store holds, the counter of acknowledged
 #: events there, and how many events were recorded, and were let go unrecorded.
@@ -62,6 +62,23 @@ class RecordedOutcome:
 
 
 @named_record
+class RecordedRequest:
+    """Callbacks that made no event. Account, application and family are what they claim: unverified text."""
+
+    at: float
+    """Unix seconds."""
+    verdict: str
+    reason: str
+    account: str | None = None
+    application_id: str | None = None
+    family: str | None = None
+    count: int = 1
+    """How many were alike."""
+    quarantine: str | None = None
+    """Its id in the quarantine."""
+
+
+@named_record
 class RecordEntry:
     """One entry of the stream."""
 
@@ -70,8 +87,8 @@ class RecordEntry:
     arrived: Sequence[str] = ()
     repeated: Sequence[str] = ()
     outcomes: Sequence[RecordedOutcome] = ()
-    quarantined: Mapping[str, Any] | None = None
-    refused: Mapping[str, Any] | None = None
+    quarantined: RecordedRequest | None = None
+    refused: RecordedRequest | None = None
     acknowledged: int | None = None
     """The counter of acknowledged events after it, if it has moved the counter."""
 
@@ -93,8 +110,8 @@ class RecordEntry:
                 arrived=fields.get(b"a", b"").decode().split(),
                 repeated=fields.get(b"d", b"").decode().split(),
                 outcomes=[_outcome(row) for row in orjson.loads(fields.get(b"o", b"[]"))],
-                quarantined=_object(fields.get(b"q")),
-                refused=_object(fields.get(b"r")),
+                quarantined=_request(fields.get(b"q")),
+                refused=_request(fields.get(b"r")),
                 acknowledged=int(fields[b"n"]) if b"n" in fields else None,
             )
         except (TypeError, ValueError) as error:
@@ -109,51 +126,9 @@ def outcome_text(outcome: Sequence[Any]) -> bytes:
         return orjson.dumps(_storable(outcome))
 
 
-def quarantined_text(
-    *,
-    at: float,
-    account: str | None,
-    application_id: str | None,
-    family: str | None,
-    verdict: str,
-    reason: str,
-) -> bytes:
-    """Write the JSON object of a quarantined callback without its closing brace: ``add.lua`` adds the record's id."""
-    return _request(at, account, application_id, family, verdict, reason, {})[:-1]
-
-
-def refused_text(
-    *,
-    at: float,
-    account: str | None,
-    application_id: str | None,
-    family: str | None,
-    verdict: str,
-    reason: str,
-    count: int,
-) -> bytes:
-    """Write the JSON object of ``count`` refused callbacks."""
-    return _request(at, account, application_id, family, verdict, reason, {"count": count})
-
-
-def _request(
-    at: float,
-    account: str | None,
-    application_id: str | None,
-    family: str | None,
-    verdict: str,
-    reason: str,
-    more: dict[str, Any],
-) -> bytes:
-    fields = {
-        "at": at,
-        "account": account,
-        "application_id": application_id,
-        "family": family,
-        "verdict": verdict,
-        "reason": reason,
-        **more,
-    }
+def request_text(request: RecordedRequest) -> bytes:
+    """Write the JSON object of callbacks that were refused or quarantined. ``add.lua`` adds the quarantine's id."""
+    fields = {name: getattr(request, name) for name in field_names(RecordedRequest)}
     return orjson.dumps(_storable({name: value for name, value in fields.items() if value is not None}))
 
 
@@ -199,10 +174,5 @@ def _attempt(row: Sequence[Any]) -> RecordedAttempt:
     )
 
 
-def _object(text: bytes | None) -> Mapping[str, Any] | None:
-    if text is None:
-        return None
-    found = orjson.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - the caller's kind of error
-    return found
+def _request(text: bytes | None) -> RecordedRequest | None:
+    return None if text is None else RecordedRequest(**orjson.loads(text))
