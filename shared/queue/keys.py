@@ -102,6 +102,10 @@ ENGINES: Final = "ackfirst:engines"
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
 KILLS: Final = "ackfirst_kills"
 
+#: field of a job hash, JSON (``shared/replay/job_field.py``): the replay that queued it. Absent from most.
+REPLAY: Final = "ackfirst_replay"
+
+
 #: sorted set ``<host>:<pid>`` -> unix seconds of the newest figures of that ingest process, no expiry. Members that
 #: have been silent for a minute are removed by the others.
 INGEST_PROCESSES: Final = "ackfirst:ingest"
