@@ -97,7 +97,7 @@ class IngestServer:
         )
 
     async def _start(self) -> None:
-        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
+        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time, failure_ttl=self._settings.failure_ttl)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
         request_log = RequestLog(self._log, exposition.metrics, lines=self._lines)
         self._cleanup.callback(request_log.close)
@@ -109,6 +109,7 @@ class IngestServer:
             exposition,
             policy=self._settings.policy,
             accounts=len(self._accounts),
+            limits=self._limits,
             suspects=alarm.shown,
             spool=durability.spool,
             data_lost=durability.generation.shown,
