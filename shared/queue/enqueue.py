@@ -29,7 +29,7 @@ class CounterObserver(Protocol):
 
     @property
     def position(self) -> Position:
-        """What is known now."""
+        """Return the position that is known now."""
 
     def confirm(self, acknowledged: int, *, since: Position, added: int = 0) -> object:
         """Take the counter of a reply whose command was sent at ``since`` and added so many events."""

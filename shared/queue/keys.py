@@ -24,6 +24,10 @@ LANES: Final = "ackfirst:lanes"
 #: be rebuilt from the lanes' lists at any time.
 READY: Final = "ackfirst:ready"
 
+#: hash lane -> ``<unix seconds> <who paused it>``, no expiry. Engines take nothing from these lanes. One field a lane
+#: that the operator has paused; it stays when the lane is retired, so that its next event waits too.
+PAUSED: Final = "ackfirst:paused"
+
 #: list of at most ``BELL_LIMIT`` one-byte tokens, no expiry. Idle workers block on it: a push wakes one of them.
 BELL: Final = "ackfirst:bell"
 BELL_LIMIT: Final = 64
@@ -71,6 +75,19 @@ ENGINES: Final = "ackfirst:engines"
 
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
 KILLS: Final = "ackfirst_kills"
+
+#: field of a job hash, JSON (``shared/replay/job_field.py``): the replay that queued it. Absent from most.
+REPLAY: Final = "ackfirst_replay"
+
+
+#: sorted set ``<host>:<pid>`` -> unix seconds of the newest figures of that ingest process, no expiry. Members that
+#: have been silent for a minute are removed by the others.
+INGEST_PROCESSES: Final = "ackfirst:ingest"
+
+
+def ingest_figures(process: str) -> str:
+    """Name the JSON text that an ingest process publishes about itself (``ingest/figures.py``); expires in 10 s."""
+    return f"ackfirst:ingest:{process}"
 
 
 #: field of an RQ worker's hash, ``1``: it serves every lane. ``queues`` names at most 100 of them, and a lane that has
