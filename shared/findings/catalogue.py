@@ -106,6 +106,10 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "Ingest can make callbacks durable neither in Redis nor on disk.",
         "Bring Redis back, or make room on the disk.",
     ),
+    "lane-paused": Entry(
+        "Events wait in a lane that an operator has paused.",
+        "`ackfirst lanes resume LANE`",
+    ),
     "lane-unserved": Entry(
         "Events wait in a lane that no worker serves.",
         "Start a worker without `--lane`, or with that lane.",

@@ -152,6 +152,12 @@ def _of_spool(state: SystemState) -> Findings:
 
 
 def _of_workers(queue: QueueSnapshot) -> Findings:
+    if paused := [name for name, lane in queue.lanes.items() if lane.is_paused and lane.waiting]:
+        yield warning(
+            "lane-paused",
+            f"events wait in lanes that an operator has paused: {_some(paused)}",
+            "ackfirst lanes resume LANE",
+        )
     if not queue.workers:
         yield error(
             "workers-none",
@@ -165,7 +171,8 @@ def _of_workers(queue: QueueSnapshot) -> Findings:
             f"events wait in lanes that no worker serves: {_some(unserved)}",
             "start a worker without --lane, or with --lane for each of them",
         )
-    waits = {name: lane.oldest_seconds for name, lane in queue.lanes.items() if not lane.is_unserved}
+    served = {name: lane for name, lane in queue.lanes.items() if not (lane.is_unserved or lane.is_paused)}
+    waits = {name: lane.oldest_seconds for name, lane in served.items()}
     slow = {name: seconds for name, seconds in waits.items() if seconds > LANE_WAITS_SECONDS}
     if slow:
         longest = max(slow.values())

@@ -5,7 +5,7 @@ For ``/metrics``, ``/readyz``, ``doctor`` and the operator's page; never on the 
 
 import heapq
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,6 +37,8 @@ class LaneDepth:
     dead_last_hour: int = 0
     is_unserved: bool = False
     """True if events wait and no living worker serves the lane."""
+    is_paused: bool = False
+    """True while the operator lets workers take nothing from it."""
 
 
 _NONE: Final = LaneDepth(waiting=0, retries=0, dead_letters=0, oldest_seconds=0.0)
@@ -96,8 +98,9 @@ async def take_snapshot(redis: Redis, *, now: float, failure_ttl: int) -> QueueS
         pipeline.xlen(keys.REJECTS)
         pipeline.hgetall(keys.OUTCOMES)
         pipeline.hgetall(keys.HANDLER_TIMES)
+        pipeline.hkeys(keys.PAUSED)
         pipeline.time()
-        names, records, held, rejects, outcomes, times, (seconds, microseconds) = await pipeline.execute()
+        names, records, held, rejects, outcomes, times, paused, (seconds, microseconds) = await pipeline.execute()
     took = time.monotonic() - started
     workers = await _living(redis, names)
     return QueueSnapshot(
@@ -106,7 +109,7 @@ async def take_snapshot(redis: Redis, *, now: float, failure_ttl: int) -> QueueS
         quarantine_bytes=int(held or 0),
         rejects=rejects,
         clock_skew_seconds=_skew(now, took, seconds + microseconds / 1e6),
-        lanes=await _lane_depths(redis, now, workers, dead_after=now + failure_ttl - RECENT_SECONDS),
+        lanes=await _lane_depths(redis, now, workers, paused, dead_after=now + failure_ttl - RECENT_SECONDS),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},
         handlers=handler_times(times),
     )
@@ -131,10 +134,13 @@ async def _living(redis: Redis, names: set[bytes]) -> _Workers:
     return _Workers(len(living), frozenset(queues), any(everything for _, everything in living))
 
 
-async def _lane_depths(redis: Redis, now: float, workers: _Workers, *, dead_after: float) -> dict[str, LaneDepth]:
+async def _lane_depths(
+    redis: Redis, now: float, workers: _Workers, paused: Iterable[bytes], *, dead_after: float
+) -> dict[str, LaneDepth]:
     """Ask all lanes, some at a time; the deepest and the oldest by name, the sums of the others as one."""
     script = redis.register_script(source("ackfirst.shared.queue", "lane_depths.lua"))
     prefixes = (keys.queue(""), keys.scheduled(""), keys.failed(""), keys.job(""))
+    pauses = set(paused)
     shown: dict[str, LaneDepth] = {}
     rest = _NONE
     cursor: Any = 0
@@ -149,6 +155,7 @@ async def _lane_depths(redis: Redis, now: float, workers: _Workers, *, dead_afte
                 dead_last_hour=recent,
                 oldest_seconds=_age(queued_at, now),
                 is_unserved=bool(waiting) and not workers.serve(name),
+                is_paused=lane in pauses,
             )
         shown, left_over = _most_interesting(shown)
         for depth in left_over:
@@ -167,6 +174,7 @@ def _sum(one: LaneDepth, other: LaneDepth) -> LaneDepth:
         dead_last_hour=one.dead_last_hour + other.dead_last_hour,
         oldest_seconds=max(one.oldest_seconds, other.oldest_seconds),
         is_unserved=one.is_unserved or other.is_unserved,
+        is_paused=one.is_paused and other.is_paused,
     )
 
 

@@ -42,6 +42,7 @@ def test_an_installation_that_works_has_no_findings() -> None:
         (replace(WELL, data_lost="wiped", data_lost_seconds=60.0), "redis-data-lost", Level.ERROR),
         (queue(workers=0), "workers-none", Level.ERROR),
         (queue(lanes={"a": lane(is_unserved=True)}), "lane-unserved", Level.ERROR),
+        (queue(lanes={"a": lane(is_paused=True, oldest_seconds=999)}), "lane-paused", Level.WARNING),
         (queue(lanes={"a": lane(oldest_seconds=61)}), "lane-waits", Level.WARNING),
         (queue(lanes={"a": lane(oldest_seconds=301)}), "lane-waits", Level.ERROR),
         (queue(lanes={"a": lane(dead_letters=3)}), "dead-letters", Level.WARNING),
@@ -109,6 +110,7 @@ lane_depths = st.builds(
     dead_last_hour=numbers,
     oldest_seconds=seconds,
     is_unserved=st.booleans(),
+    is_paused=st.booleans(),
 )
 snapshots = st.builds(
     QueueSnapshot,
