@@ -98,7 +98,7 @@ class IngestServer:
         )
 
     async def _start(self) -> None:
-        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
+        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time, failure_ttl=self._settings.failure_ttl)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
         refusals = Refusals(self._redis(1), is_recorded=self._settings.is_recorded, clock=time.time)
         refusals.start()
@@ -113,6 +113,7 @@ class IngestServer:
             exposition,
             policy=self._settings.policy,
             accounts=len(self._accounts),
+            limits=self._limits,
             suspects=alarm.shown,
             spool=durability.spool,
             data_lost=durability.generation.shown,

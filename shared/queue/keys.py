@@ -121,6 +121,11 @@ def application(account: str | None, application_id: str | None) -> str:
     return f"{account or ''}/{application_id or ''}"
 
 
+#: field of an RQ worker's hash, ``1``: it serves every lane. ``queues`` names at most 100 of them, and a lane that has
+#: just got its first event only at the worker's next heartbeat. Absent for pinned and for stock workers.
+SERVES_ALL: Final = "ackfirst_serves_all"
+
+
 def seen_prefix(period: int) -> str:
     """Name the prefix of the sets of ids that were seen before, in periods of so many seconds."""
     return f"ackfirst:seen:{period}:"
