@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from tests.power.machine import Part, without_sync
-from tests.power.rounds import play
+from tests.drills.power_loss import play
+from tests.drills.powered import Part, without_sync
 from tests.support.forgetful_fs import cannot_forget
 
 ROUNDS = int(os.environ.get("TEST_POWER_ROUNDS", "6"))

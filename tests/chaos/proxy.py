@@ -38,12 +38,17 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self.cut_off()
 
     def reset_all(self) -> None:
         """Cut every connection that is open."""
         self._loop.call_soon_threadsafe(lambda: [_reset(writer) for writer in tuple(self._writers)])
+
+    def cut_off(self) -> None:
+        """Lose what is held, and let nothing through any more."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -53,7 +58,7 @@ class Proxy:
         server.close()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(asyncio.sleep(0.01))  # the connections are closed
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +75,7 @@ class Proxy:
         back = asyncio.create_task(self._answers(redis_reader, writer, pace))
         try:
             await self._requests(reader, redis_writer, writer, pace)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             self._writers.discard(writer)

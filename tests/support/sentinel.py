@@ -128,6 +128,13 @@ class Watched:
         self.kill(port)
         shutil.rmtree(self._folder / str(port))
 
+    def add_replica(self) -> None:
+        """Start an empty server that follows the present master."""
+        port = free_port()
+        self.servers.append(port)
+        self._start(port, f"{_SERVER}{self._lines}\nreplicaof 127.0.0.1 {self.master}\n")
+        self._wait_for(port)
+
     def revive(self, port: int) -> None:
         """Start a server that was killed, with its data."""
         self._run(port)

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.power.machine import Machine, Part, machine
+from tests.drills.powered import Machine, Part, machine
 from tests.support.waiting import wait_until
 
 #: Power losses of one machine, after which another one begins with an empty disk.
