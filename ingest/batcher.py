@@ -120,7 +120,7 @@ class Batcher:
         return result
 
     def is_stuck(self) -> bool:
-        """Whether a batch that was given up is still under way: what is put now may wait behind it."""
+        """Return whether a batch that was given up is still under way: what is put now may wait behind it."""
         return self._given_up > 0
 
     async def close(self) -> None:

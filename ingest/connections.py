@@ -19,7 +19,7 @@ class Connection(Protocol):
     """A connection as the guard sees it."""
 
     def waits_for_its_peer(self) -> bool:
-        """Whether no request is being answered on it, so that closing it loses no answer."""
+        """Return whether no request is being answered on it, so that closing it loses no answer."""
 
     def give_way(self) -> None:
         """Close at once, to make room for another one."""

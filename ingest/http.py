@@ -106,7 +106,7 @@ class PreparedResponse(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection stays open; aiohttp asks once the response is sent."""
+        """Return whether the connection stays open; aiohttp asks once the response is sent."""
         return not self._closes
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -238,7 +238,7 @@ class Edge:
         return _response(answer, closes=self._closes(request))
 
     def _closes(self, request: web.BaseRequest) -> bool:
-        """Whether the connection ends with this request's answer. HTTP/1.0 would need a header to stay open."""
+        """Return whether the connection ends with this request's answer. HTTP/1.0 would need a header to stay open."""
         return self._stopping or not request.keep_alive or request.version != HttpVersion11
 
     def _refused(
@@ -256,7 +256,7 @@ class Edge:
 
 
 def _may_be_callback(request: web.BaseRequest) -> bool:
-    """Whether a request to an unknown path has anything that could be verified."""
+    """Return whether a request to an unknown path has anything that could be verified."""
     has_content = bool(request.rel_url.raw_query_string) or request.can_read_body
     return request.method in _WEBHOOK_METHODS and has_content
 

@@ -100,12 +100,12 @@ class GuardedConnection(web.RequestHandler):
         self._cancel_head_timer()
 
     def waits_for_its_peer(self) -> bool:
-        """Whether it is idle, or the peer has still to send the rest of a request or to take answers."""
+        """Return whether it is idle, or the peer has still to send the rest of a request or to take answers."""
         return self._request is None or self._is_incomplete or self.writing_paused
 
     @property
     def _is_incomplete(self) -> bool:
-        """Whether a part of the body that is being read is still to come."""
+        """Return whether a part of the body that is being read is still to come."""
         return self._request is not None and not self._request.content.is_eof()
 
     def give_way(self) -> None:

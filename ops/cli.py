@@ -13,7 +13,7 @@ from ackfirst.shared.processes.descriptors import open_standard_descriptors
 
 
 class Entry(NamedTuple):
-    """Where a subcommand lives, and the line that ``ackfirst --help`` shows without importing it."""
+    """The module of a subcommand, and the line that ``ackfirst --help`` shows without importing it."""
 
     target: str
     """``module:attribute`` of a click command; the module within ``ackfirst``."""
@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "simulate": Entry("simulator.command:command", "Send signed callbacks, as Nexmo would."),
         "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
+        "lanes": Entry("ops.lanes:command", "List the lanes; pause and resume one."),
         "rejects": Entry("ops.rejects:command", "List and requeue entries that no worker could run."),
         "repair": Entry("workers.recovery.repair:command", "Put jobs that are in no list back into their lanes."),
         "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),

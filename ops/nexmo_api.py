@@ -87,7 +87,7 @@ class SmsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What an account can still spend, and the time at Nexmo."""
+    """The money that an account can still spend, and the time at Nexmo."""
 
     value: float
     """EUR."""

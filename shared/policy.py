@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 
 class Fate(StrEnum):
-    """What becomes of the callback."""
+    """The fate of the callback."""
 
     QUEUED = "queued"
     COUNTED = "counted"
@@ -38,7 +38,7 @@ class Fate(StrEnum):
 
 
 class Policy(StrEnum):
-    """How to answer what cannot be verified."""
+    """The way to answer what cannot be verified."""
 
     NEVER_STALL = "never-stall"
     """The default: answer 200 to whatever may be genuine, and quarantine it."""

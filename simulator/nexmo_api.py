@@ -25,7 +25,7 @@ Hook = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 @dataclass(slots=True, kw_only=True)
 class NexmoAccount:
-    """What Nexmo holds of one account. Tests read and change it while the APIs run, as other people would."""
+    """The state of one account at Nexmo. Tests read and change it while the APIs run, as other people would."""
 
     api_key: str
     api_secret: str

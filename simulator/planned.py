@@ -15,7 +15,7 @@ from ackfirst.simulator.content import Content
 
 
 class Kind(StrEnum):
-    """Whether a callback is genuine, and if not, what is wrong with it."""
+    """The genuineness of a callback, or its fault."""
 
     GENUINE = "genuine"
     DUPLICATE = "duplicate"

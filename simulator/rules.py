@@ -121,7 +121,7 @@ RULES_BY_FAMILY: Final[Mapping[Family, Rules]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast callbacks are sent in a run, and how failures are retried."""
+    """The rate of callbacks in a run, and the retries of failures."""
 
     rate: float = 200.0
     """Callbacks per second; 0: as fast as the receiver answers."""

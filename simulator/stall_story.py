@@ -104,7 +104,7 @@ class Story:
 
 @dataclass(slots=True)
 class Side:
-    """What one receiver got, and what it has processed. Filled while the scenario runs."""
+    """The callbacks that one receiver got, and those that it has processed. Filled while the scenario runs."""
 
     sent: list[Delivery] = field(default_factory=list)
     course: Course = field(default_factory=Course)

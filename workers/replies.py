@@ -7,7 +7,7 @@ _JOB_ID: Final = re.compile(rb"[\w\-.]{1,512}", re.ASCII)
 
 
 def is_job_id(entry: bytes) -> bool:
-    """Whether this can be the id of a job or an execution (``rq/job.py`` and ``take.lua`` apply the same rule)."""
+    """Return whether this can be an id of a job or execution (``rq/job.py`` and ``take.lua`` apply the same rule)."""
     return _JOB_ID.fullmatch(entry) is not None
 
 

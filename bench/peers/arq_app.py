@@ -17,7 +17,7 @@ async def job(ctx: dict[str, Any], body: str) -> None:
 
 
 class WorkerSettings:
-    """What arq's command line reads."""
+    """The settings that arq's command line reads."""
 
     functions = (job,)
     redis_settings = SETTINGS

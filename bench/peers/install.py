@@ -16,7 +16,7 @@ _APPS: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """How to run them."""
+    """The programs that run them."""
 
     python: str
     """The interpreter that has the Python ones."""

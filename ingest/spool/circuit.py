@@ -29,7 +29,7 @@ class Circuit:
 
     @property
     def closed(self) -> bool:
-        """Whether callbacks go to Redis."""
+        """Return whether callbacks go to Redis."""
         return self.reason is None
 
     def fail(self, reason: str) -> None:
@@ -65,6 +65,6 @@ class Circuit:
 
 
 def is_about_one_event(error: QueueUnavailableError) -> bool:
-    """Whether Redis refuses this event because a key that it needs is of another type; others may pass."""
+    """Return whether Redis refuses this event because a key that it needs is of another type; others may pass."""
     cause = error.__cause__
     return isinstance(cause, ResponseError) and "WRONGTYPE" in str(cause)

@@ -26,7 +26,7 @@ CALM_SECONDS: Final = 0.25
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of a page's records so far, in their order."""
+    """The fates of a page's records so far, in their order."""
 
     settled: int = 0
     """Records at the page's beginning that need no further attempt now."""

@@ -102,7 +102,7 @@ def _check_types(found: Sequence[Any]) -> None:
 
 
 def _is_harmless(error: Exception) -> bool:
-    """Whether Redis takes events all the same: we may not ask this, or marker and counter hold something else."""
+    """Return whether Redis takes events all the same: our rights or a marker failed, not the queue."""
     return isinstance(error, NoPermissionError) or str(error).startswith("WRONGTYPE")
 
 

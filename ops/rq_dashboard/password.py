@@ -21,7 +21,7 @@ _PASSWORD_MODE: Final = 0o600
 
 
 def password_source(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Where to read the dashboard's password: a file, or the environment."""
+    """The place of the dashboard's password: a file, or the environment."""
     if settings.dashboard_password is None:
         return os.fspath(settings.data_dir / PASSWORD_FILE)
     return environ.get("ACKFIRST_DASHBOARD_PASSWORD_FILE") or "ACKFIRST_DASHBOARD_PASSWORD"

@@ -27,7 +27,7 @@ class EventError:
 
 @record
 class Price:
-    """What the message cost."""
+    """The cost of the message."""
 
     amount: str
     """Decimal number as text, exactly as sent: never a float."""
@@ -93,7 +93,7 @@ class Event:
         return status_rank(self.status)
 
     def supersedes(self, previous_status: str | None) -> bool:
-        """Whether this status replaces the one that is stored; None: none is stored. A stored failure stays."""
+        """Return whether this status replaces the one that is stored; None: none is stored. A stored failure stays."""
         return self.status_rank > status_rank(previous_status)
 
     def as_dict(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ _FACTS_OF_OTHER: Final = Facts(letter="o", read=_messages_meaning)
 
 
 class Family(StrEnum):
-    """What a callback is about. Decided by content, never by URL: any URL may receive any family.
+    """The subject of a callback. Decided by content, never by URL: any URL may receive any family.
 
     A callback that fits several is of the first that it fits.
     """

@@ -272,7 +272,7 @@ def reap_orphans(own: Container[int]) -> None:
 
 @functools.cache
 def _is_subreaper() -> bool:
-    """Whether this process was made the parent of its descendants' orphans (``prctl(2)``)."""
+    """Return whether this process was made the parent of its descendants' orphans (``prctl(2)``)."""
     if sys.platform != "linux":
         return False
     answer = ctypes.c_int(0)

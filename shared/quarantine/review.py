@@ -105,7 +105,7 @@ class QuarantineReview:
 
 
 def is_entry_id(text: str) -> bool:
-    """Whether an entry could be called that."""
+    """Return whether an entry could be called that."""
     return _ID.fullmatch(text) is not None
 
 

@@ -22,7 +22,7 @@ class Loss:
 
 
 class Position(NamedTuple):
-    """What an observer knew when it sent a command.
+    """The knowledge of an observer when it sent a command.
 
     Replies of several connections arrive in any order: one that was sent earlier may bring a smaller counter, and it is
     compared with what was known at that time.
@@ -46,7 +46,7 @@ class Generation:
 
     @property
     def position(self) -> Position:
-        """What is known now; take it before a command is sent."""
+        """Return the position that is known now; take it before a command is sent."""
         return Position(self.losses, self.acknowledged)
 
     def confirm(self, acknowledged: int, *, since: Position, added: int = 0) -> None:

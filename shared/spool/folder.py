@@ -42,7 +42,7 @@ class Slot:
         return None if self._lock.is_free() else self._lock.signature()
 
     def is_in_place(self) -> bool:
-        """Whether folder and lock still are where their names say; False once somebody has moved or removed them."""
+        """Return whether folder and lock are still in place: not moved, not removed."""
         try:
             return os.path.samestat(self._lock_path.stat(), os.fstat(self._lock.fileno())) and self.folder.is_dir()
         except FileNotFoundError:
@@ -50,7 +50,7 @@ class Slot:
 
 
 def spool_folder(data_dir: Path) -> Path:
-    """Where the spool of an installation lies."""
+    """Return the folder of an installation's spool."""
     return data_dir / "spool"
 
 

@@ -26,7 +26,7 @@ MARKS_PREFIX: Final = keys.marks("")
 
 
 class LanePace(Protocol):
-    """How many jobs of each lane an engine has room for, and how long one is expected to take."""
+    """The number of jobs of each lane that an engine has room for, and the expected duration of one."""
 
     @property
     def budget(self) -> float:
@@ -70,6 +70,7 @@ class Lanes:
             keys.worker_executions(engine),
             keys.REJECTS,
             keys.READY,
+            keys.PAUSED,
         ]
         self._constants: list[str | int | float] = [
             DEFAULT_WORKER_TTL,
@@ -90,7 +91,7 @@ class Lanes:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether this engine serves some lanes only."""
+        """Return whether this engine serves some lanes only."""
         return bool(self._pinned)
 
     def discover(self) -> bool:
@@ -122,7 +123,7 @@ class Lanes:
         now = self._wall()
         room, seconds = pace.usual()
         arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, pace.budget, now, rq_time(now)]
-        arguments += [*self._constants, room, seconds, len(self._pinned), *self._pinned]
+        arguments += [*self._constants, room, seconds, keys.REPLAY, len(self._pinned), *self._pinned]
         for known in pace.known():
             arguments += known
         self._asked_at = self._clock()

@@ -28,7 +28,7 @@ AHEAD_SECONDS: Final = 0.025
 
 
 class Pace:
-    """What is known of each lane's jobs: how long one holds a thread, and whether its handlers are async.
+    """The known facts of each lane's jobs: how long one holds a thread, and whether its handlers are async.
 
     ``concurrency`` is the most jobs of one lane whose async handlers run at once. Any thread may call any method. It
     remembers the lanes that ran last, so that ten thousand lanes cost a take no more than a hundred.
@@ -76,11 +76,11 @@ class Pace:
         return self._most if self._threads > 0 else 0
 
     def batches(self, lanes: Iterable[str]) -> float:
-        """How many batches of work these jobs, given by their lanes, are."""
+        """Count the batches of work that these jobs are, given by their lanes."""
         return sum(min(self._seconds.get(lane, self._usual), BATCH_SECONDS) for lane in lanes) / BATCH_SECONDS
 
     def soon_free(self, running: Iterable[tuple[str, float]]) -> float:
-        """How many threads will probably be free in a moment, given the lane and the seconds so far of what runs."""
+        """Estimate the threads that will be free in a moment, given the lane and the seconds so far of what runs."""
         seconds = self._seconds
         return sum(
             min(1.0, AHEAD_SECONDS / max(seconds.get(lane, self._usual), so_far, QUICKEST_SECONDS))
@@ -90,13 +90,13 @@ class Pace:
 
     @property
     def has_async_room(self) -> bool:
-        """Whether a lane with async handlers is known that could begin more of them."""
+        """Return whether a lane with async handlers is known that could begin more of them."""
         with self._lock:
             return any(self._room(lane) > 0 for lane in self._async)
 
     @property
     def is_limited(self) -> bool:
-        """Whether a lane may have jobs waiting that are not taken, because enough of them are under way."""
+        """Return whether a lane may have jobs waiting that are not taken, because enough of them are under way."""
         with self._lock:
             return bool(self._blocked) or any(self._room(lane) <= 0 for lane in self._async)
 

@@ -50,7 +50,7 @@ class HandlerRun:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a handler has been called."""
+        """Return whether a handler has been called."""
         return self.began > 0
 
 
@@ -72,7 +72,7 @@ class SerialGates:
         self._gates: dict[str, _Gate] = {}
 
     def enter(self, run: HandlerRun) -> bool:
-        """Whether the run may go on; if not, it waits, and ``leave`` returns it when it is its turn."""
+        """Return whether the run may go on; if not, it waits, and ``leave`` returns it when it is its turn."""
         with self._lock:
             gate = self._gates.get(run.attempt.handler.name)
             if gate is None:
@@ -152,7 +152,7 @@ class Runner:
             self._settler.fail(FailedJob(job, None, outcome=self._dead(job, reason)))
             return
         try:
-            work = self._processor.open(text, timeout=job.timeout, marks=job.marks)
+            work = self._processor.open(text, timeout=job.timeout, marks=job.marks, replay=job.replay)
             if work.event.id != job.job_id:  # its marks are under the event's id
                 work = self._processor.open(text, timeout=job.timeout)
         except EnvelopeError as error:
@@ -166,7 +166,7 @@ class Runner:
         self._enter(HandlerRun(job, work, attempt, queued=time.monotonic()))
 
     def waits_since(self, second: float) -> bool:
-        """Whether a job that has not begun has waited since that monotonic second or longer."""
+        """Return whether a job that has not begun has waited since that monotonic second or longer."""
         waiting = [*self.pool.waiting(), *self.gates.waiting()]
         return any(run.queued <= second and not run.has_begun for run in waiting)
 
@@ -187,6 +187,7 @@ class Runner:
             ended=time.time(),
             worker=self._store.engine,
             reason=reason,
+            replay=job.replay.id if job.replay else None,
         )
 
     def _enter(self, run: HandlerRun) -> None:
@@ -224,7 +225,7 @@ class Runner:
         self.loop.start(run.attempt, then, awaitable)
 
     def _begin(self, run: HandlerRun) -> bool:
-        """Whether a job may begin; from then on it is not given back."""
+        """Return whether a job may begin; from then on it is not given back."""
         if run.has_begun:
             return True
         if self._stops():
@@ -272,7 +273,7 @@ class Runner:
 
     @property
     def is_running(self) -> bool:
-        """Whether handlers run."""
+        """Return whether handlers run."""
         return bool(self.pool.running()) or self.loop.is_running
 
     def under_way(self) -> Iterable[HandlerRun]:

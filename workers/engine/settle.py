@@ -143,7 +143,7 @@ class InFlightStore:
             )
 
     def holds(self, job: FetchedJob) -> bool:
-        """Whether Redis still says so: an engine that was taken for dead has lost what it had."""
+        """Return whether Redis still says so: an engine that was taken for dead has lost what it had."""
         note = self._redis.hget(self._key, job.job_id)
         return note is not None and f" {job.execution_id} ".encode() in note
 

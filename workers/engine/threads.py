@@ -12,7 +12,7 @@ class Waiting(Protocol):
 
     @property
     def has_begun(self) -> bool:
-        """Whether it can no longer be taken back."""
+        """Return whether it can no longer be taken back."""
 
 
 Item = TypeVar("Item", bound=Waiting)

@@ -19,7 +19,7 @@ NEVER: Final = float("inf")
 
 
 class _DeadlinePassed(HandlerTimeout):
-    """What is raised in a thread: the interpreter makes the instance, without arguments."""
+    """Raised in a thread at its deadline: the interpreter makes the instance, without arguments."""
 
     def __init__(self) -> None:
         super().__init__(0)

@@ -29,7 +29,7 @@ class Filter:
     conditions: tuple[tuple[str, frozenset[str]], ...] = ()
 
     def matches(self, event: Event) -> bool:
-        """Whether ``event`` fulfils every condition; upper and lower case are the same."""
+        """Return whether ``event`` fulfils every condition; upper and lower case are the same."""
         return all(_lower(getattr(event, field)) in values for field, values in self.conditions)
 
 

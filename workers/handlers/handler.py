@@ -47,7 +47,7 @@ class Handler:
     """Whether it must not run twice at once in one process."""
 
     def wants(self, event: Event) -> bool:
-        """Whether any filter matches."""
+        """Return whether any filter matches."""
         return any(one.matches(event) for one in self.filters)
 
     def trim_traceback(self, error: BaseException) -> None:
@@ -108,7 +108,7 @@ def on(
 
 
 def is_handler(value: Any) -> bool:
-    """Whether ``value`` is a function that ``@on`` decorated."""
+    """Return whether ``value`` is a function that ``@on`` decorated."""
     return inspect.isroutine(value) and isinstance(getattr(value, _NOTE, None), _Note)
 
 
@@ -155,7 +155,7 @@ def _refuse_method(function: Callable[..., Any]) -> None:
 
 
 def _positional_count(function: Callable[..., Any]) -> int:
-    """How many positional arguments a handler is called with: 1 or 2."""
+    """Count the positional arguments that a handler is called with: 1 or 2."""
     if not inspect.isroutine(function):
         raise TypeError(f"@on decorates functions, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

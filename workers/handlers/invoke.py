@@ -66,7 +66,7 @@ class PlainInvoker(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can make attempts."""
+        """Return whether it can make attempts."""
 
     def enter(self, number: int) -> None:
         """Prepare the calling thread, which has this number."""
@@ -184,7 +184,7 @@ class AsyncInvoker:
 
     @property
     def is_running(self) -> bool:
-        """Whether attempts are under way."""
+        """Return whether attempts are under way."""
         return bool(self._waiting or self._pending)
 
     def close(self) -> bool:

@@ -27,7 +27,7 @@ class IsolatedError(Exception):
 
 
 class _ChildTraceback(Exception):  # noqa: N818 - shown above the error as its cause
-    """Where in the child it was raised."""
+    """The traceback in the child."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"

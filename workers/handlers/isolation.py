@@ -84,7 +84,7 @@ class IsolatedInvoker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the server runs."""
+        """Return whether the server runs."""
         try:
             return self._server is None or not os.waitpid(self._pid, os.WNOHANG)[0]
         except ChildProcessError:
