@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Self
 from redis.exceptions import RedisError
 
 from ackfirst.workers.engine.deadline_board import WEDGE_GRACE_SECONDS
-from ackfirst.workers.engine.fetched_job import FetchedJob
 from ackfirst.workers.engine.run import HandlerRun, Runner
 from ackfirst.workers.engine.settle import InFlightStore
 from ackfirst.workers.handlers.deadline import NEVER
@@ -16,6 +15,8 @@ from ackfirst.workers.handlers.invoke import PlainInvoker
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from ackfirst.workers.engine.fetched_job import FetchedJob
 
 #: Seconds between two looks: a job that waits is given back after one to two of them without progress.
 LOOK_SECONDS: Final = 0.05
