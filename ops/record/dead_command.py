@@ -19,9 +19,9 @@ from ackfirst.ops.record.dead_letters import (
 )
 from ackfirst.ops.record.options import local as local_option
 from ackfirst.ops.record.options import personal as personal_option
-from ackfirst.ops.record.render import Column, Times, console, party, say_json, table
+from ackfirst.ops.record.render import Column, Times, console, party, say_json, show_table
 from ackfirst.ops.record.sources import Sources, opened
-from ackfirst.ops.record.steps import Kind
+from ackfirst.ops.record.steps import Kind, Step
 from ackfirst.ops.record.timeline import Timeline, timeline
 from ackfirst.ops.terminal import MOMENT, CommandGroup
 from ackfirst.ops.terminal import as_json as json_option
@@ -124,7 +124,9 @@ def show(*, key: str, personal: bool, local: bool, as_json: bool) -> None:
         dead = {event.event_id for event in found.events if event.state == "dead"}
         live = sources.live.look(dead) if dead else {}
     if not dead:
-        raise click.ClickException(f"no dead letter of {key!r} is known: ackfirst message {key} shows what became of it")
+        raise click.ClickException(
+            f"no dead letter of {key!r} is known: ackfirst message {key} shows what became of it"
+        )
     for event in found.events:
         if event.event_id not in dead:
             continue
@@ -179,9 +181,7 @@ def _groups(sources: Sources, *, from_queue: bool) -> list[DeadGroup]:
 def _unrecorded(sources: Sources, chosen: DeadFilter) -> list[DeadLetter]:
     assert sources.store is not None  # noqa: S101 - the callers', for the type checker
     try:
-        return unrecorded_letters(
-            sources.redis, chosen, after=sources.store.position(), limit=MOST_UNRECORDED
-        )
+        return unrecorded_letters(sources.redis, chosen, after=sources.store.position(), limit=MOST_UNRECORDED)
     except RedisError as error:
         click.echo(f"ackfirst: Redis does not answer ({error}): the newest dead letters may be missing", err=True)
         return []
@@ -193,7 +193,12 @@ def _say_unknown(sources: Sources) -> None:
         held = count_in_queue(sources.redis)
     except RedisError:
         return
-    if held and sources.store is not None and not sources.store.dead(limit=1) and not _unrecorded(sources, DeadFilter()):
+    if (
+        held
+        and sources.store is not None
+        and not sources.store.dead(limit=1)
+        and not _unrecorded(sources, DeadFilter())
+    ):
         click.echo(f"ackfirst: RQ holds {held:,} dead letters that the record does not have: add --queue", err=True)
 
 
@@ -215,8 +220,11 @@ def _show_groups(groups: list[DeadGroup], times: Times) -> None:
         )
         for group in groups
     )
-    out.print(table(_GROUP_COLUMNS, rows, width=out.width))
-    out.print("ackfirst dead list --handler NAME shows them one by one; ackfirst dead show EVENT one with its traceback.", soft_wrap=True)
+    show_table(out, _GROUP_COLUMNS, rows)
+    out.print(
+        "ackfirst dead list --handler NAME shows them one by one; ackfirst dead show EVENT one with its traceback.",
+        soft_wrap=True,
+    )
 
 
 def _show_letters(letters: list[DeadLetter], times: Times, *, has_more: bool) -> None:
@@ -236,12 +244,19 @@ def _show_letters(letters: list[DeadLetter], times: Times, *, has_more: bool) ->
         )
         for letter in letters
     )
-    out.print(table(_LETTER_COLUMNS, rows, width=out.width))
+    show_table(out, _LETTER_COLUMNS, rows)
     out.print(f"{len(letters):,} shown" + ("; --limit shows more" if has_more else ""))
 
 
 def _dead_handlers(found: Timeline, event_id: str) -> Iterator[dict[str, Any]]:
-    newest = {step.handler: step for step in found.steps if step.kind is Kind.DEAD and step.event_id == event_id}
+    newest: dict[str | None, Step] = {}
+    for step in found.steps:
+        if step.event_id != event_id:
+            continue
+        if step.kind is Kind.DEAD:
+            newest[step.handler] = step
+        elif step.kind is Kind.ATTEMPT and step.ending != "dead":  # a replay: what was dead before no longer counts
+            newest.pop(step.handler, None)
     for handler, step in newest.items():
         yield {"handler": handler, "attempts": step.attempt, "error": step.error}
 
@@ -252,10 +267,15 @@ def _show_one(shown: dict[str, Any]) -> None:
         if name == "handlers":
             for one in value:
                 tries = f" after {one['attempts']} attempts" if one["attempts"] else ""
-                out.print(f"{'handler':<12}{one['handler'] or '(no handler)'}{tries}: {one['error'] or 'no reason'}", soft_wrap=True)
+                out.print(
+                    f"{'handler':<12}{one['handler'] or '(no handler)'}{tries}: {one['error'] or 'no reason'}",
+                    soft_wrap=True,
+                )
         elif name != "traceback":
             out.print(f"{name:<12}{'-' if value is None else value}", soft_wrap=True)
     if shown["traceback"]:
         out.print(shown["traceback"].rstrip(), soft_wrap=True)
     else:
-        out.print("RQ has let go of it and of its traceback; the record keeps it, and it can be replayed.", soft_wrap=True)
+        out.print(
+            "RQ has let go of it and of its traceback; the record keeps it, and it can be replayed.", soft_wrap=True
+        )

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from redis import Redis
@@ -190,14 +190,9 @@ def _letters(one: str, live: LiveEvent) -> Iterator[DeadLetter]:
 def _with_message_ids(redis: Redis, letters: list[DeadLetter]) -> list[DeadLetter]:
     found = LiveQueue(redis).look(letter.event_id for letter in letters)
     return [
-        letter if letter.event_id not in found else _named(letter, found[letter.event_id].event.message_id)
+        replace(letter, message_id=found[letter.event_id].event.message_id) if letter.event_id in found else letter
         for letter in letters
     ]
-
-
-def _named(letter: DeadLetter, message_id: str | None) -> DeadLetter:
-    fields = {name: getattr(letter, name) for name in DeadLetter.__slots__}
-    return DeadLetter(**{**fields, "message_id": message_id})
 
 
 def _answer(reply: Any) -> Any:

@@ -11,7 +11,7 @@ from ackfirst.ops.record.backlog import Backlog
 from ackfirst.ops.record.options import filtered
 from ackfirst.ops.record.options import local as local_option
 from ackfirst.ops.record.options import personal as personal_option
-from ackfirst.ops.record.render import Column, Times, console, duration, party, say_json, table
+from ackfirst.ops.record.render import Column, Times, console, duration, party, say_json, show_table
 from ackfirst.ops.record.sources import Sources, recorded
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.store import Store
@@ -55,9 +55,7 @@ _COLUMNS: Final = (
 @personal_option
 @local_option
 @json_option
-def command(
-    *, chosen: EventFilter, limit: int, follow: bool, personal: bool, local: bool, as_json: bool
-) -> None:
+def command(*, chosen: EventFilter, limit: int, follow: bool, personal: bool, local: bool, as_json: bool) -> None:
     """Search the recorded events, newest last.
 
     All conditions must hold. A number is found if it is exactly the event's sender or recipient; output is masked all
@@ -150,9 +148,8 @@ def _show(events: list[EventRow], times: Times, *, personal: bool, as_json: bool
         return
     out = console()
     if events:
-        shown = table(_COLUMNS, (_row(event, times, personal=personal) for event in events), width=out.width)
-        shown.show_header = header
-        out.print(shown)
+        rows = (_row(event, times, personal=personal) for event in events)
+        show_table(out, _COLUMNS, rows, header=header)
 
 
 def _row(event: EventRow, times: Times, *, personal: bool) -> tuple[Any, ...]:

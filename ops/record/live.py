@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from redis import Redis
 
@@ -26,7 +26,7 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.record import field_names, named_record
 from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.shared.store.arrival import arrival_of
-from ackfirst.shared.store.rows import Arrival, EventRow
+from ackfirst.shared.store.rows import FINAL_STATES, Arrival, EventRow
 
 T = TypeVar("T")
 
@@ -128,7 +128,8 @@ class LiveQueue:
                 pipeline.zscore(keys.failed(lane), one)
             answers = pages(pipeline.execute(raise_on_error=False), 4)
         for (one, job), (marks, results, due_at, expires_at) in zip(jobs.items(), answers, strict=True):
-            yield one, _live_event(one, job, _dict(marks), _result(results), _score(due_at), _score(expires_at))
+            found = _Found(one, job, _dict(marks), *_result(results), _score(due_at), _score(expires_at))
+            yield one, _live_event(found)
 
 
 def is_event_id(text: str) -> bool:
@@ -181,56 +182,66 @@ def _ids_of_message(message: str, account: str | None) -> Iterator[str]:
                 yield event_id(family, account, fields, b"")
 
 
-def _live_event(
-    one: str,
-    job: Mapping[str, bytes | None],
-    marks: Mapping[bytes, bytes],
-    result: tuple[float, Mapping[bytes, bytes]] | None,
-    due_at: float | None,
-    expires_at: float | None,
-) -> LiveEvent:
+class _Found(NamedTuple):
+    """What Redis answered about one event."""
+
+    id: str
+    job: Mapping[str, bytes | None]
+    marks: Mapping[bytes, bytes]
+    ended_at: float | None
+    """When RQ wrote the newest result."""
+    result: Mapping[bytes, bytes]
+    due_at: float | None
+    expires_at: float | None
+
+
+def _live_event(found: _Found) -> LiveEvent:
+    job = found.job
     envelope = read_envelope(job["data"])
-    arrival = arrival_of(envelope) if envelope else _unreadable(one, job)
+    arrival = arrival_of(envelope) if envelope else _unreadable(found)
     parties = [party for party in (arrival.sender, arrival.recipient) if party]
-    ended_at, fields = result or (None, {})
-    traceback = _traceback(fields)
+    traceback = _traceback(found.result)
     status = (job["status"] or b"").decode(errors="replace")
-    state = _returned(fields) or "processed" if status == "finished" else _STATES.get(status, status)
-    since = {
-        "waiting": unix(job["enqueued_at"]),
-        "running": unix(job["started_at"]),
-    }.get(state, ended_at or unix(job["ended_at"]) or unix(job["started_at"]))
-    done = [mark for mark in map(_mark, marks.items()) if mark is not None]
+    state = _returned(found.result) or "processed" if status == "finished" else _STATES.get(status, status)
+    since = _since(found, state)
+    marks = [mark for mark in map(_mark, found.marks.items()) if mark is not None]
     dead = failures(traceback, parties) if traceback and state == "dead" else {}
     pending = Pending(
-        event_id=one,
+        event_id=found.id,
         state=state,
         since=since,
-        due={handler: (number + 1, at) for handler, kind, number, at in done if kind == "retry"},
-        due_at=due_at if state == "retrying" else None,
+        due={handler: (number + 1, at) for handler, kind, number, at in marks if kind == "retry"},
+        due_at=found.due_at if state == "retrying" else None,
         dead=dead,
         replay=_replay(job[keys.REPLAY], unix(job["enqueued_at"]) or since),
         worker=(job["worker_name"] or b"").decode(errors="replace") or None if state == "running" else None,
     )
-    values = {name: getattr(arrival, name) for name in field_names(Arrival)}
     event = EventRow(
-        **values,
+        **{name: getattr(arrival, name) for name in field_names(Arrival)},
         state=state,
         state_at=since or 0.0,
-        attempts=max((number for _, _, number, _ in done), default=0),
-        ended_at=since if state not in ("waiting", "running", "retrying") else None,
+        attempts=max((number for _, _, number, _ in marks), default=0),
+        ended_at=since if state in FINAL_STATES else None,
         error=next(iter(dead.values()), None),
     )
     masked = masking.numbers(traceback, parties) if traceback else None
-    return LiveEvent(event=event, pending=pending, error=masked, expires_at=expires_at)
+    return LiveEvent(event=event, pending=pending, error=masked, expires_at=found.expires_at)
 
 
-def _unreadable(one: str, job: Mapping[str, bytes | None]) -> Arrival:
+def _since(found: _Found, state: str) -> float | None:
+    if state == "waiting":
+        return unix(found.job["enqueued_at"])
+    if state == "running":
+        return unix(found.job["started_at"])
+    return found.ended_at or unix(found.job["ended_at"]) or unix(found.job["started_at"])
+
+
+def _unreadable(found: _Found) -> Arrival:
     return Arrival(
-        event_id=one,
+        event_id=found.id,
         account=None,
         application_id=None,
-        lane=_lane(job),
+        lane=_lane(found.job),
         family="",
         channel=None,
         message_id=None,
@@ -238,7 +249,7 @@ def _unreadable(one: str, job: Mapping[str, bytes | None]) -> Arrival:
         status=None,
         sender=None,
         recipient=None,
-        received_at=unix(job["created_at"]) or 0.0,
+        received_at=unix(found.job["created_at"]) or 0.0,
         occurred_at=None,
         encoding="",
         content_type="",
@@ -270,10 +281,10 @@ def _replay(encoded: bytes | None, queued_at: float | None) -> tuple[str, float]
     return (replay.id, queued_at) if replay and queued_at else None
 
 
-def _result(rows: Any) -> tuple[float, Mapping[bytes, bytes]] | None:
+def _result(rows: Any) -> tuple[float | None, Mapping[bytes, bytes]]:
     """Read RQ's newest result as time and fields."""
     if not isinstance(rows, list) or not rows:
-        return None
+        return None, {}
     result_id, fields = rows[0]
     return int(result_id.partition(b"-")[0]) / 1000, fields
 
@@ -303,7 +314,6 @@ def _dict(answer: Any) -> Mapping[bytes, bytes]:
 
 def _score(answer: Any) -> float | None:
     return answer if isinstance(answer, float) else None
-
 
 
 def pages(items: Iterable[T], size: int = PAGE) -> Iterator[tuple[T, ...]]:

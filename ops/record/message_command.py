@@ -10,10 +10,11 @@ import click
 
 from ackfirst.ops.record.options import local as local_option
 from ackfirst.ops.record.options import personal as personal_option
-from ackfirst.ops.record.render import Column, Times, console, duration, party, say_json, table
-from ackfirst.ops.record.sources import FOUND, opened
-from ackfirst.ops.record.steps import Kind, Pending, Step
+from ackfirst.ops.record.render import Column, Times, console, party, say_json, show_table
+from ackfirst.ops.record.sources import opened
+from ackfirst.ops.record.steps import Kind, Step
 from ackfirst.ops.record.timeline import Timeline, timeline
+from ackfirst.ops.record.wording import waits, words
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.terminal import printable
 from ackfirst.shared.store.rows import EventRow
@@ -71,7 +72,9 @@ def _print_raw(found: Timeline) -> None:
         raise click.UsageError(f"{found.key} has {len(bodies)} events: name one of {names}")
     event = bodies[0]
     if event.redacted_at is not None:
-        raise click.ClickException(f"the body of {event.event_id} was taken out: {Times().second(event.redacted_at)} UTC")
+        raise click.ClickException(
+            f"the body of {event.event_id} was taken out: {Times().second(event.redacted_at)} UTC"
+        )
     sys.stdout.buffer.write(event.body or event.query.encode("utf-8", "surrogatepass"))
     sys.stdout.buffer.flush()
 
@@ -106,15 +109,16 @@ def _object(step: Step, events: Mapping[str, EventRow], times: Times, *, persona
 def _show(found: Timeline, times: Times, *, personal: bool) -> None:
     out = console()
     names = {event.event_id: name for event, name in zip(found.events, _names(), strict=False)}
-    out.print(table(_EVENT_COLUMNS, (_event_row(names, one, times, personal=personal) for one in found.events), width=out.width))
+    events = (_event_row(names, event, times, personal=personal) for event in found.events)
+    show_table(out, _EVENT_COLUMNS, events)
     day = ""
     rows: list[tuple[str, ...]] = []
     for step in found.steps:
         if times.day(step.at) != day:
             day = times.day(step.at)
             rows.append((f"{day} {times.zone(step.at)}", "", "", ""))
-        rows.append((times.clock(step.at), names.get(step.event_id or "", ""), step.kind.value, _words(step, times)))
-    out.print(table(_STEP_COLUMNS, rows, width=out.width))
+        rows.append((times.clock(step.at), names.get(step.event_id or "", ""), step.kind.value, words(step, times)))
+    show_table(out, _STEP_COLUMNS, rows)
     for line in _now(found, names, times):
         out.print(line, soft_wrap=True)
     if personal:
@@ -160,55 +164,10 @@ def _names() -> Iterator[str]:
             yield first + second
 
 
-def _words(step: Step, times: Times) -> str:
-    number = f" #{step.attempt}" if step.attempt else ""
-    who = f"{step.handler}{number}" if step.handler else ""
-    match step.kind:
-        case Kind.RECEIVED:
-            what = " ".join(part for part in (step.family, step.status) if part)
-            lag = "" if step.lag is None else f", {duration(step.lag)} after Nexmo's time"
-            return what + lag
-        case Kind.DUPLICATE:
-            return "the same callback again" + (f", {step.count} times" if step.count else "")
-        case Kind.REFUSED | Kind.QUARANTINED:
-            return f"{step.verdict}: {step.reason}"
-        case Kind.REPLAYED:
-            return f"by replay {step.replay}"
-        case Kind.ATTEMPT:
-            took = "" if step.seconds is None else f" in {duration(step.seconds)}"
-            said = step.error or (f'"{step.returned}"' if step.returned else "")
-            return f"{who} {_ENDINGS.get(step.ending or '', step.ending)}{took}" + (f": {said}" if said else "")
-        case Kind.RETRY:
-            due = "" if step.due_at is None else f" due at {times.clock(step.due_at)[:8]}"
-            return who + (due or " was scheduled")
-        case Kind.DEAD:
-            return ": ".join(part for part in (who, step.error) if part)
-        case Kind.ENDED:
-            return ": ".join(part for part in (step.ending, step.reason) if part)
-
-
-_ENDINGS = {"done": "done", "discarded": "discarded", "retry": "failed", "dead": "failed for good"}
-
-
 def _now(found: Timeline, names: Mapping[str, str], times: Times) -> Iterator[str]:
     """Say what each event that has not ended waits for."""
     now = time.time()
     for event in found.events:
         pending = found.pending.get(event.event_id)
-        if pending is not None and (said := _waits(event, pending, now, times)):
+        if pending is not None and (said := waits(event, pending, now, times)):
             yield f"{names[event.event_id]} {said}"
-
-
-def _waits(event: EventRow, pending: Pending, now: float, times: Times) -> str:
-    since = "" if pending.since is None else f" for {duration(max(0.0, now - pending.since))}"
-    match pending.state:
-        case "waiting":
-            return f"waits in lane {event.lane}{since}"
-        case "running":
-            return f"is running{since}" + (f" on worker {pending.worker}" if pending.worker else "")
-        case "retrying" if pending.due_at is not None:
-            wait = max(0.0, pending.due_at - now)
-            names = ", ".join(sorted(pending.due)) or "its handlers"
-            return f"waits for the retry of {names}: in {duration(wait)}, at {times.clock(pending.due_at)[:8]}"
-        case _:
-            return ""

@@ -23,7 +23,7 @@ local = click.option("--local", is_flag=True, help="Show times of this machine's
 
 
 def number(text: str) -> str:
-    """Write a phone number as Nexmo does: digits of the international form without ``+``. Other ids stay as they are."""
+    """Write a phone number as Nexmo does: all digits of its international form, without ``+``. Other ids stay."""
     digits = text.translate(_PUNCTUATION).removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         return text.strip()

@@ -106,39 +106,44 @@ def console(*, err: bool = False) -> Console:
     return made
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, width: int) -> Table:
-    """Lay out rows for a terminal of so many columns; None is shown as a dash.
+def show_table(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, header: bool = True) -> None:
+    """Print rows; None is shown as a dash.
 
-    The columns of the highest rank are left out until the rest fits.
+    The columns of the highest rank are left out until the rest fits the terminal. What must stay is never cut: then
+    the lines are longer than the terminal is wide.
     """
     cells = [[_cell(value) for value in row] for row in rows]
-    kept = _that_fit(columns, cells, width)
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP_COLUMNS, 0, 0))
+    kept, width = _that_fit(columns, cells, out.width)
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP_COLUMNS, 0, 0))
+    shown.show_header = header
     for index in kept:
         column = columns[index]
-        made.add_column(
+        shown.add_column(
             column.name,
             justify="right" if column.is_number else "left",
             no_wrap=not column.folds,
             overflow="fold" if column.folds else "crop",
         )
     for row in cells:
-        made.add_row(*(Text(row[index]) for index in kept))
-    return made
+        shown.add_row(*(Text(row[index]) for index in kept))
+    terminal = out.width
+    out.width = max(width, terminal)  # else rich cuts what does not fit
+    out.print(shown)
+    out.width = terminal
 
 
-def _that_fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+def _that_fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> tuple[list[int], int]:
+    """Return the columns that are shown, and how wide they are together."""
     widths = [
-        max([len(column.name), *(_width(row[index], column) for row in cells)])
-        for index, column in enumerate(columns)
+        max([len(column.name), *(_width(row[index], column) for row in cells)]) for index, column in enumerate(columns)
     ]
     kept = list(range(len(columns)))
-    while sum(widths[index] + _GAP_COLUMNS for index in kept) - _GAP_COLUMNS > width:
+    while True:
+        needed = sum(widths[index] + _GAP_COLUMNS for index in kept)
         last = max(kept, key=lambda index: (columns[index].rank, index))
-        if not columns[last].rank:
-            break
+        if needed - _GAP_COLUMNS <= width or not columns[last].rank:
+            return kept, needed
         kept.remove(last)
-    return kept
 
 
 def _width(text: str, column: Column) -> int:
@@ -147,4 +152,3 @@ def _width(text: str, column: Column) -> int:
 
 def _cell(value: Any) -> str:
     return "-" if value is None or value == "" else printable(str(value))
-

@@ -77,7 +77,7 @@ def recorded() -> Iterator[tuple[Sources, Store]]:
 
 
 def _store(settings: Settings) -> tuple[Store | None, str | None]:
-    url = settings.store_address
+    url = settings.record_url
     if url is None:
         return None, "the record is off: ACKFIRST_STORE_URL is off"
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from ackfirst.shared.record import named_record
+from ackfirst.shared.record import field_names, named_record
 from ackfirst.shared.store.rows import FINAL_STATES, Attempt, EventRow, Request
 
 #: Two times of the same attempt, one of which was rounded on its way, differ by less than this.
@@ -68,7 +68,7 @@ class Step:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields that apply; ``at`` and ``due_at`` in Unix seconds."""
-        fields = {name: getattr(self, name) for name in Step.__slots__}
+        fields = {name: getattr(self, name) for name in field_names(Step)}
         return {name: value for name, value in fields.items() if value is not None or name == "event_id"}
 
 
@@ -252,9 +252,7 @@ def _due_at(due: tuple[int, float], now: Pending | None) -> float | None:
 
 def _is_same(one: Attempt, other: Attempt) -> bool:
     return (
-        one.handler == other.handler
-        and one.number == other.number
-        and abs(one.started - other.started) < _SAME_SECONDS
+        one.handler == other.handler and one.number == other.number and abs(one.started - other.started) < _SAME_SECONDS
     )
 
 

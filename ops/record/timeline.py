@@ -107,8 +107,7 @@ def _merged(rows: Iterable[EventRow], found: Mapping[str, LiveEvent]) -> list[Ev
             older.append(events[row.event_id])
         events[row.event_id] = row
     for one, live in found.items():
-        row = events.get(one)
-        events[one] = live.event if row is None else _current(row, live)
+        events[one] = _current(events[one], live) if one in events else live.event
     return sorted([*older, *events.values()], key=lambda event: event.received_at)
 
 
