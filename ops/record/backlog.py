@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from ackfirst.ops.record.live import is_event_id, pages
+from ackfirst.ops.record.live import is_event_id, job_text, pages
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.record import RecordedOutcome, RecordEntry
 from ackfirst.shared.record import named_record
@@ -99,7 +99,7 @@ class Backlog:
                 for one in page:
                     pipeline.hget(keys.job(one), "data")
                 for one, data in zip(page, pipeline.execute(raise_on_error=False), strict=True):
-                    if isinstance(data, bytes) and text in data:
+                    if isinstance(data, bytes) and text in job_text(data):
                         yield one
 
 

@@ -214,8 +214,8 @@ def _show_groups(groups: list[DeadGroup], times: Times) -> None:
             group.hour,
             group.day,
             group.week,
-            times.second(group.newest),
-            times.second(group.oldest),
+            times.fitting(group.newest, out.width),
+            times.fitting(group.oldest, out.width),
             group.sample,
         )
         for group in groups
@@ -234,7 +234,7 @@ def _show_letters(letters: list[DeadLetter], times: Times, *, has_more: bool) ->
     out = console()
     rows = (
         (
-            times.second(letter.dead_at),
+            times.fitting(letter.dead_at, out.width),
             letter.event_id,
             letter.handler or "(no handler)",
             letter.attempts,

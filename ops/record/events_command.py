@@ -148,13 +148,13 @@ def _show(events: list[EventRow], times: Times, *, personal: bool, as_json: bool
         return
     out = console()
     if events:
-        rows = (_row(event, times, personal=personal) for event in events)
+        rows = (_row(event, times, out.width, personal=personal) for event in events)
         show_table(out, _COLUMNS, rows, header=header)
 
 
-def _row(event: EventRow, times: Times, *, personal: bool) -> tuple[Any, ...]:
+def _row(event: EventRow, times: Times, columns: int, *, personal: bool) -> tuple[Any, ...]:
     return (
-        times.second(event.received_at or None),
+        times.fitting(event.received_at or None, columns),
         event.event_id,
         event.status or event.family,
         event.state,

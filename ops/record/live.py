@@ -140,10 +140,18 @@ def is_event_id(text: str) -> bool:
 def read_envelope(data: bytes | None) -> Envelope | None:
     """Read the envelope in a job's data; None if it holds none."""
     try:
-        _, _, [text], _ = json.loads(data or b"")
+        _, _, [text], _ = json.loads(job_text(data or b""))
         return Envelope.decode(text)
     except (EnvelopeError, ValueError, TypeError):
         return None
+
+
+def job_text(data: bytes) -> bytes:
+    """Return the text of a job's data: RQ compresses it when it writes a job itself, which we do not."""
+    try:
+        return zlib.decompress(data)
+    except zlib.error:
+        return data
 
 
 def failures(text: str, known: Iterable[str] = ()) -> dict[str, str]:

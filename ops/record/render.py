@@ -17,8 +17,10 @@ from rich.text import Text
 from ackfirst.ops.terminal import printable
 from ackfirst.shared import masking
 
-#: Columns between two cells.
+#: Columns between two cells: one of the padding, one where other tables have a line.
 _GAP_COLUMNS: Final = 2
+#: Terminals narrower than this get times without their year.
+_NARROW_COLUMNS: Final = 100
 #: Width for a pipe or a file: nothing is left out or folded there.
 _ENDLESS_COLUMNS: Final = 10_000
 #: Least width of a column whose text may go on in the next line.
@@ -52,6 +54,10 @@ class Times:
     def second(self, at: float | None) -> str:
         """Write ``2026-03-04 09:15:30``; a dash for no time."""
         return "-" if at is None else self._moment(at).strftime("%Y-%m-%d %H:%M:%S")
+
+    def fitting(self, at: float | None, columns: int) -> str:
+        """Write a time as ``second`` does; in a narrow terminal without its year."""
+        return self.second(at)[5 if columns < _NARROW_COLUMNS and at is not None else 0 :]
 
     def clock(self, at: float | None) -> str:
         """Write the time of day alone, ``09:15:30.120``."""
@@ -114,7 +120,7 @@ def show_table(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[
     """
     cells = [[_cell(value) for value in row] for row in rows]
     kept, width = _that_fit(columns, cells, out.width)
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP_COLUMNS, 0, 0))
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     shown.show_header = header
     for index in kept:
         column = columns[index]
