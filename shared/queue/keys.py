@@ -90,6 +90,24 @@ def ingest_figures(process: str) -> str:
     return f"ackfirst:ingest:{process}"
 
 
+def replay(replay_id: str) -> str:
+    """Name the hash of a replay: its cursor and counters; expires a week after the replay has ended.
+
+    Without it, a replay begins again and passes over what has ended since it was created.
+    """
+    return f"ackfirst:replay:{replay_id}"
+
+
+def replay_endings(replay_id: str) -> str:
+    """Name the hash of a replay's counters of outcomes; expires 30 days after the last one."""
+    return f"ackfirst:replay:{replay_id}:endings"
+
+
+def replay_newest(replay_id: str) -> str:
+    """Name the list of a replay's newest outcomes, at most 50 short texts; expires as the counters do."""
+    return f"ackfirst:replay:{replay_id}:newest"
+
+
 def seen_prefix(period: int) -> str:
     """Name the prefix of the sets of ids that were seen before, in periods of so many seconds."""
     return f"ackfirst:seen:{period}:"
