@@ -66,7 +66,7 @@ def read_lanes(redis: Redis, *, now: float, limit: int = SHOWN_LANES) -> tuple[l
     total = 0
     cursor: Any = 0
     while True:
-        cursor, *cells = script(keys=[keys.LANES], args=[cursor, LANES_A_CALL, *prefixes])
+        cursor, *cells = script(keys=[keys.LANES], args=[cursor, LANES_A_CALL, *prefixes, 0])
         rows = [
             Lane(
                 name=name.decode(errors="replace"),
@@ -76,7 +76,7 @@ def read_lanes(redis: Redis, *, now: float, limit: int = SHOWN_LANES) -> tuple[l
                 running=0,
                 oldest_seconds=_age(queued_at, now),
             )
-            for name, waiting, retries, dead, queued_at in zip(*(iter(cells),) * 5, strict=True)
+            for name, waiting, retries, dead, _, queued_at in zip(*(iter(cells),) * 6, strict=True)
         ]
         total += len(rows)
         found.update((lane.name, lane) for lane in rows)

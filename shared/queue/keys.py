@@ -50,6 +50,32 @@ OUTCOMES: Final = "ackfirst:outcomes"
 #: hash ``<handler>:seconds`` / ``<handler>:runs``, no expiry. Two fields a registered handler.
 HANDLER_TIMES: Final = "ackfirst:handler-times"
 
+#: stream of what happened, for the record (``shared/queue/record.py`` has its fields), no expiry. One entry a batch;
+#: the recorder trims what the store holds. Nothing is written to it while the record is off.
+RECORD: Final = "ackfirst:record"
+
+#: hash of what the recorder has done (``shared/queue/record.py``), no expiry. Fewer than ten fields.
+RECORDER: Final = "ackfirst:recorder"
+
+#: string with the lease holder's token, expires after the lease. One recorder works at a time.
+RECORDER_LEASE: Final = "ackfirst:recorder:lease"
+
+#: hash ``<account>/<application id>`` -> unix seconds of its last verified callback, no expiry. One field an
+#: application; either part may be empty.
+LAST_CALLBACKS: Final = "ackfirst:last-callbacks"
+
+#: hash of the same form -> unix seconds of the last callback that could not be confirmed, no expiry. At most
+#: ``LAST_UNCONFIRMED_LIMIT`` fields, because any sender may claim any name.
+LAST_UNCONFIRMED: Final = "ackfirst:last-unconfirmed"
+LAST_UNCONFIRMED_LIMIT: Final = 10_000
+
+#: field of a job hash, ``1``: the stream of the record has the event's arrival. Absent while the record is off.
+RECORDED: Final = "ackfirst_record"
+
+#: Added to the unix second of its end, the score of a finished job that waits for the recorder in RQ's registry: beyond
+#: every expiry, and the oldest comes first.
+HELD_SECONDS: Final = 100_000_000_000
+
 #: string ``1``, expires after a minute. Ingest writes it while Redis fails, to find out whether it takes writes again.
 PROBE: Final = "ackfirst:probe"
 
@@ -91,9 +117,9 @@ def ingest_figures(process: str) -> str:
 
 
 def replay(replay_id: str) -> str:
-    """Name the hash of a replay: its cursor and counters; expires a week after the replay has ended.
+    """Name the hash of a replay: its cursor and counters; expires 30 days after its last event.
 
-    Without it, a replay begins again and passes over what has ended since it was created.
+    Without it, a replay that runs begins again, and passes over what has ended since it was created.
     """
     return f"ackfirst:replay:{replay_id}"
 
@@ -106,6 +132,16 @@ def replay_endings(replay_id: str) -> str:
 def replay_newest(replay_id: str) -> str:
     """Name the list of a replay's newest outcomes, at most 50 short texts; expires as the counters do."""
     return f"ackfirst:replay:{replay_id}:newest"
+
+
+def application(account: str | None, application_id: str | None) -> str:
+    """Name the field of an application in ``LAST_CALLBACKS`` and ``LAST_UNCONFIRMED``."""
+    return f"{account or ''}/{application_id or ''}"
+
+
+#: field of an RQ worker's hash, ``1``: it serves every lane. ``queues`` names at most 100 of them, and a lane that has
+#: just got its first event only at the worker's next heartbeat. Absent for pinned and for stock workers.
+SERVES_ALL: Final = "ackfirst_serves_all"
 
 
 def seen_prefix(period: int) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 _SHARED: Final = {
     "make_ready": ("ackfirst.shared.queue", "ready.lua"),
     "queue_job": ("ackfirst.shared.queue", "queue_job.lua"),
+    "note_unconfirmed": ("ackfirst.shared.quarantine", "unconfirmed.lua"),
 }
 
 

@@ -113,7 +113,7 @@ class Progress:
 
 def read_progress(redis: Redis, replay_id: str) -> Progress:
     """Read where a replay is, and how many events it has moved and passed over."""
-    fields: dict[bytes, bytes] = redis.hgetall(keys.replay(replay_id))
+    fields: Any = redis.hgetall(keys.replay(replay_id))
     counts = Counter({name.decode(): int(count) for name, count in fields.items() if name != b"cursor"})
     moved = counts.pop("moved", 0)
     return Progress(fields.get(b"cursor", b"").decode(), moved, counts)

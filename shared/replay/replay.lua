@@ -5,7 +5,7 @@
 -- ARGV[1] the cursor from which the events were read, '' for the beginning   ARGV[2] when the replay was created, as RQ
 -- writes times   ARGV[3] prefix of job keys   ARGV[4] prefix of the keys of lanes' lists   ARGV[5] prefix of lane names in
 -- RQ   ARGV[6] and ARGV[7] prefixes of the sorted sets of dead letters and of finished jobs   ARGV[8] prefix of the keys
--- of marks   ARGV[9] field of the replay   ARGV[10] field of the kills   ARGV[11] seconds for which marks are kept
+-- of marks   ARGV[9] field of the replay   ARGV[10] field of the kills   ARGV[11] seconds for which marks and KEYS[1] are kept
 -- ARGV[12] now as RQ writes times   ARGV[13] most tokens in the bell   ARGV[14] '1' if the record is on
 -- ARGV[15] number of fields that all jobs share, then as many fields and values
 -- then for each event: cursor, id, lane, why it is passed over or '', data or '' to take only a job that exists,
@@ -118,6 +118,7 @@ for at = first, #ARGV, 10 do
 end
 
 call('HSET', KEYS[1], 'cursor', cursor)
+call('EXPIRE', KEYS[1], ARGV[11])
 call('HINCRBY', KEYS[1], 'moved', moved)
 local reply = {cursor, moved}
 for reason, count in pairs(reasons) do

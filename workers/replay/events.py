@@ -42,7 +42,7 @@ def _move(
 ) -> Move:
     handlers = asked
     if handlers is None and row.state == "dead":
-        # None of them if it died by itself, for example because it killed its workers: then all run that did not finish.
+        # None if no handler failed, for example because the event killed its workers: all run that did not finish.
         handlers = tuple(name for name, attempt in newest.items() if attempt.ending == State.DEAD) or None
     passed_over = _passed_over(replay, row)
     return Move(
@@ -80,7 +80,7 @@ def _newest(attempts: Iterable[Attempt]) -> dict[str, dict[str, Attempt]]:
 def _marks(newest: Mapping[str, Attempt], handlers: tuple[str, ...] | None) -> dict[str, str]:
     """Return the marks of the handlers that are not to run.
 
-    They are as in a dead letter that Redis still has. A handler that is dead and left out keeps the event a dead letter.
+    They are as in a dead letter that Redis still has. A dead handler that is left out keeps the event a dead letter.
     """
     kept = {}
     for name, attempt in newest.items():
