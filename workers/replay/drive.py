@@ -56,8 +56,8 @@ class Places:
 class ReplayDrive:
     """Queues the events of a replay as long as it runs.
 
-    ``since`` is the Unix time at which this process has seen that it runs: the operator who resumed it has dealt with the
-    failures before.
+    ``since`` is the Unix time at which this process has seen that it runs: earlier failures were dealt with by the
+    operator who resumed it.
     """
 
     def __init__(self, places: Places, *, since: float) -> None:
@@ -98,6 +98,7 @@ class ReplayDrive:
         """Pause the replay by itself, and say why."""
         progress = self._progress(replay, read_endings(self._places.redis, replay.id))
         self._update(replay, now, state="paused", note=note, **progress)
+        self._since = now
         self._places.log.warning("replay.paused", replay=replay.id, name=replay.name, note=note)
 
     def _obstacle(self, replay: Replay) -> str:
