@@ -19,11 +19,10 @@ MOST_COUNTED: Final = 10_000
 
 @click.command()
 @click.option("--older-than", "before", type=MOMENT, required=True, help="Received before: 90d, 2026-03-04T09:15Z.")
-@click.option("--exact", is_flag=True, help="In PostgreSQL also the rest of a day, which is dropped as a whole.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @local_option
 @json_option
-def command(*, before: float, exact: bool, yes: bool, local: bool, as_json: bool) -> None:
+def command(*, before: float, yes: bool, local: bool, as_json: bool) -> None:
     """Delete events from the record for good, with their attempts and dead letters.
 
     A worker does this by itself, every hour, with what is older than ACKFIRST_STORE_KEEP. Events that wait in Redis are
@@ -38,7 +37,7 @@ def command(*, before: float, exact: bool, yes: bool, local: bool, as_json: bool
             more = "more than " if counted >= MOST_COUNTED else ""
             question = f"Delete {more}{counted:,} events received before {when} for good?"
             click.confirm(question, abort=True, err=True)
-        purged = store.purge(before, exact=exact)
+        purged = store.purge(before)
         note_act(store, "purge", f"received before {Times().iso(before)}", f"{purged} events")
     if as_json:
         say_json({"purged": purged, "received_before": Times(local=local).iso(before)})
