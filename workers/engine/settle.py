@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 #: Seconds for which the first job that has ended waits for others, so that a busy engine settles many in one round
-#: trip. It bounds what runs again after a crash. A handler never waits for it.
+#: trip. What has ended and is not settled runs again after a crash, so an engine that is not busy does not wait: one whose
+#: last batch was a single job. A handler never waits for it.
 COMPANY_SECONDS: Final = 0.002
 
 #: Seconds for which outcomes wait for others before they are counted and logged: a round trip for each batch of a few
@@ -185,6 +186,7 @@ class Settler:
         self._completed: list[CompletedJob] = []
         self._failed: list[FailedJob] = []
         self._marked: list[tuple[Work, Callable[[], None]]] = []
+        self._is_busy = False
         self._unrecorded: list[Outcome] = []
         self._next_record = 0.0
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
@@ -227,7 +229,7 @@ class Settler:
     def _run(self) -> None:
         while True:
             if self._wake.wait(RECORD_SECONDS if self._unrecorded else None):
-                if not (self._closing or self._marked or len(self._completed) >= MOST_JOBS):
+                if self._is_busy and not (self._closing or self._marked or len(self._completed) >= MOST_JOBS):
                     time.sleep(COMPANY_SECONDS)
                 self._settle_next()
             if self._unrecorded and (self._closing or time.monotonic() >= self._next_record):
@@ -243,6 +245,7 @@ class Settler:
             marked, self._marked = self._marked, []
             if self._completed:
                 self._wake.set()
+        self._is_busy = len(completed) > 1
         try:
             self._write(completed, failed, marked)
         except Exception:  # noqa: BLE001 - one batch must not end the thread that settles all the others
