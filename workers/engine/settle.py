@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 #: Seconds for which the first job that has ended waits for others, so that a busy engine settles many in one round
-#: trip. What has ended and is not settled runs again after a crash, so an engine that is not busy does not wait: one whose
-#: last batch was a single job. A handler never waits for it.
+#: trip. What has ended and is not settled runs again after a crash, so an engine that is not busy does not wait: one
+#: whose last batch was a single job. A handler never waits for it.
 COMPANY_SECONDS: Final = 0.002
 
 #: Seconds for which outcomes wait for others before they are counted and logged: a round trip for each batch of a few
