@@ -16,6 +16,8 @@ from sqlalchemy.types import BigInteger, Double, Integer, LargeBinary, Text
 #: Adds ON CONFLICT to an INSERT of either dialect.
 OnConflict = Callable[[Any], Any]
 
+#: SQLAlchemy reads the number of rows of an INSERT only when it is asked to.
+_COUNTED: Final = {"preserve_rowcount": True}
 _COPY_TYPES: Final = {Double: "float8", Text: "text", LargeBinary: "bytea", Integer: "int4", BigInteger: "int8"}
 
 
@@ -44,7 +46,7 @@ class BulkInsert:
         if not rows:
             return 0
         if connection.dialect.name != "postgresql":
-            return connection.exec_driver_sql(self._sqlite, list(rows)).rowcount
+            return connection.exec_driver_sql(self._sqlite, list(rows), _COUNTED).rowcount
         connection.exec_driver_sql(self._stage)
         driver = connection.connection.driver_connection
         if not isinstance(driver, psycopg.Connection):
@@ -53,4 +55,4 @@ class BulkInsert:
             copy.set_types(self._types)
             for row in rows:
                 copy.write_row(row)
-        return connection.execute(self._postgresql).rowcount
+        return connection.execute(self._postgresql, execution_options=_COUNTED).rowcount
