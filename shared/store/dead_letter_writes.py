@@ -98,15 +98,17 @@ def _known(connection: Connection, keys: list[Key]) -> Iterable[Row[Any]]:
 
 
 def _outlived(batch: Batch, known: Iterable[Row[Any]], tried: set[Key]) -> list[Row[Any]]:
-    """Find letters that end with their event: it was discarded although no handler ran, as operators do; or it had died
-    without a handler's doing, and has ended again.
+    """Find letters that end with their event.
+
+    It was discarded although no handler ran: an operator has dropped it. Or it had died without a handler's doing, and
+    has ended again.
     """
     dropped = {_key(row): row.at for row in batch.endings if row.state == "discarded" and _key(row) not in tried}
     ended = {_key(row): row.at for row in batch.endings if row.state not in ("waiting", "retrying")}
 
     def is_over(row: Row[Any]) -> bool:
         ends = dropped if row.handler else ended
-        return ends.get((row.received_at, row.event_id), 0.0) >= row.dead_at
+        return ends.get((row.received_at, row.event_id), 0.0) >= float(row.dead_at)
 
     return [row for row in known if is_over(row)]
 
