@@ -1,5 +1,6 @@
 """What is old goes, what is young stays; on PostgreSQL whole days, without a DEFAULT partition."""
 
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -118,11 +119,8 @@ def test_a_day_is_dropped_while_others_read(postgres_server: PostgresProcess, em
 def test_a_day_that_a_long_reader_keeps_goes_at_the_next_purge(
     postgres_server: PostgresProcess, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import psycopg
-
-    monkeypatch.setattr(
-        "ackfirst.shared.store.database._TIMEOUTS", "SET lock_timeout = '200ms'; SET statement_timeout = '2s'"
-    )
+    short = "SET lock_timeout = '200ms'; SET statement_timeout = '2s'"
+    monkeypatch.setattr("ackfirst.shared.store.database._TIMEOUTS", short)
     with open_store(empty_url) as store, psycopg.connect(empty_url) as reader:
         filled(store, days=3)
         reader.execute("SELECT count(*) FROM events")
