@@ -90,6 +90,7 @@ def _work(
         threads=threads,
         concurrency=HANDLER_CONCURRENCY,
         stop_grace=settings.stop_grace,
+        is_recorded=settings.is_recorded,
         has_async=any(handler.is_async for handler in registry),
     )
     # RQ's constructor asks the server for our address.
@@ -137,7 +138,7 @@ def tidy(settings: Settings) -> None:
     redis = _connect(settings)
     log = structlog.get_logger("ackfirst.workers.recovery.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
-    reporter = RejectsReporter(redis, sink=outcome_sink(redis), log=log)
+    reporter = RejectsReporter(redis, sink=outcome_sink(redis, is_recorded=settings.is_recorded), log=log)
     janitor = Janitor(
         redis,
         Lease(redis, keys.JANITOR_LEASE, token=token),
@@ -158,7 +159,8 @@ def tidy(settings: Settings) -> None:
 
 def _rescuer(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> Rescuer:
     rejects = Rejects(redis, keep=settings.failure_ttl)
-    return Rescuer(redis, rejects, keep=settings.failure_ttl, sink=outcome_sink(redis), log=log)
+    sink, is_recorded = outcome_sink(redis), settings.is_recorded
+    return Rescuer(redis, rejects, keep=settings.failure_ttl, sink=sink, log=log, is_recorded=is_recorded)
 
 
 def _survey(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> LaneSurvey:

@@ -69,6 +69,8 @@ class EngineOptions:
     stop_grace: float
     """Seconds that what runs has to end after SIGTERM."""
     idle_seconds: int = IDLE_SECONDS
+    is_recorded: bool = False
+    """Whether the record is on."""
     has_async: bool = True
     """Whether there are async handlers."""
 
@@ -104,9 +106,10 @@ class EventWorker(RqWorker):
             rejects=rejects,
             process=processor.process,
             clock=redis_clock.now,
+            is_recorded=options.is_recorded,
         )
         self._lanes = lanes
-        self._store = store = InFlightStore(connection, engine=lanes.engine)
+        self._store = store = InFlightStore(connection, engine=lanes.engine, is_recorded=options.is_recorded)
         self._redis_clock = redis_clock
         self._invoke = invoke
         self._grace = max(0.8 * options.stop_grace, options.stop_grace - GIVE_BACK_SECONDS)
