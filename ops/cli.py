@@ -28,6 +28,11 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
         "dashboard": Entry("ops.rq_dashboard.command:command", "Show queues, jobs and workers in the browser."),
         "simulate": Entry("simulator.command:command", "Send signed callbacks, as Nexmo would."),
+        "message": Entry("ops.record.message_command:command", "Show what happened to a message, step by step."),
+        "events": Entry("ops.record.events_command:command", "Search the recorded events, and follow new ones."),
+        "stats": Entry("ops.record.stats_command:command", "Show rates, delays, slow handlers and what waits."),
+        "dead": Entry("ops.record.dead_command:command", "Look at handlers that failed for good."),
+        "purge": Entry("ops.record.purge_command:command", "Delete old events from the record."),
         "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
         "lanes": Entry("ops.lanes:command", "List the lanes; pause and resume one."),
@@ -36,6 +41,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
         "doctor": Entry("ops.doctor.command:command", "Look over the whole installation, also at Nexmo."),
         "webhooks": Entry("ops.webhooks.command:command", "Show and set the URLs that Nexmo sends callbacks to."),
+        "apps": Entry("ops.apps.command:command", "List applications; tell when one can be deleted, and delete it."),
         "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )

@@ -5,6 +5,7 @@ import random
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import structlog
 from redis import Redis
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.generation import new_marker
 from ackfirst.shared.settings import Settings
 from ackfirst.workers.connection import connect
 from ackfirst.workers.engine.deadline_board import DeadlineBoard
@@ -149,7 +151,7 @@ def tidy(settings: Settings) -> None:
             PeriodicTask(lambda _now: reporter.report()),
             PeriodicTask(HeldJobs(redis, is_recorded=settings.is_recorded, log=log).sweep, seconds=HELD_SECONDS),
         ),
-        generation=GenerationWatch(redis, marker=lambda: secrets.token_hex(8), log=log),
+        generation=GenerationWatch(redis, marker=lambda: new_marker(time.time()), log=log),
         clock=RedisClock(redis),
         retry=retry_while_unavailable(log),
     )

@@ -20,15 +20,16 @@ from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, Out
 from ackfirst.workers.processing.outcome_record import OutcomeRecord
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
+from ackfirst.workers.replay.outcomes import ReplayOutcomes
 from ackfirst.workers.unavailable import Retry
 
 
 def outcome_sink(redis: Redis, *, is_recorded: bool = False) -> OutcomeSink:
-    """Build the sink of this process: counters in Redis, the log, and the record.
+    """Build the sink of this process: counters in Redis, those of replays, the log, and the record.
 
     ``is_recorded`` is for ends that are written elsewhere: scripts and transactions of ours record what they end.
     """
-    sinks: list[OutcomeSink] = [OutcomeCounters(redis), OutcomeLog(wide_lines())]
+    sinks: list[OutcomeSink] = [OutcomeCounters(redis), ReplayOutcomes(redis), OutcomeLog(wide_lines())]
     return OutcomeSinks([OutcomeRecord(redis), *sinks] if is_recorded else sinks)
 
 

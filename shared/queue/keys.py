@@ -88,7 +88,8 @@ RIGHTS: Final = "ackfirst:rights"
 #: integer, incremented in every round of a janitor, no expiry. A Redis that refuses it refuses heartbeats as well.
 ROUNDS: Final = "ackfirst:rounds"
 
-#: random string, written once, no expiry. Missing or different: Redis has lost all its data.
+#: random string and the unix second at which it was written, once, no expiry. Missing or different: Redis has lost all
+#: its data.
 GENERATION: Final = "ackfirst:generation"
 
 #: integer, incremented by one for every event that is acknowledged (queued or quarantined), no expiry. Smaller than
@@ -114,6 +115,24 @@ INGEST_PROCESSES: Final = "ackfirst:ingest"
 def ingest_figures(process: str) -> str:
     """Name the JSON text that an ingest process publishes about itself (``ingest/figures.py``); expires in 10 s."""
     return f"ackfirst:ingest:{process}"
+
+
+def replay(replay_id: str) -> str:
+    """Name the hash of a replay: its cursor and counters; expires 30 days after its last event.
+
+    Without it, a replay that runs begins again, and passes over what has ended since it was created.
+    """
+    return f"ackfirst:replay:{replay_id}"
+
+
+def replay_endings(replay_id: str) -> str:
+    """Name the hash of a replay's counters of outcomes; expires 30 days after the last one."""
+    return f"ackfirst:replay:{replay_id}:endings"
+
+
+def replay_newest(replay_id: str) -> str:
+    """Name the list of a replay's newest outcomes, at most 50 short texts; expires as the counters do."""
+    return f"ackfirst:replay:{replay_id}:newest"
 
 
 def application(account: str | None, application_id: str | None) -> str:

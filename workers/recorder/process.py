@@ -17,6 +17,7 @@ from ackfirst.workers.recorder.recorder import Recorder
 from ackfirst.workers.recorder.stream import RecordStream
 from ackfirst.workers.recovery.janitor import Lease
 from ackfirst.workers.recovery.redis_clock import RedisClock
+from ackfirst.workers.replay.runner import ReplayRunner
 from ackfirst.workers.unavailable import retry_while_unavailable
 
 #: Added to the niceness of the process: engines come first, and they have 10.
@@ -37,7 +38,7 @@ def run_recorder(settings: Settings) -> None:
         Lease(redis, keys.RECORDER_LEASE, token=token),
         lambda: open_store(url, migrate=True),
         high_water=HighWater(redis, log=log),
-        replays=None,
+        replays=lambda store: ReplayRunner(redis, store, settings.job_options, log=log),
         keep=settings.store_keep,
         clock=RedisClock(redis),
         retry=retry_while_unavailable(log),
