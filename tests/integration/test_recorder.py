@@ -1,6 +1,9 @@
 """The recorder on a real Redis and a real store: everything once, and Redis is let go of."""
 
+import os
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,15 +23,24 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.job import JobOptions
 from ackfirst.shared.queue.record import GAP_EVENTS, POSITION
 from ackfirst.shared.store import EventRow, Store, open_store
+from ackfirst.workers.engine.lanes import Lanes
+from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.recorder import Recorder
 from ackfirst.workers.recorder.stream import RecordStream
 from ackfirst.workers.recovery.held_jobs import HeldJobs
 from ackfirst.workers.recovery.janitor import Lease
+from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.redis_clock import RedisClock
+from ackfirst.workers.recovery.rejects import Rejects, RejectsReporter
+from ackfirst.workers.recovery.rescuer import Rescuer
+from ackfirst.workers.runtime import outcome_sink
 from ackfirst.workers.unavailable import try_once
 from tests.support.factories import make_envelope
+from tests.support.handlers import write_handlers
 from tests.support.jobs import OPTIONS, burst, enqueue
+from tests.support.processes import ROOT
+from tests.support.stack import settings
 
 RECORDED = JobOptions(
     timeout=OPTIONS.timeout,
@@ -316,3 +328,61 @@ def test_a_job_that_the_recorder_has_passed_is_let_go_by_the_janitor(redis_sync:
     redis_sync.delete(keys.RECORD)
     assert held.sweep(time.time() + 120) == 1
     assert redis_sync.ttl(keys.job(envelope.id)) > 0
+
+
+_PICKY = """
+@on(retries=0)
+def picky(event):
+    if event.text == "bad":
+        raise ValueError("bad")
+"""
+
+
+@pytest.mark.parametrize("kind", ["rq.worker.Worker", "rq.worker.SimpleWorker"])
+def test_what_a_stock_worker_runs_is_recorded_and_its_job_is_let_go(
+    redis_sync: redis.Redis, redis_url: str, store_url: str, tmp_path: Path, kind: str
+) -> None:
+    good, bad = event_of(received_at=time.time()), event_of(received_at=time.time(), payload={"text": "bad"})
+    enqueue(redis_sync, good, bad, options=RECORDED)
+    handlers = {"ACKFIRST_HANDLERS": write_handlers(tmp_path, _PICKY), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **settings(redis_url, tmp_path), **handlers}
+    stock = (sys.executable, "-m", "rq.cli", "worker", "--serializer", "json", "--burst", "--url", redis_url)
+    command = (*stock, "-w", kind, keys.queue_name(good.lane))
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=60, capture_output=True)
+    assert redis_sync.ttl(keys.job(good.id)) == -1
+    record_all(redis_sync, recorder(redis_sync, Switch(store_url)))
+    with open_store(store_url) as store:
+        assert (row(store, good.id).state, row(store, bad.id).state) == ("processed", "dead")
+    assert 0 < redis_sync.ttl(keys.job(good.id)) <= 300
+    assert redis_sync.zscore(keys.finished(good.lane), good.id) < time.time() + 301
+
+
+def test_a_job_that_killed_its_workers_is_recorded_as_dead_by_the_script_that_buries_it(
+    redis_sync: redis.Redis, redis_url: str, store: Store, store_url: str
+) -> None:
+    envelope = event_of(received_at=time.time())
+    enqueue(redis_sync, envelope, options=RECORDED)
+    log = structlog.get_logger()
+    rescuer = Rescuer(
+        redis_sync, Rejects(redis_sync, keep=60), keep=60, sink=outcome_sink(redis_sync), log=log, is_recorded=True
+    )
+    for number in range(3):
+        engine = f"engine-{number}"
+        redis_sync.hset(keys.ENGINES, engine, "1")
+        lanes = Lanes(redis_sync, engine=engine, seed=f"{number}" * 24)
+        assert lanes.take(Pace(concurrency=10), have=0, most=1).jobs
+        rescuer.recover(Death(engine, "1", "signal SIGKILL"), time.time())
+    record_all(redis_sync, recorder(redis_sync, Switch(store_url)))
+    found = row(store, envelope.id)
+    assert (found.state, found.reason) == ("dead", "; ".join(["signal SIGKILL"] * 3))
+
+
+def test_a_rejected_entry_is_recorded_by_the_janitor(redis_sync: redis.Redis, store: Store, store_url: str) -> None:
+    envelope = event_of(received_at=time.time())
+    enqueue(redis_sync, envelope, options=RECORDED)
+    record_all(redis_sync, recorder(redis_sync, Switch(store_url)))
+    Rejects(redis_sync, keep=60).put(envelope.lane, "waiting", envelope.id, "no job hash", job_id=envelope.id)
+    sink = outcome_sink(redis_sync, is_recorded=True)
+    RejectsReporter(redis_sync, sink=sink, log=structlog.get_logger()).report()
+    record_all(redis_sync, recorder(redis_sync, Switch(store_url)))
+    assert (row(store, envelope.id).state, row(store, envelope.id).reason) == ("rejected", "no job hash")
