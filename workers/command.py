@@ -80,7 +80,7 @@ def command(
     if not supervised:  # restarted while Redis is away, it waits until Redis is back
         protect_files(settings, structlog.get_logger("worker"))
         reachable(settings.redis_url.get_secret_value())
-    for name in ("rq", "rq.worker"):  # the second sets itself to INFO where it finds no level
+    for name in ("rq", "rq.worker", "alembic"):  # the second sets itself to INFO where it finds no level
         logging.getLogger(name).setLevel(logging.WARNING)
     if role == "janitor":
         _tidy(settings)

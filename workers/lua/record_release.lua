@@ -8,8 +8,7 @@
 -- values; then the number of counters, then as many fields and increments; then the number of ids of which the arrival was
 -- recorded although the stream did not have it, then these; then for each finished job: lane, id
 --
--- The entry of ARGV[1] itself stays, so that the stream always shows how far the record is. A job that waits again by now,
--- because of a requeue or a replay, keeps its life: its next end lets it go.
+-- A job that waits again by now, because of a requeue or a replay, keeps its life: its next end lets it go.
 local call = redis.call
 local at = 8
 
@@ -55,4 +54,5 @@ end
 for field = 1, #counters, 2 do
   call('HINCRBY', KEYS[2], counters[field], counters[field + 1])
 end
-call('XTRIM', KEYS[1], 'MINID', ARGV[1])
+local milliseconds, number = string.match(ARGV[1], '^(%d+)%-(%d+)$')
+call('XTRIM', KEYS[1], 'MINID', milliseconds .. '-' .. string.format('%d', number + 1))

@@ -175,7 +175,6 @@ class Recorder:
             return False
         self._position = store.position()
         self._note_what_is_missing(store)
-        self._let_go_again()
         self._seek()
         self._store = store
         tasks = [
@@ -197,20 +196,24 @@ class Recorder:
 
         A Redis that was restored, or emptied while its clock was set back, writes entries that seem to be recorded.
         """
+        if self._is_redis_behind():
+            self._log.warning("record.redis-went-back", position=self._position)
+            self._stream.seek(START)
+        else:
+            self._let_go_again()
+            self._stream.seek(self._position)
+
+    def _is_redis_behind(self) -> bool:
         newest = self._stream.last_id()
-        is_behind = newest is not None and number_of(newest) < number_of(self._position)
-        if is_behind:
-            self._log.warning("record.redis-went-back", newest=newest, position=self._position)
-        self._stream.seek(START if is_behind else self._position)
+        return newest is not None and number_of(newest) < number_of(self._position)
 
     def _check(self, store: Store) -> None:
         """Look whether Redis has gone back, or the store: both can be restored from a backup while we run."""
         position = store.position()
-        newest = self._stream.last_id()
         if position != self._position:
             self._log.warning("record.store-went-back", position=position, expected=self._position)
             self._leave()
-        elif newest is not None and number_of(newest) < number_of(position):
+        elif self._is_redis_behind():
             self._seek()
 
     def _let_go_again(self) -> None:

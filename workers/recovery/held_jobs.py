@@ -55,7 +55,7 @@ class HeldJobs:
         return jobs
 
     def _recorded_until(self, now: float) -> float:
-        """Return Unix seconds up to which everything is recorded: the oldest entry is the newest recorded one."""
+        """Return Unix seconds up to which everything is recorded."""
         rows: Any = self._redis.xrange(keys.RECORD, count=1)
         return int(rows[0][0].partition(b"-")[0]) / 1000 if rows else now
 
