@@ -16,6 +16,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.version import installed_version
 from ackfirst.workers.engine.fetch import Prefetcher
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.monitor import SlowHandlerMonitor
@@ -271,6 +272,7 @@ class EventWorker(RqWorker):
         with self.connection.pipeline() as pipeline:
             super().heartbeat(None, pipeline)
             pipeline.hset(self.key, mapping={**self.serialize(), "state": self.get_state()})
+            pipeline.hset(self.key, keys.WORKER_VERSION, installed_version())
             if not self._lanes.is_pinned:
                 pipeline.hset(self.key, keys.SERVES_ALL, "1")
             worker_registration.register(self, pipeline)
