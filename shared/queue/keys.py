@@ -88,7 +88,8 @@ RIGHTS: Final = "ackfirst:rights"
 #: integer, incremented in every round of a janitor, no expiry. A Redis that refuses it refuses heartbeats as well.
 ROUNDS: Final = "ackfirst:rounds"
 
-#: random string, written once, no expiry. Missing or different: Redis has lost all its data.
+#: random string and the unix second at which it was written, once, no expiry. Missing or different: Redis has lost all
+#: its data.
 GENERATION: Final = "ackfirst:generation"
 
 #: integer, incremented by one for every event that is acknowledged (queued or quarantined), no expiry. Smaller than
@@ -142,6 +143,9 @@ def application(account: str | None, application_id: str | None) -> str:
 #: field of an RQ worker's hash, ``1``: it serves every lane. ``queues`` names at most 100 of them, and a lane that has
 #: just got its first event only at the worker's next heartbeat. Absent for pinned and for stock workers.
 SERVES_ALL: Final = "ackfirst_serves_all"
+
+#: field of an RQ worker's hash: the release of ackfirst that it is of. Absent for stock workers.
+WORKER_VERSION: Final = "ackfirst_version"
 
 
 def seen_prefix(period: int) -> str:
