@@ -35,7 +35,7 @@ COMPANY_SECONDS: Final = 0.002
 
 #: Seconds for which outcomes wait for others before they are counted and logged: a round trip for each batch of a few
 #: events was a third of all round trips. A crash loses as much of the counters and the log, and no event.
-RECORD_SECONDS: Final = 0.05
+COUNT_SECONDS: Final = 0.05
 
 #: What RQ runs as a job's function, in place of what the job names.
 Call = Callable[[RetryableJob], str]
@@ -198,8 +198,8 @@ class Settler:
         self._failed: list[FailedJob] = []
         self._marked: list[tuple[Work, Callable[[], None]]] = []
         self._is_busy = False
-        self._unrecorded: list[Outcome] = []
-        self._next_record = 0.0
+        self._uncounted: list[Outcome] = []
+        self._next_count = 0.0
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
 
     def start(self) -> None:
@@ -239,12 +239,12 @@ class Settler:
 
     def _run(self) -> None:
         while True:
-            if self._wake.wait(RECORD_SECONDS if self._unrecorded else None):
+            if self._wake.wait(COUNT_SECONDS if self._uncounted else None):
                 if self._is_busy and not (self._closing or self._marked or len(self._completed) >= MOST_JOBS):
                     time.sleep(COMPANY_SECONDS)
                 self._settle_next()
-            if self._unrecorded and (self._closing or time.monotonic() >= self._next_record):
-                self._record()
+            if self._uncounted and (self._closing or time.monotonic() >= self._next_count):
+                self._count()
             if self._closing and not self._wake.is_set():
                 return
 
@@ -265,13 +265,13 @@ class Settler:
             self._log.exception("settle.failed", jobs=jobs)
         self._on_settled()
 
-    def _record(self) -> None:
-        outcomes, self._unrecorded = self._unrecorded, []
-        self._next_record = time.monotonic() + RECORD_SECONDS
+    def _count(self) -> None:
+        outcomes, self._uncounted = self._uncounted, []
+        self._next_count = time.monotonic() + COUNT_SECONDS
         try:
             self._processor.record(outcomes)
         except Exception:  # noqa: BLE001 - as above
-            self._log.exception("record.failed", events=len(outcomes))
+            self._log.exception("outcomes.uncounted", events=len(outcomes))
 
     def _write(
         self,
@@ -293,7 +293,7 @@ class Settler:
         to_rq, lost = self._retry(lambda: self._store.settle(completed, now=self._wall()))
         others = to_rq | lost
         self.ended += sum(one.job.job_id not in others for one in completed)
-        self._unrecorded += [one.outcome for one in completed if one.job.job_id not in others]
+        self._uncounted += [one.outcome for one in completed if one.job.job_id not in others]
         for one in completed:
             if one.job.job_id in to_rq:
                 self._fail(FailedJob(one.job, one.call, one.work, one.outcome))
@@ -307,7 +307,7 @@ class Settler:
         self._store.forget([job])
         self.ended += is_ended
         if is_ended and one.outcome is not None:
-            self._unrecorded.append(one.outcome)
+            self._uncounted.append(one.outcome)
 
 
 @functools.cache
