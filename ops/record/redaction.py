@@ -132,7 +132,10 @@ class Redaction:
 
     def _wait_for_recorder(self, store: Store) -> str | None:
         """Wait until the record has what the stream holds now: texts in it would be written after the redaction."""
-        rows: Any = self._sources.redis.xrevrange(keys.RECORD, count=1)
+        try:
+            rows: Any = self._sources.redis.xrevrange(keys.RECORD, count=1)
+        except RedisError as error:
+            return f"Redis does not answer ({error}), and what the record writes later may hold texts: run this again"
         newest = _place(rows[0][0].decode()) if rows else (0, 0)
         deadline = time.monotonic() + RECORDER_SECONDS
         while _place(store.position()) < newest:
