@@ -67,7 +67,7 @@ def _password(folder: Path) -> bytes | None:
 
 def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     password = files["redis-password"]
-    everything = {"redis-url": generated.redis_url(password), **files}
+    everything = {"redis-url": generated.redis_url(password, os.environ.get("SENTINELS", "")), **files}
     mine = layout.shares(everything, role)
     if role == "dashboard" and "ackfirst.toml" in files:
         mine["ackfirst.toml"] = layout.names_only(files["ackfirst.toml"])

@@ -9,6 +9,9 @@ from urllib.parse import quote
 #: Name of the Redis service in ``docker-compose.yml``.
 _REDIS: Final = "redis:6379/0"
 
+#: What the Sentinels of ``deploy/compose.sentinel.yml`` call it.
+_SERVICE: Final = "events"
+
 #: Bytes of randomness in a password.
 _BYTES: Final = 24
 
@@ -36,9 +39,12 @@ def _demo_account(random: Random) -> str:
     return f'{DEMO_NOTE}\n[accounts.demo]\nname = "Demo"\nsecrets = ["{random(_BYTES)}"]'
 
 
-def redis_url(password: bytes) -> bytes:
-    """Build the URL of the stack's own Redis."""
-    return f"redis://:{quote(_line(password), safe='')}@{_REDIS}\n".encode()
+def redis_url(password: bytes, sentinels: str = "") -> bytes:
+    """Build the URL of the stack's own Redis, or of the Sentinels that know it (``host:port``, comma separated)."""
+    secret = quote(_line(password), safe="")
+    if sentinels:
+        return f"redis+sentinel://:{secret}@{sentinels}/{_SERVICE}/0?sentinel_password={secret}\n".encode()
+    return f"redis://:{secret}@{_REDIS}\n".encode()
 
 
 def redis_users(password: bytes) -> bytes:
