@@ -12,7 +12,7 @@ from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.settings.accounts_toml import parse_accounts
 
-ROLES = ("redis", "ingest", "worker", "dashboard", "edge", "simulator")
+ROLES = ("redis", "postgres", "ingest", "worker", "dashboard", "edge", "simulator")
 
 ACCOUNT = '[accounts.abcd1234]\nsecrets = ["x"]\n'
 
