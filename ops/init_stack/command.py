@@ -68,7 +68,7 @@ def _password(folder: Path) -> bytes | None:
 def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     password = files["redis-password"]
     everything = {
-        "redis-url": generated.redis_url(password),
+        "redis-url": generated.redis_url(password, os.environ.get("SENTINELS", "")),
         "store-url": generated.store_url(files["postgres-password"]),
         **files,
     }

@@ -14,6 +14,9 @@ _REDIS: Final = "redis:6379/0"
 #: Name of the PostgreSQL service there, and its database.
 _POSTGRES: Final = "postgres:5432/ackfirst"
 
+#: What the Sentinels of ``deploy/compose.sentinel.yml`` call it.
+_SERVICE: Final = "events"
+
 #: Bytes of randomness in a password.
 _BYTES: Final = 24
 
@@ -42,9 +45,12 @@ def _demo_account(random: Random) -> str:
     return f'{DEMO_NOTE}\n[accounts.demo]\nname = "Demo"\nsecrets = ["{random(_BYTES)}"]'
 
 
-def redis_url(password: bytes) -> bytes:
-    """Build the URL of the stack's own Redis."""
-    return f"redis://:{quote(_line(password), safe='')}@{_REDIS}\n".encode()
+def redis_url(password: bytes, sentinels: str = "") -> bytes:
+    """Build the URL of the stack's own Redis, or of the Sentinels that know it (``host:port``, comma separated)."""
+    secret = quote(_line(password), safe="")
+    if sentinels:
+        return f"redis+sentinel://:{secret}@{sentinels}/{_SERVICE}/0?sentinel_password={secret}\n".encode()
+    return f"redis://:{secret}@{_REDIS}\n".encode()
 
 
 def store_url(password: bytes) -> bytes:
