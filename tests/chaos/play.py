@@ -62,6 +62,7 @@ def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int, *, ti
             stock=found,
             fault_end=fault_end,
             killed=world.killed,
+            deaths=len(list((world.folder / "once").iterdir())),
         )
         return draw_up(fault, kind, findings, timed=timed)
 
