@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, func, select, update
 
 from ackfirst.shared.errors import AckfirstError
-from ackfirst.shared.store import partitions
 from ackfirst.shared.store.dead_letter_writes import update_dead_letters
 from ackfirst.shared.store.event_writes import write_attempts, write_events, write_requests
 from ackfirst.shared.store.part import StorePart, chunks
+from ackfirst.shared.store.partitions import days_of, make_partitions
 from ackfirst.shared.store.rollup_writes import add_to_rollups
 from ackfirst.shared.store.rows import Attempt, Batch, Ending, Gap
 from ackfirst.shared.store.tables import events, gaps, progress
@@ -44,7 +44,8 @@ class Recording(StorePart):
                 raise StaleBatchError(f"the record is at {row.position}, the batch begins after {batch.after}")
             recorded_at = max(time.time(), row.recorded_at + 1e-6)  # ``follow`` reads in this order: always ahead
             batch = _with_known_times(connection, batch)
-            partitions.make(connection, partitions.days(batch))
+            if self._database.is_postgresql:
+                make_partitions(connection, days_of(batch))
             write_events(connection, batch, recorded_at)
             write_attempts(connection, batch.attempts)
             write_requests(connection, batch.requests)
