@@ -51,6 +51,8 @@ class Recording(StorePart):
             write_requests(connection, batch.requests)
             update_dead_letters(connection, batch)
             add_to_rollups(connection, batch)
+            if batch.gaps:
+                connection.execute(gaps.insert(), [_gap_values(gap) for gap in batch.gaps])
             connection.execute(update(progress).values(position=batch.position, recorded_at=recorded_at))
 
     def position(self) -> str:
@@ -60,15 +62,18 @@ class Recording(StorePart):
 
     def note_gap(self, gap: Gap) -> None:
         """Record that events of a time are missing."""
-        values = {"from_at": gap.from_at, "to_at": gap.to_at, "n": gap.count, "reason": clean(gap.reason)}
         with self._database.writing() as connection:
-            connection.execute(gaps.insert().values(values))
+            connection.execute(gaps.insert().values(_gap_values(gap)))
 
     def gaps(self, since: float) -> list[Gap]:
         """List the gaps that end after a time, oldest first, at most 1,000."""
         found = select(gaps).where(gaps.c.to_at >= since).order_by(gaps.c.from_at, gaps.c.id).limit(1_000)
         with self._database.reading() as connection:
             return [Gap(row.from_at, row.to_at, row.n, row.reason) for row in connection.execute(found)]
+
+
+def _gap_values(gap: Gap) -> dict[str, Any]:
+    return {"from_at": gap.from_at, "to_at": gap.to_at, "n": gap.count, "reason": clean(gap.reason)}
 
 
 def _number(position: str) -> tuple[int, int]:
