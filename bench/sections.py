@@ -82,9 +82,10 @@ time.""",
     ),
     "tasks": Section(
         "One Redis command in each task",
-        """One process each, eight threads for plain functions and a hundred coroutines at once for async ones. Redis
-syncs each write at once, also those of the tasks. Celery gets a quarter of the tasks. *bare* is the same
-function or coroutine without a queue: what the user's own code costs, which no queue can beat.""",
+        """One process each, all at the niceness that an engine gives itself, eight threads for plain functions and
+a hundred coroutines at once for async ones. Redis syncs each write at once, also those of the tasks. Celery
+gets a quarter of the tasks. *bare* is the same function or coroutine without a queue: what the user's own
+code costs, which no queue can beat.""",
         tasks.commands,
         needs_peers=True,
     ),
