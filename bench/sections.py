@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench import drain, engine, growth, ingest, memory, stages, tasks
+from bench import drain, engine, growth, ingest, memory, overload, stages, store, tasks
 from bench.plan import Plan
 from bench.rows import Row
 
@@ -48,6 +48,19 @@ event loop.""",
 as latency of everything that was due meanwhile. The load generator's own delays count as well.""",
         ingest.latency,
     ),
+    "replicas": Section(
+        "Time to the 200 with a replica",
+        """A master and a replica on this machine, both with `appendfsync always`. In turns: an answer once the
+master has the event, and once the replica has it too (`ACKFIRST_REDIS_REPLICAS=1`). On a network its round
+trip is added.""",
+        overload.replicas,
+    ),
+    "flood": Section(
+        "Time to the 200 during a flood",
+        """Genuine callbacks in an open loop, on connections of their own, beside connections that send forgeries with
+our API key and a wrong secret, each as fast as it is answered. The edge gives up after two seconds.""",
+        overload.flood,
+    ),
     "outage": Section(
         "Time to the 200 while Redis is killed",
         """300 callbacks a second in an open loop for ten seconds. Redis is ended by `kill -9` at a third and at two
@@ -69,9 +82,10 @@ time.""",
     ),
     "tasks": Section(
         "One Redis command in each task",
-        """One process each, eight threads for plain functions and a hundred coroutines at once for async ones. Redis
-syncs each write at once, also those of the tasks. Celery gets a quarter of the tasks. *bare* is the same
-function or coroutine without a queue: what the user's own code costs, which no queue can beat.""",
+        """One process each, all at the niceness that an engine gives itself, eight threads for plain functions and
+a hundred coroutines at once for async ones. Redis syncs each write at once, also those of the tasks. Celery
+gets a quarter of the tasks. *bare* is the same function or coroutine without a queue: what the user's own
+code costs, which no queue can beat.""",
         tasks.commands,
         needs_peers=True,
     ),
@@ -114,6 +128,13 @@ append-only file meanwhile, except when these writes make it grow that far.""",
         "Larger bodies",
         """The same turns with an empty queue and other sizes of bodies; of the largest there are a tenth as many.""",
         growth.bodies,
+    ),
+    "record": Section(
+        "The record",
+        """The store alone, without the recorder's reading and parsing: batches of 500 events with one attempt each, and
+each read with the values of random events of 90 days. Both engines sync at every commit; PostgreSQL is one
+server on a unix socket. `python -m bench.store --rows 10000000` does the same with as many rows.""",
+        store.store_rows,
     ),
     "memory": Section(
         "Redis memory of an event",

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, TextClause, and_, exists, func, select, tuple_
 
-from ackfirst.shared.store.part import Key, StorePart, among, chunks
+from ackfirst.shared.store.part import Key, StorePart, chunks, one_of, rows_of
 from ackfirst.shared.store.rows import FINAL_STATES, Attempt, Cursor, EventFilter, EventRow, Request
 from ackfirst.shared.store.tables import RARE_STATES, attempts, dead_letters, events, requests
 from ackfirst.shared.store.texts import LONGEST_KEY, clean, query_text
@@ -52,7 +52,7 @@ class EventReads(StorePart):
         found = []
         with self._database.reading() as connection:
             for some in chunks(_cleaned(event_ids)):
-                query = select(requests).where(requests.c.event_id.in_(some)).order_by(requests.c.at)
+                query = select(requests).where(one_of(connection, requests.c.event_id, some)).order_by(requests.c.at)
                 found += [_request(row) for row in connection.execute(query.limit(MOST_STEPS))]
         return sorted(found, key=lambda row: row.at)[:MOST_STEPS]
 
@@ -69,7 +69,7 @@ class EventReads(StorePart):
 
         Without ``bodies`` the rows have neither body nor query: a page of them may be a gigabyte.
         """
-        query = _filtered(select(*(events.c if bodies else _HEAD)), wanted)
+        query = filtered(select(*(events.c if bodies else _HEAD)), wanted)
         place = tuple_(events.c.received_at, events.c.event_id)
         # The time once more on its own: PostgreSQL leaves out partitions by that, and not by the pair.
         if after is not None:
@@ -90,7 +90,7 @@ class EventReads(StorePart):
         begins with the newest events.
         """
         place = tuple_(events.c.recorded_at, events.c.event_id)
-        query = _filtered(select(*_HEAD), wanted).where(events.c.recorded_at.is_not(None)).limit(min(limit, MOST_ROWS))
+        query = filtered(select(*_HEAD), wanted).where(events.c.recorded_at.is_not(None)).limit(min(limit, MOST_ROWS))
         if after is None:
             query = query.order_by(events.c.recorded_at.desc(), events.c.event_id.desc())
         else:
@@ -102,7 +102,7 @@ class EventReads(StorePart):
 
     def resolve(self, wanted: EventFilter, cursor: Cursor | None, limit: int = 100) -> list[EventRow]:
         """List the events that a replay moves next, oldest first, with their bodies."""
-        query = _filtered(select(events), wanted)
+        query = filtered(select(events), wanted)
         if cursor is not None:
             place = tuple_(events.c.received_at, events.c.event_id)
             query = query.where(place > tuple_(cursor.at, cursor.id), events.c.received_at >= cursor.at)
@@ -112,13 +112,14 @@ class EventReads(StorePart):
 
     def count(self, wanted: EventFilter, cap: int = 10_000) -> int:
         """Count events, up to a cap: a larger number would be a scan."""
-        some = _filtered(select(events.c.event_id), wanted).limit(cap).subquery()
+        some = filtered(select(events.c.event_id), wanted).limit(cap).subquery()
         with self._database.reading() as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
-def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
-    conditions: list[ColumnElement[bool]] = []
+def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+    """Add the conditions of a filter to a query of events."""
+    conditions: list[ColumnElement[bool] | TextClause] = []
     if wanted.since is not None:
         conditions.append(events.c.received_at >= wanted.since)
     if wanted.until is not None:
@@ -127,7 +128,8 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     conditions += [events.c[name] == clean(value, LONGEST_KEY) for name, value in equal.items()]
     if wanted.state in _INDEXED_STATES:
         conditions.append(RARE_STATES)  # SQLite uses the index only if the query says the same
-    if wanted.error_type is not None or (wanted.handler is not None and wanted.state == "dead"):
+    of_letter = (wanted.error_type, wanted.died_since, wanted.died_until)
+    if of_letter != (None, None, None) or (wanted.handler is not None and wanted.state == "dead"):
         conditions.append(_has_letter(wanted))
     elif wanted.handler is not None:
         mine = and_(attempts.c.received_at == events.c.received_at, attempts.c.event_id == events.c.event_id)
@@ -143,6 +145,10 @@ def _has_letter(wanted: EventFilter) -> ColumnElement[bool]:
         mine = mine.where(dead_letters.c.handler == clean(wanted.handler, LONGEST_KEY))
     if wanted.error_type is not None:
         mine = mine.where(dead_letters.c.error_type == clean(wanted.error_type, LONGEST_KEY))
+    if wanted.died_since is not None:
+        mine = mine.where(dead_letters.c.dead_at >= wanted.died_since)
+    if wanted.died_until is not None:
+        mine = mine.where(dead_letters.c.dead_at < wanted.died_until)
     return mine
 
 
@@ -162,14 +168,13 @@ def _keys(connection: Connection, event_ids: Sequence[str]) -> list[Key]:
     """Look up the times of events: the keys of all other tables begin with them."""
     found: list[Key] = []
     for some in chunks(_cleaned(event_ids)):
-        query = select(events.c.received_at, events.c.event_id).where(events.c.event_id.in_(some))
+        query = select(events.c.received_at, events.c.event_id).where(one_of(connection, events.c.event_id, some))
         found += [(row.received_at, row.event_id) for row in connection.execute(query.limit(MOST_STEPS))]
     return sorted(found)
 
 
 def _attempts(connection: Connection, keys: Sequence[Key]) -> Sequence[Row[Any]]:
-    times = attempts.c.received_at.between(min(keys)[0], max(keys)[0])
-    query = select(attempts).where(among(attempts, keys), times).order_by(attempts.c.started)
+    query = rows_of(connection, attempts, keys).order_by(attempts.c.started)
     return connection.execute(query.limit(MOST_STEPS)).all()
 
 

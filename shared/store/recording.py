@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 from ackfirst.shared.errors import AckfirstError
 from ackfirst.shared.store.dead_letter_writes import update_dead_letters
 from ackfirst.shared.store.event_writes import write_attempts, write_events, write_requests
-from ackfirst.shared.store.part import StorePart, chunks
+from ackfirst.shared.store.part import StorePart, chunks, one_of
 from ackfirst.shared.store.partitions import days_of, make_partitions
 from ackfirst.shared.store.rollup_writes import add_to_rollups
 from ackfirst.shared.store.rows import Attempt, Batch, Ending, Gap
@@ -51,6 +51,8 @@ class Recording(StorePart):
             write_requests(connection, batch.requests)
             update_dead_letters(connection, batch)
             add_to_rollups(connection, batch)
+            if batch.gaps:
+                connection.execute(gaps.insert(), [_gap_values(gap) for gap in batch.gaps])
             connection.execute(update(progress).values(position=batch.position, recorded_at=recorded_at))
 
     def position(self) -> str:
@@ -60,15 +62,18 @@ class Recording(StorePart):
 
     def note_gap(self, gap: Gap) -> None:
         """Record that events of a time are missing."""
-        values = {"from_at": gap.from_at, "to_at": gap.to_at, "n": gap.count, "reason": clean(gap.reason)}
         with self._database.writing() as connection:
-            connection.execute(gaps.insert().values(values))
+            connection.execute(gaps.insert().values(_gap_values(gap)))
 
     def gaps(self, since: float) -> list[Gap]:
         """List the gaps that end after a time, oldest first, at most 1,000."""
         found = select(gaps).where(gaps.c.to_at >= since).order_by(gaps.c.from_at, gaps.c.id).limit(1_000)
         with self._database.reading() as connection:
             return [Gap(row.from_at, row.to_at, row.n, row.reason) for row in connection.execute(found)]
+
+
+def _gap_values(gap: Gap) -> dict[str, Any]:
+    return {"from_at": gap.from_at, "to_at": gap.to_at, "n": gap.count, "reason": clean(gap.reason)}
 
 
 def _number(position: str) -> tuple[int, int]:
@@ -89,7 +94,8 @@ def _with_known_times(connection: Connection, batch: Batch) -> Batch:
         known.setdefault(attempt.event_id, attempt.started)
     newest = func.max(events.c.received_at)
     for ids in chunks(sorted(unknown)):
-        found = select(events.c.event_id, newest).where(events.c.event_id.in_(ids)).group_by(events.c.event_id)
+        mine = one_of(connection, events.c.event_id, ids)
+        found = select(events.c.event_id, newest).where(mine).group_by(events.c.event_id)
         known.update({row[0]: row[1] for row in connection.execute(found)})
     known.update({row.event_id: row.received_at for row in batch.arrivals})
     return replace(

@@ -13,6 +13,8 @@ from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.store.database import Database
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+#: Not Alembic's usual name: an application's own migrations may be in the same database.
+VERSION_TABLE: Final = "ackfirst_schema"
 #: Any number that nobody else uses: held while a schema is changed.
 _LOCK: Final = 0x61636B66
 
@@ -27,11 +29,14 @@ def migrate(database: Database) -> None:
     database.make_file()
     with database.writing() as connection:
         if database.is_postgresql:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # for what a migration has to rewrite
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if _refuse_unknown(database, connection) == _newest():
             return
         config = _config()
         config.attributes["connection"] = connection
+        config.attributes["version_table"] = VERSION_TABLE
         command.upgrade(config, "head")
 
 
@@ -60,7 +65,7 @@ def check(database: Database) -> None:
 
 
 def _refuse_unknown(database: Database, connection: Connection) -> str | None:
-    found = MigrationContext.configure(connection).get_current_revision()
+    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if found is not None and found not in known:
         raise ConfigurationError(

@@ -70,6 +70,8 @@ class EngineOptions:
     stop_grace: float
     """Seconds that what runs has to end after SIGTERM."""
     idle_seconds: int = IDLE_SECONDS
+    is_recorded: bool = False
+    """Whether the record is on."""
     has_async: bool = True
     """Whether there are async handlers."""
 
@@ -105,9 +107,10 @@ class EventWorker(RqWorker):
             rejects=rejects,
             process=processor.process,
             clock=redis_clock.now,
+            is_recorded=options.is_recorded,
         )
         self._lanes = lanes
-        self._store = store = InFlightStore(connection, engine=lanes.engine)
+        self._store = store = InFlightStore(connection, engine=lanes.engine, is_recorded=options.is_recorded)
         self._redis_clock = redis_clock
         self._invoke = invoke
         self._grace = max(0.8 * options.stop_grace, options.stop_grace - GIVE_BACK_SECONDS)
@@ -145,7 +148,7 @@ class EventWorker(RqWorker):
             self._retry(self._arrive)
             self._settler.start()
             self._runner.pool.start(self._runner.run_plain, self._invoke.enter)
-            with self._monitor:
+            with self._monitor.thread:
                 while self._retry(lambda: self._step(burst=burst)):
                     pass
                 self._wind_down()
