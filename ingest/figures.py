@@ -4,6 +4,7 @@ The figures are read from the metrics every two seconds, so counting them costs 
 """
 
 import asyncio
+import itertools
 import os
 import socket
 from collections import deque
@@ -121,7 +122,7 @@ class FiguresPublisher:
             "refused": last.refused - first.refused,
             "ack": _counts(first.ack, last.ack),
             "lag": _counts(first.lag, last.lag),
-            "steps": [round(late - early) for early, late in zip(totals, totals[1:], strict=False)],
+            "steps": [round(late - early) for early, late in itertools.pairwise(totals)],
             **last.gauges,
         }
 

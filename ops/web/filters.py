@@ -1,0 +1,121 @@
+"""Format values for the pages: times, durations, numbers. Every result is text or escaped markup."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from flask import Flask
+from markupsafe import Markup
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+#: State of an event, verdict or replay → colour of its badge.
+TONES: Final = {
+    "processed": "good",
+    "verified": "good",
+    "queued": "good",
+    "done": "good",
+    "delivered": "good",
+    "read": "good",
+    "running": "accent",
+    "waiting": "accent",
+    "retrying": "warn",
+    "retry": "warn",
+    "paused": "warn",
+    "doubtful": "warn",
+    "quarantined": "warn",
+    "suspect": "warn",
+    "unsigned-again": "warn",
+    "unreadable": "warn",
+    "dead": "bad",
+    "rejected": "bad",
+    "failed": "bad",
+    "undeliverable": "bad",
+    "refused": "bad",
+}
+
+_UTC_FORMATS: Final = {
+    "clock": "%H:%M:%S UTC",
+    "minute": "%d %b, %H:%M UTC",
+    "full": "%d %b, %H:%M:%S UTC",
+}
+
+
+def moment(seconds: float | None, style: str = "full") -> Markup:
+    """Format Unix seconds as ``<time>``: UTC here, the reader's zone once the script has run; UTC on hover.
+
+    Args:
+        seconds: Unix seconds; None is a dash.
+        style: ``clock`` (time, with the day if it is not today), ``minute`` (the same without seconds) or ``full``.
+    """
+    if seconds is None:
+        return Markup('<span class="muted">–</span>')
+    try:
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return Markup('<span class="muted">no time</span>')
+    text = at.strftime(_UTC_FORMATS["full" if style == "clock" and _is_old(at) else style])
+    return Markup('<time datetime="{}" data-style="{}" title="{}" class="nowrap">{}</time>').format(
+        at.isoformat(timespec="milliseconds"), style, at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC", text
+    )
+
+
+def _is_old(at: datetime) -> bool:
+    return at.date() != datetime.now(UTC).date()
+
+
+def duration(seconds: float | None) -> str:
+    """Format a duration with two digits that count: ``3.2 ms``, ``1.4 s``, ``3 h 20 m``."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.0f} ms" if milliseconds >= 10 or milliseconds == 0 else f"{milliseconds:.1f} ms"  # noqa: PLR2004
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    for unit, letter, smaller, next_letter in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "m"),
+        (_MINUTE, "m", 1, "s"),
+    ):
+        if seconds >= unit:
+            rest = int(seconds % unit // smaller)
+            return f"{int(seconds // unit)} {letter}" + (f" {rest} {next_letter}" if rest else "")
+    raise AssertionError(seconds)
+
+
+def number(value: float | None) -> str:
+    """Format a count or a rate: thousands in groups, decimals only below ten."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or value >= 10 or value == int(value):  # noqa: PLR2004
+        return f"{value:,.0f}"
+    return f"{value:.1f}"
+
+
+def size(count: int | None) -> str:
+    """Format a number of bytes."""
+    if count is None:
+        return "–"
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":  # noqa: PLR2004
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
+        value /= 1000
+    raise AssertionError(count)
+
+
+def plural(count: float, one: str, many: str | None = None) -> str:
+    """Format a count with its noun."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def tone(state: str | None) -> str:
+    """Return the class of a state's badge."""
+    return TONES.get(state or "", "")
+
+
+def register(app: Flask) -> None:
+    """Give the templates these filters."""
+    app.jinja_env.filters.update(
+        moment=moment, duration=duration, number=number, size=size, plural=plural, tone=tone
+    )
