@@ -1,15 +1,20 @@
 """The operator's HTTP side: ``/healthz``, ``/readyz`` and ``/metrics``."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
+from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.metrics import Exposition
-from ackfirst.ingest.snapshot import QueueSnapshot, Snapshots
+from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.ingest.spool.keeper import Spool
+from ackfirst.shared.findings import SpoolState, SystemState, UnconfirmedAccount, judge
 from ackfirst.shared.policy import Policy
+from ackfirst.shared.queue.snapshot import QueueSnapshot
 
 _METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 
@@ -22,6 +27,7 @@ class Admin:
         exposition: The metrics.
         policy: Shown by ``/readyz``.
         accounts: How many accounts are configured.
+        limits: How much the quarantine holds.
         suspects: Returns the accounts whose callbacks are all unconfirmed.
         data_lost: Returns what is known of lost data in Redis; empty when none was lost.
         spool: Shown by ``/readyz``; with it, ingest does its work also without Redis.
@@ -34,6 +40,7 @@ class Admin:
         *,
         policy: Policy,
         accounts: int,
+        limits: IngestLimits,
         suspects: Callable[[], list[dict[str, Any]]],
         spool: Spool,
         data_lost: Callable[[], dict[str, Any]],
@@ -42,6 +49,7 @@ class Admin:
         self._exposition = exposition
         self._policy = policy
         self._accounts = accounts
+        self._limits = limits
         self._suspects = suspects
         self._spool = spool
         self._data_lost = data_lost
@@ -65,15 +73,31 @@ class Admin:
 
     def _readiness(self, snapshot: QueueSnapshot | None) -> dict[str, Any]:
         latency = self._snapshots.latency
-        spool = self._spool.state()
-        redis = {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2), **self._data_lost()}
+        spool, lost, suspects = self._spool.state(), self._data_lost(), self._suspects()
+        state = SystemState(
+            queue=snapshot,
+            redis_trouble=None if spool["circuit"] == "closed" else spool["circuit"],
+            data_lost=lost.get("data_lost"),
+            data_lost_seconds=_seconds_since(lost.get("data_lost_at")),
+            quarantine_max_records=self._limits.quarantine_records,
+            quarantine_max_bytes=self._limits.quarantine_bytes,
+            spool=SpoolState(
+                records=spool["records"],
+                set_aside=spool["set_aside"],
+                used_ratio=spool["used_ratio"],
+                is_over_age=spool["over_age"],
+                trouble=spool["trouble"],
+            ),
+            unconfirmed=tuple(map(_unconfirmed, suspects)),
+        )
         return {
             "ready": snapshot is not None or spool["ok"],
-            "redis": redis,
+            "reasons": [finding.as_dict() for finding in judge(state)],
+            "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2), **lost},
             "spool": spool,
             "policy": self._policy.value,
             "accounts": self._accounts,
-            "suspect_accounts": self._suspects(),
+            "suspect_accounts": suspects,
             **({} if snapshot is None else _depths(snapshot)),
         }
 
@@ -82,11 +106,21 @@ class Admin:
         return web.Response(body=self._exposition.text(), headers={"Content-Type": _METRICS_TYPE})
 
 
+def _seconds_since(moment: str | None) -> float:
+    return 0.0 if moment is None else time.time() - datetime.fromisoformat(moment).timestamp()
+
+
+def _unconfirmed(suspect: Mapping[str, Any]) -> UnconfirmedAccount:
+    if suspect["account"] is None:
+        return UnconfirmedAccount(account=str(suspect["claimed_account"]), is_ours=False)
+    return UnconfirmedAccount(account=suspect["account"], is_ours=True)
+
+
 def _depths(snapshot: QueueSnapshot) -> dict[str, Any]:
     return {
         "workers": snapshot.workers,
         "quarantine": {"records": snapshot.quarantine_records, "bytes": snapshot.quarantine_bytes},
-        "set_aside": snapshot.set_aside,
+        "rejects": snapshot.rejects,
         "lanes": {
             name: {"waiting": lane.waiting, "retries": lane.retries, "dead_letters": lane.dead_letters}
             for name, lane in snapshot.lanes.items()

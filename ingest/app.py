@@ -25,6 +25,7 @@ from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.metrics import Exposition, IngestMetrics
 from ackfirst.ingest.quarantine import BoundedQuarantine
 from ackfirst.ingest.receiver import Receiver
+from ackfirst.ingest.refusals import Refusals
 from ackfirst.ingest.request_log import Log, RequestLog
 from ackfirst.ingest.server import GuardedServer
 from ackfirst.ingest.snapshot import Snapshots
@@ -99,9 +100,12 @@ class IngestServer:
         )
 
     async def _start(self) -> None:
-        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time)
+        snapshots = Snapshots(self._redis(SIDE_CONNECTIONS), clock=time.time, failure_ttl=self._settings.failure_ttl)
         exposition = Exposition(lambda: snapshots.latest, shared_folder=self._shared_folder)
-        request_log = RequestLog(self._log, exposition.metrics, lines=self._lines)
+        refusals = Refusals(self._redis(1), is_recorded=self._settings.is_recorded, clock=time.time)
+        refusals.start()
+        self._cleanup.push_async_callback(refusals.close)
+        request_log = RequestLog(self._log, exposition.metrics, lines=self._lines, on_refused=refusals.note)
         self._cleanup.callback(request_log.close)
         alarm, durability = self._alarm(exposition), self._durability(exposition)
         self.edge = edge = self._edge(exposition, alarm, durability, request_log)
@@ -111,6 +115,7 @@ class IngestServer:
             exposition,
             policy=self._settings.policy,
             accounts=len(self._accounts),
+            limits=self._limits,
             suspects=alarm.shown,
             spool=durability.spool,
             data_lost=durability.generation.shown,
@@ -169,7 +174,10 @@ class IngestServer:
     def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
         limits = self._limits
         quarantine = Quarantine(
-            self._redis(SIDE_CONNECTIONS), max_records=limits.quarantine_records, max_bytes=limits.quarantine_bytes
+            self._redis(SIDE_CONNECTIONS),
+            max_records=limits.quarantine_records,
+            max_bytes=limits.quarantine_bytes,
+            is_recorded=self._settings.is_recorded,
         )
         metrics.limit_quarantine(limits.quarantine_records, limits.quarantine_bytes)
         rate, deadline = limits.quarantine_per_second, self._settings.ack_deadline

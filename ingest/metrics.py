@@ -13,10 +13,11 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from ackfirst.ingest.snapshot import QueueSnapshot, SnapshotCollector
+from ackfirst.ingest.snapshot import SnapshotCollector
 from ackfirst.ingest.spool.meters import SpoolMeters
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
+from ackfirst.shared.queue.snapshot import QueueSnapshot
 
 #: prometheus-client's own variable. It decides when it is imported where values live: set it before the process starts.
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"

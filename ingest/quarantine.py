@@ -65,7 +65,9 @@ class BoundedQuarantine:
         # The rate limits unconfirmed senders: what one of our secrets has signed is the provider's own traffic.
         if verification.secret is None and not self._bucket.take(self._clock()):
             return False
-        write = asyncio.create_task(self._quarantine.add(quarantine_record(arrival, verification, verdict)))
+        record = quarantine_record(arrival, verification, verdict)
+        application_id, family = verification.claimed_application_id, verification.family
+        write = asyncio.create_task(self._quarantine.add(record, application_id=application_id, family=family))
         self._writes[write] = size
         self._unwritten += size
         write.add_done_callback(self._forget)

@@ -1,6 +1,7 @@
 """Write one wide line and count once for every callback that was answered. No text, no number, no token."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -97,12 +98,21 @@ class RequestLog:
         log: Takes the tracebacks of our own faults, and summaries.
         metrics: Counts.
         lines: Takes the callbacks' lines, if that is another logger.
+        on_refused: Called with each answered callback of the verdicts in ``UNKEPT``.
     """
 
-    def __init__(self, log: Log, metrics: IngestMetrics, *, lines: Log | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        metrics: IngestMetrics,
+        *,
+        lines: Log | None = None,
+        on_refused: Callable[[RequestRecord], object] | None = None,
+    ) -> None:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
+        self._on_refused = on_refused
         self._throttle = Throttle(log)
 
     def failed(self) -> None:
@@ -142,6 +152,8 @@ class RequestLog:
             lag=lag,
             skew=skew,
         )
+        if verdict in UNKEPT and self._on_refused is not None:
+            self._on_refused(entry)
         if (
             secret is None
             and event is None

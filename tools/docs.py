@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ackfirst.shared.embedded import EmbeddedServer
-from tools import env_example, metrics_table, settings_table
+from tools import env_example, findings_table, metrics_table, settings_table
 from tools.exposition import exposition
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -24,20 +24,22 @@ def stale(metrics: str) -> dict[Path, str]:
     """
     fresh = {
         ROOT / ".env.example": env_example.example(),
-        **_with_table("docs/settings.md", settings_table.table()),
-        **_with_table("docs/operating.md", metrics_table.table(metrics)),
+        **_with_tables("docs/settings.md", settings_table.table()),
+        **_with_tables("docs/operating.md", findings_table.table(), metrics_table.table(metrics)),
     }
     return {path: text for path, text in fresh.items() if path.read_text() != text}
 
 
-def _with_table(page: str, table: str) -> dict[Path, str]:
-    """Put the table into the page, in place of the one that has the same head."""
+def _with_tables(page: str, *tables: str) -> dict[Path, str]:
+    """Put each table into the page, in place of the one that has the same head."""
     path = ROOT / page
     text = path.read_text()
-    before, head, after = text.partition(table.partition("\n")[0])
-    if not head:
-        raise SystemExit(f"{page} has no table with the head {table.partition(chr(10))[0]}")
-    return {path: f"{before}{table}\n\n{after.partition(chr(10) * 2)[2]}"}
+    for table in tables:
+        before, head, after = text.partition(table.partition("\n")[0])
+        if not head:
+            raise SystemExit(f"{page} has no table with the head {table.partition(chr(10))[0]}")
+        text = f"{before}{table}\n\n{after.partition(chr(10) * 2)[2]}"
+    return {path: text}
 
 
 def main() -> None:

@@ -13,7 +13,16 @@ from tools.settings_table import default, unit
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 #: Settings that the compose file fixes: addresses and folders inside the containers.
-FIXED: Final = ("listen", "admin_listen", "redis_url", "data_dir", "config", "dashboard_listen", "dashboard_password")
+FIXED: Final = (
+    "listen",
+    "admin_listen",
+    "redis_url",
+    "data_dir",
+    "config",
+    "store_url",
+    "dashboard_listen",
+    "dashboard_password",
+)
 
 #: Settings that most installations change, in the order in which a newcomer needs them.
 FIRST: Final = ("api_key", "signature_secret", "sms_signature_method", "handlers")

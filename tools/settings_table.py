@@ -9,7 +9,7 @@ from ackfirst.shared.settings import SECRETS, Settings
 from ackfirst.shared.settings.environment import variable
 
 _UNITS = {
-    "s": ("_age", "_deadline", "_grace", "_schedule", "_seconds", "_timeout", "_ttl"),
+    "s": ("_age", "_deadline", "_grace", "_keep", "_schedule", "_seconds", "_timeout", "_ttl"),
     "bytes": ("_bytes",),
     "threads": ("threads",),
 }

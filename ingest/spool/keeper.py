@@ -103,6 +103,7 @@ class Spool:
             "circuit": self._circuit.reason or "closed",
             "records": sum(depth.records for depth in depths),
             "bytes": sum(depth.bytes for depth in depths),
+            "used_ratio": round(self._own.depth.bytes / self._max_bytes, 4),
             "oldest_seconds": 0.0 if oldest is None else round(self._clock() - oldest, 3),
             "over_age": self._is_late,
             "set_aside": sum(depth.set_aside for depth in depths),

@@ -19,7 +19,6 @@ from ackfirst.ops.doctor.configuration import (
     secrets_findings,
 )
 from ackfirst.ops.doctor.edge import certificate_findings, ingest_findings, public_url_findings, self_test
-from ackfirst.ops.doctor.finding import Finding, Findings, Level, error
 from ackfirst.ops.doctor.machine import disk_findings
 from ackfirst.ops.doctor.nexmo import nexmo_findings
 from ackfirst.ops.doctor.queue import queue_findings
@@ -29,9 +28,10 @@ from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.terminal import operator_settings
 from ackfirst.ops.webhooks.urls import check_public_url
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.errors import ConfigurationError, QueueUnavailableError
-from ackfirst.shared.quarantine.review import QuarantineReview
-from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.findings import Finding, Level, error
+from ackfirst.shared.findings.judge import errors_first
+from ackfirst.shared.quarantine.review import Entry, QuarantineReview
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.accounts_file import load_accounts
@@ -39,6 +39,8 @@ from ackfirst.shared.verification import Verifier
 
 #: Newest records of the quarantine that are verified again.
 NEWEST_RECORDS: Final = 20
+#: Seconds to wait for one answer of Redis.
+REDIS_SECONDS: Final = 5.0
 #: Exit code for findings.
 FOUND: Final = 1
 
@@ -73,20 +75,26 @@ async def _all(settings: Settings, accounts: Accounts, say: Say, *, with_self_te
         if problem is not None:
             findings.append(problem)
         else:
-            findings += _of_redis(client)
-            verifier = Verifier(accounts, max_age=settings.max_age)
-            findings += secrets_findings(accounts, await _newest(settings), verifier)
-        findings += await ingest_findings(settings.admin_listen)
+            findings += redis_findings(client)
+            findings += await _of_queue(settings, accounts)
+        known = {finding.id for finding in findings}
+        findings += [reason for reason in await ingest_findings(settings.admin_listen) if reason.id not in known]
         if settings.public_url:
             tester = _tester(accounts) if with_self_test and problem is None else None
             findings += await _of_public_url(check_public_url(settings.public_url), tester, client, say)
     findings += [finding async for finding in _of_nexmo(settings, accounts)]
-    return sorted(findings, key=lambda finding: finding.level is not Level.ERROR)
+    return errors_first(findings)
 
 
-def _of_redis(client: redis.Redis) -> Findings:
-    yield from redis_findings(client)
-    yield from queue_findings(client, now=time.time())
+async def _of_queue(settings: Settings, accounts: Accounts) -> list[Finding]:
+    client = redis_client.async_redis(settings.redis_url.get_secret_value(), timeout=REDIS_SECONDS)
+    try:
+        findings = await queue_findings(client, settings, now=time.time())
+        newest = [entry.record async for entry in _first(QuarantineReview(client), NEWEST_RECORDS)]
+    finally:
+        await client.aclose()
+    records = [record for record in newest if record is not None]
+    return [*findings, *secrets_findings(accounts, records, Verifier(accounts, max_age=settings.max_age))]
 
 
 async def _of_public_url(url: str, tester: Account | None, client: redis.Redis, say: Say) -> list[Finding]:
@@ -130,31 +138,17 @@ def _redis(settings: Settings) -> Iterator[tuple[redis.Redis, Finding | None]]:
         client.close()
 
 
-async def _newest(settings: Settings) -> list[QuarantineRecord]:
-    client = redis_client.async_redis(settings.redis_url.get_secret_value(), timeout=5.0)
-    try:
-        review = QuarantineReview(client)
-        entries = [entry async for entry in _first(review, NEWEST_RECORDS)]
-    except QueueUnavailableError:
-        return []
-    finally:
-        await client.aclose()
-    return [record for record in entries if record is not None]
-
-
-async def _first(review: QuarantineReview, count: int) -> AsyncIterator[QuarantineRecord | None]:
+async def _first(review: QuarantineReview, count: int) -> AsyncIterator[Entry]:
     async for entry in review.newest_first():
         if not count:
             return
         count -= 1
-        yield entry.record
+        yield entry
 
 
 def _show(finding: Finding, *, as_json: bool) -> None:
     if as_json:
-        click.echo(
-            json.dumps({"id": finding.id, "level": finding.level.value, "what": finding.what, "fix": finding.fix})
-        )
+        click.echo(json.dumps(finding.as_dict()))
         return
     color = "red" if finding.level is Level.ERROR else "yellow"
     click.echo(f"{click.style(f'{finding.level.value:<7}', fg=color, bold=True)} {finding.id}: {finding.what}")

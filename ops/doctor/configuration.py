@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from ackfirst.ops.doctor.finding import Findings, error, warning
 from ackfirst.ops.quarantine.recheck import callback_of
 from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.findings import Findings, error, warning
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.settings import Settings

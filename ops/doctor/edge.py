@@ -15,8 +15,8 @@ import aiohttp
 import jwt
 import redis
 
-from ackfirst.ops.doctor.finding import Findings, error, warning
 from ackfirst.shared.accounts import Account
+from ackfirst.shared.findings import Finding, Findings, Level, error, warning
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.queue import keys
@@ -40,27 +40,16 @@ async def ingest_findings(admin: Address) -> Findings:
     url = f"http://{admin.local()}/readyz"
     try:
         async with _session() as session, session.get(url) as response:
-            ready: dict[str, Any] = await response.json()
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
+            reasons = [_reason(reason) for reason in (await response.json())["reasons"]]
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as problem:
         what = f"no ingest answers {url}: {str(problem) or type(problem).__name__}"
         fix = "ackfirst ingest, or docker compose up -d ingest; run doctor where its admin port can be reached"
         return iter([error("ingest-down", what, fix)])
-    return _of_readiness(ready)
+    return iter(reasons)
 
 
-def _of_readiness(ready: dict[str, Any]) -> Findings:
-    if not ready.get("ready"):
-        yield error(
-            "ingest-not-ready",
-            "ingest can make callbacks durable neither in Redis nor on disk: it answers 503",
-            "bring Redis back, or make room on the disk of its data folder",
-        )
-    for suspect in ready.get("suspect_accounts") or ():
-        yield error(
-            "account-unconfirmed",
-            f"no callback of account {suspect.get('account')} is confirmed by our secrets",
-            "compare its signature secret with Nexmo's dashboard, then: ackfirst quarantine recheck",
-        )
+def _reason(found: dict[str, str]) -> Finding:
+    return Finding(found["id"], Level(found["level"]), found["what"], found["fix"])
 
 
 def certificate_findings(public_url: str, *, now: datetime, context: ssl.SSLContext | None = None) -> Findings:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from ackfirst.ops.doctor.finding import Findings, error, warning
+from ackfirst.shared.findings import Findings, error, warning
 
 #: Free bytes below which a longer outage of Redis cannot be spooled.
 LITTLE_SPACE_BYTES: Final = 1 << 30

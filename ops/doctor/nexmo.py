@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ackfirst.ops.doctor.finding import Finding, error, warning
 from ackfirst.ops.nexmo_api import NexmoApi, NexmoApiError
 from ackfirst.ops.webhooks.show import Row, application_rows, number_rows, sms_rows
 from ackfirst.ops.webhooks.urls import wanted_sms_settings, without_token
 from ackfirst.shared.accounts import Account
+from ackfirst.shared.findings import Finding, error, warning
 
 #: Seconds by which this machine's clock may differ from Nexmo's.
 CLOCK_SECONDS: Final = 5.0

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import redis
 
-from ackfirst.ops.doctor.finding import Findings, error, warning
+from ackfirst.shared.findings import Findings, error, warning
 from ackfirst.shared.redis.preflight import inspect
 
 #: Round trips of which the median is taken.
@@ -16,8 +16,6 @@ SAMPLES: Final = 20
 SLOW_SECONDS: Final = 0.02
 #: Seconds for one durable write above which the ack deadline is at risk.
 SLOW_WRITE_SECONDS: Final = 0.05
-#: Seconds by which the clocks of Redis and of this machine may differ.
-CLOCK_SECONDS: Final = 1.0
 
 #: A key of our own, written to measure what a durable write costs. It expires at once.
 _PROBE: Final = "ackfirst:doctor"
@@ -40,7 +38,7 @@ _FIXES: Final[Mapping[str, str]] = {
 }
 
 
-def redis_findings(client: redis.Redis, *, clock: Callable[[], float] = time.time) -> Findings:
+def redis_findings(client: redis.Redis) -> Findings:
     """Yield what is wrong with a server that answers.
 
     Raises:
@@ -52,13 +50,6 @@ def redis_findings(client: redis.Redis, *, clock: Callable[[], float] = time.tim
         yield make(id_, str(found), _FIXES.get(id_, "see docs/deployment.md on Redis"))
     yield from _persistence(client)
     yield from _speed(client)
-    seconds, microseconds = client.time()
-    if abs(skew := clock() - seconds - microseconds / 1e6) > CLOCK_SECONDS:
-        yield warning(
-            "clock-redis",
-            f"this machine's clock is {skew:+.1f} s off Redis's: retries follow Redis's clock, ages are shown wrong",
-            "let both follow NTP: timedatectl status",
-        )
 
 
 def _persistence(client: redis.Redis) -> Findings:

@@ -138,9 +138,9 @@ def _fullest_lanes(connection: Redis) -> list[str]:
     held: list[tuple[int, str]] = []
     cursor: Any = 0
     while True:
-        cursor, *cells = script(keys=[keys.LANES], args=[cursor, 250, *prefixes])
-        rows = zip(*(iter(cells),) * 5, strict=True)
-        held += [(waiting + retries + dead, as_text(lane)) for lane, waiting, retries, dead, _ in rows]
+        cursor, *cells = script(keys=[keys.LANES], args=[cursor, 250, *prefixes, 0])
+        rows = zip(*(iter(cells),) * 6, strict=True)
+        held += [(waiting + retries + dead, as_text(lane)) for lane, waiting, retries, dead, *_ in rows]
         held = heapq.nlargest(LISTED_QUEUES, held)
         if not int(cursor):
             return [lane for _, lane in held]

@@ -215,6 +215,7 @@ class Gate:
             app: The application.
             policy: Its content security policy; ``{nonce}`` in it becomes that of ``script_nonce()`` in its templates.
         """
+
         @app.before_request
         def check() -> None:
             self._check_password()

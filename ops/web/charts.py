@@ -39,7 +39,9 @@ def sparkline(values: Sequence[float], *, label: str, width: int = 160, height: 
         return Markup("")
     most = max(values) or 1.0
     step = width / (len(values) - 1)
-    points = [f"{index * step:.1f},{height - 2 - value / most * (height - 4):.1f}" for index, value in enumerate(values)]
+    points = [
+        f"{index * step:.1f},{height - 2 - value / most * (height - 4):.1f}" for index, value in enumerate(values)
+    ]
     line = "M" + "L".join(points)
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{label}">'
@@ -47,7 +49,9 @@ def sparkline(values: Sequence[float], *, label: str, width: int = 160, height: 
     ).format(w=width, h=height, label=label, line=line)
 
 
-def bars(steps: Sequence[Bar], series: Sequence[Series], *, since: float, until: float, step: float, label: str) -> Markup:
+def bars(
+    steps: Sequence[Bar], series: Sequence[Series], *, since: float, until: float, step: float, label: str
+) -> Markup:
     """Draw stacked bars over time, with four lines of the scale and the times below.
 
     Args:
@@ -116,9 +120,7 @@ def _axis(since: float, until: float, plot_width: float) -> Markup:
         anchor = {0: "start", 6: "end"}.get(index, "middle")
         x = _LEFT + plot_width * index / 6
         text = datetime.fromtimestamp(at, UTC).strftime(form)
-        ticks.append(
-            Markup('<text x="{:.0f}" y="{}" text-anchor="{}">{}</text>').format(x, _HEIGHT - 5, anchor, text)
-        )
+        ticks.append(Markup('<text x="{:.0f}" y="{}" text-anchor="{}">{}</text>').format(x, _HEIGHT - 5, anchor, text))
     return Markup("").join(ticks)
 
 

@@ -116,6 +116,4 @@ def tone(state: str | None) -> str:
 
 def register(app: Flask) -> None:
     """Give the templates these filters."""
-    app.jinja_env.filters.update(
-        moment=moment, duration=duration, number=number, size=size, plural=plural, tone=tone
-    )
+    app.jinja_env.filters.update(moment=moment, duration=duration, number=number, size=size, plural=plural, tone=tone)

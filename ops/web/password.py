@@ -46,8 +46,7 @@ def load_or_create_password(data_dir: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(
-            f"cannot keep the page's password in {file}: {reason}, "
-            "check ACKFIRST_DATA_DIR or set ACKFIRST_WEB_PASSWORD"
+            f"cannot keep the page's password in {file}: {reason}, check ACKFIRST_DATA_DIR or set ACKFIRST_WEB_PASSWORD"
         ) from error
     if not password:
         raise ConfigurationError(f"{file} is empty: delete it to get a new password, or write one into it")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha1
-from importlib.resources import files
 from typing import Any, Final, Self
 
 from redis.asyncio import Redis
@@ -11,11 +10,16 @@ from redis.exceptions import NoScriptError
 
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.record import RecordedRequest, request_text
+from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
 
 VERSION: Final = b"1"
 
-_SCRIPT: Final = files("ackfirst.shared.quarantine").joinpath("add.lua").read_text()
+#: Characters of a claimed account or application that are kept in the name of a field.
+LONGEST_CLAIM: Final = 64
+
+_SCRIPT: Final = source("ackfirst.shared.quarantine", "add.lua")
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
 
 
@@ -78,15 +82,23 @@ class QuarantineDepth:
 
 
 class Quarantine:
-    """The stream in Redis. It refuses what would exceed its bounds; it never drops what it holds."""
+    """The stream in Redis. It refuses what would exceed its bounds; it never drops what it holds.
 
-    def __init__(self, redis: Redis, *, max_records: int, max_bytes: int) -> None:
+    ``is_recorded`` says whether the record is on.
+    """
+
+    def __init__(self, redis: Redis, *, max_records: int, max_bytes: int, is_recorded: bool = False) -> None:
         self._redis = redis
         self._max_records = max_records
         self._max_bytes = max_bytes
+        self._is_recorded = is_recorded
 
-    async def add(self, record: QuarantineRecord) -> bool:
+    async def add(
+        self, record: QuarantineRecord, *, application_id: str | None = None, family: str | None = None
+    ) -> bool:
         """Add a callback; False when there is no room for it.
+
+        ``application_id`` is what it claims to be of, ``family`` what it is about, for the record.
 
         Raises:
             QueueUnavailableError: Redis did not confirm the write.
@@ -94,13 +106,33 @@ class Quarantine:
         fields = record.encode()
         size = sum(len(name) + len(value) for name, value in fields.items())
         pairs = [part for pair in fields.items() for part in pair]
+        application = keys.application(record.account[:LONGEST_CLAIM], (application_id or "")[:LONGEST_CLAIM])
+        about: list[Any] = [
+            application.encode("utf-8", "backslashreplace"),
+            record.received_at,
+            keys.LAST_UNCONFIRMED_LIMIT,
+            self._entry(record, application_id, family) if self._is_recorded else "",
+        ]
         try:
-            return bool(await self._run(self._max_records, self._max_bytes, size, *pairs))
+            return bool(await self._run(self._max_records, self._max_bytes, size, *about, *pairs))
         except FAILURES as error:
             raise QueueUnavailableError(f"Redis did not confirm the quarantine record: {error}") from error
 
+    def _entry(self, record: QuarantineRecord, application_id: str | None, family: str | None) -> bytes:
+        """Describe the callback for the record, without the closing brace: the script adds the id."""
+        request = RecordedRequest(
+            at=record.received_at,
+            verdict=record.verdict,
+            reason=record.reason,
+            account=record.account[:LONGEST_CLAIM] or None,
+            application_id=application_id and application_id[:LONGEST_CLAIM],
+            family=family,
+        )
+        return request_text(request)[:-1]
+
     async def _run(self, *arguments: Any) -> Any:
-        call = (3, keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, *arguments)
+        names = (keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, keys.LAST_UNCONFIRMED, keys.RECORD)
+        call = (len(names), *names, *arguments)
         try:
             return await self._redis.evalsha(_SHA, *call)
         except NoScriptError:  # the server is new, restarted or was failed over to

@@ -18,7 +18,15 @@ from ackfirst.shared.redis.client import FAILURES
 
 _SCRIPT: Final = source("ackfirst.shared.queue", "enqueue.lua")
 _SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis's name of a script
-_KEYS: Final = (keys.RQ_QUEUES, keys.LANES, keys.BELL, keys.ACKNOWLEDGED, keys.READY)
+_KEYS: Final = (
+    keys.RQ_QUEUES,
+    keys.LANES,
+    keys.BELL,
+    keys.ACKNOWLEDGED,
+    keys.READY,
+    keys.LAST_CALLBACKS,
+    keys.RECORD,
+)
 
 Written = bool | QueueUnavailableError
 """Result of one event: True if queued, False if seen before, or the reason why it could not be written."""
@@ -54,6 +62,7 @@ class Enqueuer:
         seconds = period(dedupe_seconds)
         self._head: list[Any] = [keys.seen_prefix(seconds), seconds, keys.BELL_LIMIT, keys.job(""), keys.queue("")]
         self._head.append(keys.LANE_PREFIX)
+        self._is_recorded = int(options.is_recorded)
         self._shared: list[Any] = [len(pairs), *(part for pair in pairs for part in pair)]
 
     async def enqueue(self, envelopes: Sequence[Envelope], *, now: float) -> list[Written]:
@@ -90,7 +99,13 @@ class Enqueuer:
             raise QueueUnavailableError(f"Redis did not take the script: {error}") from error
 
     def _arguments(self, envelopes: Sequence[Envelope], now: float) -> list[Any]:
-        arguments = [*self._head, rq_time(now), *self._shared]
+        newest: dict[str, float] = {}
+        for envelope in envelopes:
+            application = keys.application(envelope.account, envelope.application_id)
+            newest[application] = max(envelope.received_at, newest.get(application, 0.0))
+        arguments = [*self._head, rq_time(now), self._is_recorded, len(newest), *self._shared]
+        for named in newest.items():
+            arguments += named
         for envelope in envelopes:
             event_id = envelope.id
             arguments += (event_id, envelope.lane, *place(event_id), job_data(envelope), envelope.family)

@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 
+from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 
 #: The only function that a job may name, with one argument: the envelope's text. Workers refuse any other, so that
@@ -39,6 +40,8 @@ class JobOptions:
     """How long a dead letter is kept."""
     retry_intervals: tuple[int, ...]
     """Delay before each retry; as many retries as values. A stock ``rq worker`` follows them as they stand."""
+    is_recorded: bool = False
+    """Whether the record is on."""
 
 
 def job_data(envelope: Envelope) -> bytes:
@@ -56,4 +59,6 @@ def shared_fields(options: JobOptions) -> dict[str, str | bytes | int]:
     if options.retry_intervals:
         fields["retries_left"] = len(options.retry_intervals)
         fields["retry_intervals"] = orjson.dumps(options.retry_intervals)
+    if options.is_recorded:
+        fields[keys.RECORDED] = 1
     return fields

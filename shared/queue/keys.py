@@ -50,6 +50,32 @@ OUTCOMES: Final = "ackfirst:outcomes"
 #: hash ``<handler>:seconds`` / ``<handler>:runs``, no expiry. Two fields a registered handler.
 HANDLER_TIMES: Final = "ackfirst:handler-times"
 
+#: stream of what happened, for the record (``shared/queue/record.py`` has its fields), no expiry. One entry a batch;
+#: the recorder trims what the store holds. Nothing is written to it while the record is off.
+RECORD: Final = "ackfirst:record"
+
+#: hash of what the recorder has done (``shared/queue/record.py``), no expiry. Fewer than ten fields.
+RECORDER: Final = "ackfirst:recorder"
+
+#: string with the lease holder's token, expires after the lease. One recorder works at a time.
+RECORDER_LEASE: Final = "ackfirst:recorder:lease"
+
+#: hash ``<account>/<application id>`` -> unix seconds of its last verified callback, no expiry. One field an
+#: application; either part may be empty.
+LAST_CALLBACKS: Final = "ackfirst:last-callbacks"
+
+#: hash of the same form -> unix seconds of the last callback that could not be confirmed, no expiry. At most
+#: ``LAST_UNCONFIRMED_LIMIT`` fields, because any sender may claim any name.
+LAST_UNCONFIRMED: Final = "ackfirst:last-unconfirmed"
+LAST_UNCONFIRMED_LIMIT: Final = 10_000
+
+#: field of a job hash, ``1``: the stream of the record has the event's arrival. Absent while the record is off.
+RECORDED: Final = "ackfirst_record"
+
+#: Added to the unix second of its end, the score of a finished job that waits for the recorder in RQ's registry: beyond
+#: every expiry, and the oldest comes first.
+HELD_SECONDS: Final = 100_000_000_000
+
 #: string ``1``, expires after a minute. Ingest writes it while Redis fails, to find out whether it takes writes again.
 PROBE: Final = "ackfirst:probe"
 
@@ -76,6 +102,9 @@ ENGINES: Final = "ackfirst:engines"
 #: field of a job hash, JSON list: what killed the workers that ran it, one text for each in a row. Absent from most.
 KILLS: Final = "ackfirst_kills"
 
+#: field of a job hash, JSON (``shared/replay/job_field.py``): the replay that queued it. Absent from most.
+REPLAY: Final = "ackfirst_replay"
+
 
 #: sorted set ``<host>:<pid>`` -> unix seconds of the newest figures of that ingest process, no expiry. Members that
 #: have been silent for a minute are removed by the others.
@@ -85,6 +114,16 @@ INGEST_PROCESSES: Final = "ackfirst:ingest"
 def ingest_figures(process: str) -> str:
     """Name the JSON text that an ingest process publishes about itself (``ingest/figures.py``); expires in 10 s."""
     return f"ackfirst:ingest:{process}"
+
+
+def application(account: str | None, application_id: str | None) -> str:
+    """Name the field of an application in ``LAST_CALLBACKS`` and ``LAST_UNCONFIRMED``."""
+    return f"{account or ''}/{application_id or ''}"
+
+
+#: field of an RQ worker's hash, ``1``: it serves every lane. ``queues`` names at most 100 of them, and a lane that has
+#: just got its first event only at the worker's next heartbeat. Absent for pinned and for stock workers.
+SERVES_ALL: Final = "ackfirst_serves_all"
 
 
 def seen_prefix(period: int) -> str:

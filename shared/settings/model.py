@@ -14,6 +14,7 @@ from ackfirst.shared.policy import Policy
 from ackfirst.shared.queue.job import RESULT_TTL_SECONDS, JobOptions
 from ackfirst.shared.settings import environment
 from ackfirst.shared.settings.types import (
+    OFF,
     Address,
     Durations,
     ListenAddress,
@@ -23,10 +24,12 @@ from ackfirst.shared.settings.types import (
     Secret,
     WholeSeconds,
     expanded,
+    long_enough_to_keep,
     lower,
     module_names,
     stripped,
     supported_redis_url,
+    supported_store_url,
 )
 
 __all__ = ["Address", "Settings", "load_settings"]
@@ -98,6 +101,14 @@ class Settings(BaseSettings):
     )
     handlers: Annotated[Names, AfterValidator(module_names)] = Field(
         (), description="Modules that hold your handlers, comma separated: `myapp.callbacks`."
+    )
+    store_url: Annotated[Secret, BeforeValidator(stripped), AfterValidator(supported_store_url)] | None = Field(
+        None,
+        description="The record of what happened: `postgresql://user@host/name`, `sqlite:///path/of/file` or `off`. "
+        "Not set: `record.db` in the data folder. Ingest and workers must agree on whether it is on.",
+    )
+    store_keep: Annotated[WholeSeconds, AfterValidator(long_enough_to_keep)] = Field(
+        7_776_000, description="How long the record keeps an event after its arrival."
     )
     policy: Policy = Field(
         Policy.NEVER_STALL,
@@ -180,7 +191,21 @@ class Settings(BaseSettings):
             result_ttl=RESULT_TTL_SECONDS,
             failure_ttl=self.failure_ttl,
             retry_intervals=self.retry_schedule,
+            is_recorded=self.is_recorded,
         )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the record is on."""
+        return self.record_url is not None
+
+    @property
+    def record_url(self) -> str | None:
+        """URL of the record's store, None if the record is off. It may hold a password."""
+        if self.store_url is None:
+            return f"sqlite:///{self.data_dir / 'record.db'}"
+        url: str = self.store_url.get_secret_value()
+        return None if url == OFF else url
 
     @property
     def redis_url_given(self) -> bool:
@@ -209,7 +234,14 @@ class Settings(BaseSettings):
 
 
 #: Settings that are never shown, and that may also come from a file (``ACKFIRST_<NAME>_FILE``).
-SECRETS: Final = ("redis_url", "signature_secret", "api_secret", "web_password", "web_viewer_password")
+SECRETS: Final = (
+    "redis_url",
+    "store_url",
+    "signature_secret",
+    "api_secret",
+    "web_password",
+    "web_viewer_password",
+)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

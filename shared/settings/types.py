@@ -12,12 +12,18 @@ from ackfirst.shared.redis import url as redis_url
 #: Ten years: a longer duration is a typing error, and Redis refuses expiries that overflow.
 LONGEST_SECONDS: Final = 315_360_000
 
+#: Value of a store's URL that switches the record off.
+OFF: Final = "off"
+
+SHORTEST_KEEP_SECONDS: Final = 3600
+
 #: What editors and shells on Windows leave around a value: the byte order mark and line ends.
 _AROUND: Final = "\ufeff\r\n"
 
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|m|h|d)?", re.ASCII)
 _LARGEST_PORT: Final = 65535
+_STORE_URL: Final = re.compile(r"sqlite:///.|postgres(ql)?://[^/]*/.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,29 @@ def supported_redis_url(url: SecretStr) -> SecretStr:
     """Refuse a Redis URL that we do not support; the message never repeats the value, which may hold a password."""
     redis_url.parse(url.get_secret_value())
     return url
+
+
+def supported_store_url(url: SecretStr) -> SecretStr:
+    """Refuse a URL of a store that we do not support; the message never repeats the value, which may hold a password.
+
+    Raises:
+        ValueError: It is neither ``off`` nor a URL of SQLite or PostgreSQL that names a database.
+    """
+    text = url.get_secret_value()
+    if text != OFF and not _STORE_URL.match(text):
+        raise ValueError("use postgresql://user@host/name, sqlite:///path/of/file or off")
+    return url
+
+
+def long_enough_to_keep(span: int) -> int:
+    """Refuse to keep the record for less than an hour: ``90`` for 90 days would delete all but the newest minute.
+
+    Raises:
+        ValueError: It is shorter.
+    """
+    if span < SHORTEST_KEEP_SECONDS:
+        raise ValueError("use at least 1h; for days write a d, for example 90d")
+    return span
 
 
 def module_names(names: tuple[str, ...]) -> tuple[str, ...]:

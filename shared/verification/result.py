@@ -21,6 +21,8 @@ class Verification:
     """The ``api_key`` that the callback names. Unverified text unless verified: never a metric's label."""
     application_id: str | None = None
     """Claim of a token whose signature holds; None otherwise."""
+    claimed_application_id: str | None = None
+    """The same claim of any token that could be read. Unverified text unless ``application_id`` is set."""
     reading: Reading | None = None
     """The callback's fields, where they were looked at and could be read. When verified, only what may be used: nothing
     that a ``sig`` does not cover, and no parameter of the webhook's own URL."""

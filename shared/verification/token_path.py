@@ -42,7 +42,7 @@ class TokenPath:
             return Verification(verdict=Verdict.FORGED, reason=str(error))
         forgery = _forgery(token.claims, callback.body)
         if forgery is not None:
-            return Verification(verdict=Verdict.FORGED, reason=forgery, claimed_account=token.claims.api_key)
+            return _forged(token.claims, forgery)
         return self._plausible(callback, token, now)
 
     def _plausible(self, callback: Callback, token: Token, now: float) -> Verification:
@@ -56,7 +56,7 @@ class TokenPath:
         if secret is not None:
             return self._confirmed(callback, token.claims, secret, now)
         if token.claims.payload_hash is None:
-            return Verification(verdict=Verdict.FORGED, reason="signature-mismatch", claimed_account=api_key)
+            return _forged(token.claims, "signature-mismatch")
         reason = "signature-mismatch" if account.secrets else "no-secret"
         return _unconfirmed(callback, token.claims, reason, account=api_key)
 
@@ -69,6 +69,7 @@ class TokenPath:
             account=claims.api_key,
             claimed_account=claims.api_key,
             application_id=claims.application_id,
+            claimed_application_id=claims.application_id,
             reading=reading,
             family=classify(reading) if reading else None,
             iat=claims.iat,
@@ -114,8 +115,18 @@ def _unconfirmed(callback: Callback, claims: Claims, reason: str, *, account: st
         reason=reason,
         account=account,
         claimed_account=claims.api_key,
+        claimed_application_id=claims.application_id,
         reading=reading,
         family=classify(reading) if reading else None,
+    )
+
+
+def _forged(claims: Claims, reason: str) -> Verification:
+    return Verification(
+        verdict=Verdict.FORGED,
+        reason=reason,
+        claimed_account=claims.api_key,
+        claimed_application_id=claims.application_id,
     )
 
 

@@ -91,6 +91,12 @@ async def test_what_redis_holds_is_shown(redis_url: str, redis_sync: redis.Redis
     assert (ready["policy"], ready["accounts"], ready["workers"]) == ("never-stall", 1, 2)
     assert ready["lanes"] == {LANE: {"waiting": 1, "retries": 1, "dead_letters": 2}}
     assert ready["quarantine"]["records"] == 1
+    assert {reason["id"]: reason["level"] for reason in ready["reasons"]} == {
+        "lane-unserved": "error",
+        "dead-letters": "warning",
+        "quarantine": "warning",
+        "accounts-unknown": "warning",
+    }
 
 
 async def test_a_key_of_another_type_in_the_place_of_a_lane_hides_no_other_lane(

@@ -5,8 +5,8 @@ import time
 import redis
 import redis.asyncio
 
-from ackfirst.ingest.snapshot import OTHER_LANES, SHOWN_LANES, LaneDepth, take_snapshot
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.snapshot import OTHER_LANES, SHOWN_LANES, LaneDepth, take_snapshot
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue
 
@@ -15,7 +15,7 @@ async def test_a_few_lanes_are_all_shown_and_sum_up_nothing(
     redis_async: redis.asyncio.Redis, redis_sync: redis.Redis
 ) -> None:
     enqueue(redis_sync, *(make_envelope(lane=f"lane-{number}") for number in range(SHOWN_LANES)))
-    snapshot = await take_snapshot(redis_async, now=time.time())
+    snapshot = await take_snapshot(redis_async, now=time.time(), failure_ttl=604_800)
     assert set(snapshot.lanes) == {f"lane-{number}" for number in range(SHOWN_LANES)}
     assert {depth.waiting for depth in snapshot.lanes.values()} == {1}
 
@@ -31,7 +31,7 @@ async def test_of_ten_thousand_lanes_the_deepest_and_oldest_are_shown_and_the_su
     redis_sync.hset(keys.job(old.id), "enqueued_at", "2020-01-01T00:00:00.000000Z")
     redis_sync.zadd(keys.failed("lane-9999"), {"a": 1, "b": 2})
     started = time.monotonic()
-    snapshot = await take_snapshot(redis_async, now=now)
+    snapshot = await take_snapshot(redis_async, now=now, failure_ttl=604_800)
     assert time.monotonic() - started < 2.0
     lanes = snapshot.lanes
     assert len(lanes) == SHOWN_LANES + 1
@@ -48,6 +48,6 @@ async def test_a_lane_with_a_key_of_another_type_hides_no_other(
     enqueue(redis_sync, make_envelope(lane="good"))
     redis_sync.sadd(keys.LANES, "bad")
     redis_sync.set(keys.queue("bad"), "x")
-    snapshot = await take_snapshot(redis_async, now=time.time())
+    snapshot = await take_snapshot(redis_async, now=time.time(), failure_ttl=604_800)
     assert snapshot.lanes["bad"] == LaneDepth(waiting=0, retries=0, dead_letters=0, oldest_seconds=0.0)
     assert snapshot.lanes["good"].waiting == 1

@@ -9,6 +9,7 @@ import orjson
 
 from ackfirst.shared.queue.job import FUNCTION
 from ackfirst.shared.record import named_record, record
+from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.workers.processing.marks import Mark, read_marks
 from ackfirst.workers.replies import text
 
@@ -32,13 +33,15 @@ class FetchedJob:
     has_killed: bool
     """Whether workers have died while they ran it."""
     marks: Mapping[str, Mark]
+    replay: JobReplay | None
+    """The replay that has queued it."""
     at: float
     """Monotonic seconds at which Redis was asked for it."""
 
     @classmethod
     def of(cls, lane: str, row: list[Any], *, at: float) -> Self:
         """Read what ``take.lua`` gave, after the lane's position."""
-        job_id, execution_id, data, timeout, result_ttl, kills, marks = row
+        job_id, execution_id, data, timeout, result_ttl, kills, marks, replay = row
         return cls(
             lane=lane,
             job_id=text(job_id),
@@ -48,6 +51,7 @@ class FetchedJob:
             result_ttl=_whole(result_ttl),
             has_killed=kills is not None,
             marks=read_marks(dict(zip(marks[::2], marks[1::2], strict=True))) if marks else {},
+            replay=JobReplay.decode(replay),
             at=at,
         )
 

@@ -123,7 +123,7 @@ class Lanes:
         now = self._wall()
         room, seconds = pace.usual()
         arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, pace.budget, now, rq_time(now)]
-        arguments += [*self._constants, room, seconds, len(self._pinned), *self._pinned]
+        arguments += [*self._constants, room, seconds, keys.REPLAY, len(self._pinned), *self._pinned]
         for known in pace.known():
             arguments += known
         self._asked_at = self._clock()

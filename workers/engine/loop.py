@@ -263,6 +263,8 @@ class EventWorker(RqWorker):
         with self.connection.pipeline() as pipeline:
             super().heartbeat(None, pipeline)
             pipeline.hset(self.key, mapping={**self.serialize(), "state": self.get_state()})
+            if not self._lanes.is_pinned:
+                pipeline.hset(self.key, keys.SERVES_ALL, "1")
             worker_registration.register(self, pipeline)
             pipeline.hsetnx(keys.ENGINES, self.name, 0)
             pipeline.execute()

@@ -149,7 +149,7 @@ class Runner:
             self._settler.fail(FailedJob(job, None, outcome=self._dead(job, reason)))
             return
         try:
-            work = self._processor.open(text, timeout=job.timeout, marks=job.marks)
+            work = self._processor.open(text, timeout=job.timeout, marks=job.marks, replay=job.replay)
             if work.event.id != job.job_id:  # its marks are under the event's id
                 work = self._processor.open(text, timeout=job.timeout)
         except EnvelopeError as error:
@@ -184,6 +184,7 @@ class Runner:
             ended=time.time(),
             worker=self._store.engine,
             reason=reason,
+            replay=job.replay.id if job.replay else None,
         )
 
     def _enter(self, run: HandlerRun) -> None:

@@ -19,8 +19,9 @@ class Context:
     handler: str
     """``module.function``."""
     idempotency_key: str
-    """``<event id>:<handler>``, the same in every attempt: give it to services that take such a key."""
+    """``<event id>:<handler>``, the same in every attempt and replay: give it to services that take such a key. Only
+    a replay with ``--fresh`` adds its id."""
     log: "FilteringBoundLogger"
     """A structlog logger that already knows the event, the handler and the attempt."""
-    replay: bool = False
-    """Whether an operator has asked to run the handlers again for an event that had ended."""
+    replay: str | None = None
+    """Id of the replay that runs the handler again for an event that had ended; None for an ordinary run."""

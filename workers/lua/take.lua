@@ -13,13 +13,14 @@
 -- ARGV[13] characters of an entry that are kept in it   ARGV[14] seconds without a heartbeat after which RQ forgets
 -- the engine   ARGV[15] prefix of the lists of waiting jobs   ARGV[16] prefix of the sorted sets of running jobs
 -- ARGV[17] most jobs, and ARGV[18] seconds of work of one job, of a lane that is not listed below
--- ARGV[19] number of pinned lanes, which follow; 0 to serve all lanes
+-- ARGV[19] field of the replay
+-- ARGV[20] number of pinned lanes, which follow; 0 to serve all lanes
 -- then for each lane that the engine knows: lane, most jobs of it, seconds of work of one of them
 --
 -- Returns {what stopped it, job, job, …}. What stopped it is 'lonely' when the next job of a lane must wait until the
 -- engine has nothing in flight (that lane then comes first), 'more' when the call should be repeated, because so much was
 -- set aside, or lanes turned out to be empty, that others should have their turn at Redis, 'full' when the jobs are as many as were wanted, else ''. A job is {lane, id, execution id,
--- data, timeout, result_ttl, field of the kills, marks as a flat list}.
+-- data, timeout, result_ttl, field of the kills, marks as a flat list, field of the replay}.
 --
 -- Only lanes of the ready set are looked at, in the order of their turns, and no more of them than can give a job: ten
 -- thousand lanes cost a take as much as one. A lane that gave a job goes behind all others; a lane without jobs leaves
@@ -37,18 +38,20 @@ local call = redis.call
 local in_flight, worker, executions, stream, ready, pauses = unpack(KEYS)
 local engine, have, take = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, budget, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_known = 20 + tonumber(ARGV[19])
+local first_known = 21 + tonumber(ARGV[20])
 local reply = {''}
 
 local function look_at(id)
   return redis.pcall('HMGET', ARGV[10] .. id, 'status', 'data', 'timeout', 'result_ttl', ARGV[9], 'started_at',
-    'ended_at', 'ttl')
+    'ended_at', 'ttl', ARGV[19])
 end
 
 local function give(lane, id, execution, fields)
-  local marks = fields[6] and redis.pcall('HGETALL', ARGV[11] .. id) or {} -- none before the first start
+  -- None before the first start, except those that a replay has restored.
+  local marks = (fields[6] or fields[9]) and redis.pcall('HGETALL', ARGV[11] .. id) or {}
   local data, timeout, result_ttl, kills = fields[2] or false, fields[3] or false, fields[4] or false, fields[5] or false
-  reply[#reply + 1] = {lane, id, execution, data, timeout, result_ttl, kills, marks.err and {} or marks}
+  reply[#reply + 1] = {lane, id, execution, data, timeout, result_ttl, kills, marks.err and {} or marks,
+    fields[9] or false}
 end
 
 local held = call('HLEN', in_flight)
@@ -90,7 +93,7 @@ end
 
 -- Pinned lanes are looked at whether they are in the ready set or not: they are few.
 local function pinned_in_turn()
-  local names = {unpack(ARGV, 20, first_known - 1)}
+  local names = {unpack(ARGV, 21, first_known - 1)}
   local scores = redis.pcall('ZMSCORE', ready, unpack(names))
   local turns = {}
   for index, name in ipairs(names) do
@@ -100,7 +103,7 @@ local function pinned_in_turn()
   return names
 end
 
-if first_known > 20 then
+if first_known > 21 then
   open_lanes(pinned_in_turn())
 else
   -- Some lanes may have no room: look further, in growing steps, but not through all of them.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.record import record
+from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.workers.handlers.context import Context
 from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.verdicts import Discard, RetryLater
@@ -118,16 +119,18 @@ class Dispatcher:
         remember: Remember,
         *,
         budget: float,
+        replay: JobReplay | None = None,
     ) -> Pass:
         """Make a pass, for a caller that makes the attempts itself.
 
         Args:
             event: For the handlers.
-            handlers: All that match the event.
+            handlers: All that match the event; those that a replay leaves out are there with their mark or not at all.
             marks: The marks of earlier passes.
             remember: Called with each new mark before the next handler starts.
             budget: Seconds for all together: an attempt whose timeout does not fit into the rest waits for the next
                 pass, except the first.
+            replay: The replay that runs the event again.
         """
         pass_ = _Marking(marks, remember)
         end = self._clock.steady() + budget
@@ -138,7 +141,7 @@ class Dispatcher:
                 pass_.postpone(handler)
             else:
                 attempts = pass_.attempts(handler) + 1
-                attempt = Attempt(handler, event, self._context(handler, event, attempts))
+                attempt = Attempt(handler, event, self._context(handler, event, attempts, replay))
                 result = yield attempt
                 self._record(pass_, attempt, result)
         return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran)
@@ -179,13 +182,15 @@ class Dispatcher:
         wait = error.seconds if isinstance(error, RetryLater) else self._schedule.wait(attempts)
         return Mark(State.RETRY, attempts, self._clock.wall() + whole_seconds(wait))
 
-    def _context(self, handler: Handler, event: Event, attempt: int) -> Context:
+    def _context(self, handler: Handler, event: Event, attempt: int, replay: JobReplay | None) -> Context:
+        key = f"{event.id}:{handler.name}"
         return Context(
             attempt=attempt,
             retries_left=max(0, handler.retries + 1 - attempt),
             handler=handler.name,
-            idempotency_key=f"{event.id}:{handler.name}",
+            idempotency_key=f"{key}:{replay.id}" if replay and replay.fresh else key,
             log=self._log(event_id=event.id, handler=handler.name, attempt=attempt),
+            replay=replay.id if replay else None,
         )
 
 

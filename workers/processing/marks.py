@@ -80,6 +80,7 @@ class RedisMarks:
     def __init__(self, redis: Redis, event_id: str, *, keep: int, now: Callable[[], float]) -> None:
         self._redis = redis
         self._key = keys.marks(event_id)
+        self._job = keys.job(event_id)
         self._dead_letter = keep
         self._keep = max(keep, HORIZON_SECONDS)
         self._now = now
@@ -105,14 +106,17 @@ class RedisMarks:
         pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
         pipeline.expire(self._key, self.seconds(marks))
 
-    def settle(self, *, dead: Sequence[str]) -> None:
+    def settle(self, *, dead: Sequence[str], is_replay: bool = False) -> None:
         """Let the marks go soon after the last pass; of a dead letter, keep those of the handlers that finished.
 
-        Requeued by an operator, the handlers in ``dead`` start with a fresh budget.
+        Requeued by an operator, the handlers in ``dead`` start with a fresh budget. A replay is over then: its field,
+        left in the job, would keep a requeue from running the dead handlers that the replay left out.
         """
         with self._redis.pipeline() as pipeline:
             if dead:
                 pipeline.hdel(self._key, *dead)
+                if is_replay:
+                    pipeline.hdel(self._job, keys.REPLAY)
             pipeline.expire(self._key, self._dead_letter if dead else LINGER_SECONDS)
             pipeline.execute()
 

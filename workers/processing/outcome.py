@@ -88,6 +88,8 @@ class Outcome:
     """The highest attempt that any handler has come to."""
     states: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Handler → state, of all handlers that want the event."""
+    replay: str | None = None
+    """Id of the replay that ran it again."""
 
 
 class OutcomeSink(Protocol):

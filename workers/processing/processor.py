@@ -10,6 +10,7 @@ from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
@@ -33,6 +34,8 @@ class Work:
     notes: RedisMarks
     fresh: dict[str, Mark]
     """Handler → mark that the pass has made and that is not in Redis yet."""
+    replay: JobReplay | None = None
+    """The replay that runs the event again."""
 
 
 class TimedJob(RetryableJob, Protocol):
@@ -96,7 +99,14 @@ class Processor:
         finally:
             self.record([self.outcome(work, report, worker=job.worker_name or "")])
 
-    def open(self, text: str, *, timeout: float | None, marks: Mapping[str, Mark] | None = None) -> "Work":
+    def open(
+        self,
+        text: str,
+        *,
+        timeout: float | None,
+        marks: Mapping[str, Mark] | None = None,
+        replay: JobReplay | None = None,
+    ) -> "Work":
         """Begin a pass of the envelope ``text``.
 
         Args:
@@ -104,6 +114,7 @@ class Processor:
             timeout: Seconds that the whole job may take, if it says so.
             marks: Marks of earlier passes, for a caller that writes the fresh ones itself; None to read them from
                 Redis, and to write each fresh one there.
+            replay: The replay that has queued the job; read from Redis if the marks are.
 
         Raises:
             EnvelopeError: The text cannot be read.
@@ -113,16 +124,21 @@ class Processor:
         handlers = self._registry.matching(event)
         notes = RedisMarks(self._redis, event.id, keep=self._keep, now=self._clock.wall)
         fresh: dict[str, Mark] = {}
-        remember: Remember = fresh.__setitem__
+        are_read = marks is None
         if marks is None:
             marks = self._retry(notes.read)
-            remember = sparing(handlers, lambda handler, mark: self._retry(lambda: notes.write({handler: mark})))
+            replay = JobReplay.decode(self._retry(lambda: self._redis.hget(keys.job(event.id), keys.REPLAY)))
         else:
             notes.know(marks)
+        if replay is not None:
+            # A dead handler that is not to run stays in the report with its mark: the event remains a dead letter.
+            handlers = tuple(one for one in handlers if replay.runs(one.name) or one.name in marks)
+        remember: Remember = fresh.__setitem__
+        if are_read:
+            remember = sparing(handlers, lambda handler, mark: self._retry(lambda: notes.write({handler: mark})))
         budget = HANDLERS_SHARE * (timeout or self._job_timeout)
-        return Work(
-            envelope, event, self._dispatcher.steps(event, handlers, marks, remember, budget=budget), notes, fresh
-        )
+        pass_ = self._dispatcher.steps(event, handlers, marks, remember, budget=budget, replay=replay)
+        return Work(envelope, event, pass_, notes, fresh, replay)
 
     def write_marks(self, works: Sequence["Work"]) -> None:
         """Write the fresh marks of passes, in one round trip."""
@@ -136,7 +152,10 @@ class Processor:
 
     def outcome(self, work: "Work", report: Report, *, worker: str) -> Outcome:
         """Make the outcome of a pass that ends now."""
-        return report.outcome(work.event, lane=work.envelope.lane, worker=worker, ended=self._clock.wall())
+        replay = work.replay.id if work.replay else None
+        return report.outcome(
+            work.event, lane=work.envelope.lane, worker=worker, ended=self._clock.wall(), replay=replay
+        )
 
     def unreadable(self, job: TimedJob, error: EnvelopeError) -> Outcome:
         """Make the outcome of a job whose envelope cannot be read."""
@@ -157,7 +176,7 @@ class Processor:
         """Settle the marks of the pass, and end the job as ``process`` does."""
         if report.ending is not EventEnding.RETRIED:
             dead = report.unsettled if report.ending is EventEnding.DEAD else ()
-            self._retry(lambda: work.notes.settle(dead=dead))
+            self._retry(lambda: work.notes.settle(dead=dead, is_replay=work.replay is not None))
         match report.ending:
             case EventEnding.RETRIED:
                 schedule_retry(job, whole_seconds(report.next_attempt - self._clock.wall()))

@@ -67,7 +67,7 @@ class Report:
         """Handlers that a requeue of the dead letter runs again."""
         return [name for name, mark in self.marks.items() if mark is None or not mark.is_settled]
 
-    def outcome(self, event: Event, *, lane: str, worker: str, ended: float) -> Outcome:
+    def outcome(self, event: Event, *, lane: str, worker: str, ended: float, replay: str | None = None) -> Outcome:
         """Make the outcome of the pass; ``ended`` in Unix seconds."""
         return Outcome(
             event_id=event.id,
@@ -79,6 +79,7 @@ class Report:
             event=event,
             attempt=self.attempt,
             states=self.states,
+            replay=replay,
         )
 
     def failure(self) -> HandlersFailed:

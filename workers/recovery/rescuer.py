@@ -9,6 +9,7 @@ from rq.results import Result
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
+from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
@@ -65,7 +66,9 @@ class Rescuer:
     ) -> str:
         """Try to recover one job; ``rescue.lua`` explains the arguments and the answer."""
         try:
-            before, failure_ttl, status = self._redis.hmget(keys.job(job_id), keys.KILLS, "failure_ttl", "status")
+            before, failure_ttl, status, field = self._redis.hmget(
+                keys.job(job_id), keys.KILLS, "failure_ttl", "status", keys.REPLAY
+            )
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
@@ -93,9 +96,17 @@ class Rescuer:
         if came in _ENDINGS:
             worker = owner if why == "held" else ""
             reason = "; ".join(kills) if came == "dead" else cause
-            self._sink.write(
-                [Outcome(event_id=job_id, lane=lane, ending=_ENDINGS[came], ended=now, worker=worker, reason=reason)]
+            replay = JobReplay.decode(field)
+            outcome = Outcome(
+                event_id=job_id,
+                lane=lane,
+                ending=_ENDINGS[came],
+                ended=now,
+                worker=worker,
+                reason=reason,
+                replay=replay.id if replay else None,
             )
+            self._sink.write([outcome])
         return came
 
     def _reject(self, lane: str, job_id: str, why: Why, owner: str, reason: str) -> None:

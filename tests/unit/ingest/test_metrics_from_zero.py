@@ -3,9 +3,10 @@
 from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.metrics import IngestMetrics
-from ackfirst.ingest.snapshot import OUTCOMES, QueueSnapshot, SnapshotCollector
+from ackfirst.ingest.snapshot import OUTCOMES, SnapshotCollector
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
+from ackfirst.shared.queue.snapshot import QueueSnapshot
 from ackfirst.workers.processing.outcome import EventEnding
 
 

@@ -24,7 +24,7 @@ class HangingQuarantine:
         self.goes_on = asyncio.Event()
         self.begun = 0
 
-    async def add(self, record: QuarantineRecord) -> bool:
+    async def add(self, record: QuarantineRecord, **_about: object) -> bool:
         self.begun += 1
         await self.goes_on.wait()
         return bool(record.body)

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from ackfirst.ingest.limits import IngestLimits
-from ackfirst.ingest.snapshot import LaneDepth, QueueSnapshot, SnapshotCollector
+from ackfirst.ingest.snapshot import SnapshotCollector
 from ackfirst.ops.cli import main
+from ackfirst.shared.queue.snapshot import LaneDepth, QueueSnapshot
 from ackfirst.shared.settings import SECRETS, load_settings
 from tests.support import manifests
 from tests.support.manifests import FOLDER, ROOT, WHOLE, built, containers, environment, of_kind, pods, selects

@@ -1,7 +1,7 @@
 """Define a finding: the result of a check, its severity and its remedy."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
@@ -19,12 +19,16 @@ class Finding:
     """One thing that is not as it should be."""
 
     id: str
-    """Stable, such as ``redis-fsync``: an anchor in ``docs/operating.md``."""
+    """Stable, such as ``redis-fsync``: a key of ``CATALOGUE``, and an anchor in ``docs/operating.md``."""
     level: Level
     what: str
     """What was found, and what it means for callbacks."""
     fix: str
     """The command or the setting that helps."""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the finding as JSON: ``id``, ``level``, ``what``, ``fix``."""
+        return {**asdict(self), "level": self.level.value}
 
 
 Findings = Iterator[Finding]
