@@ -120,7 +120,7 @@ class IngestServer:
             spool=durability.spool,
             data_lost=durability.generation.shown,
         )
-        await self._publish_figures(exposition)
+        await self._publish_figures(exposition, admin)
         await self._listen_admin(admin)
         await self._listen_public(edge, GuardedServer(edge.handle, guard))
 
@@ -185,8 +185,8 @@ class IngestServer:
         self._cleanup.push_async_callback(bounded.close, within=ABANDON_SECONDS)
         return bounded
 
-    async def _publish_figures(self, exposition: Exposition) -> None:
-        publisher = FiguresPublisher(self._redis(1), exposition.registry, clock=time.time)
+    async def _publish_figures(self, exposition: Exposition, admin: Admin) -> None:
+        publisher = FiguresPublisher(self._redis(1), exposition.registry, findings=admin.own_findings, clock=time.time)
         task = asyncio.create_task(publisher.run())
         self._cleanup.push_async_callback(cancel_all, [task], within=CLOSING_SECONDS)
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +17,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from ackfirst.shared.findings import Finding
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import FAILURES
 
@@ -35,6 +36,8 @@ _GAUGES: Final = (
     "ackfirst_spool_oldest_seconds",
     "ackfirst_spool_unusable",
     "ackfirst_circuit_open",
+    "ackfirst_quarantine_max_records",
+    "ackfirst_quarantine_max_bytes",
 )
 _NAMES: Final = (
     "ackfirst_callbacks_total",
@@ -63,11 +66,20 @@ class FiguresPublisher:
     Args:
         redis: A client with a short time-out; while Redis does not answer, nothing is published.
         registry: The metrics of this process alone.
+        findings: Returns what this process finds wrong with itself.
         clock: Unix seconds.
     """
 
-    def __init__(self, redis: Redis, registry: CollectorRegistry, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        registry: CollectorRegistry,
+        *,
+        findings: Callable[[], Sequence[Finding]],
+        clock: Callable[[], float],
+    ) -> None:
         self._redis = redis
+        self._findings = findings
         self._metrics = registry.restricted_registry(_NAMES)  # type: ignore[no-untyped-call]
         self._clock = clock
         self._process = f"{socket.gethostname()}:{os.getpid()}"
@@ -123,7 +135,8 @@ class FiguresPublisher:
             "ack": _counts(first.ack, last.ack),
             "lag": _counts(first.lag, last.lag),
             "steps": [round(late - early) for early, late in itertools.pairwise(totals)],
-            **last.gauges,
+            "gauges": last.gauges,
+            "findings": [finding.as_dict() for finding in self._findings()],
         }
 
 

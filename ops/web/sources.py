@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from time import time
+from time import monotonic, time
 from typing import Any, Final, Self, TypeVar
 
 import structlog
@@ -15,16 +16,19 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ackfirst.shared.accounts import Account, Accounts
-from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.settings.accounts_toml import parse_accounts
-from ackfirst.shared.store import Store
+from ackfirst.shared.store import Store, open_store
 
 T = TypeVar("T")
 
 #: Seconds to wait for Redis: a page that waits longer is a page that hangs.
 REDIS_TIMEOUT_SECONDS: Final = 2.0
+#: Seconds until a store that could not be opened is tried again.
+REOPEN_SECONDS: Final = 2.0
 #: A page says at once that Redis is away, and asks again by itself.
 _NO_RETRY: Final = 0
 
@@ -76,6 +80,56 @@ class Names:
         return self.lanes.get(lane) or self.lanes.get(lane.partition(".")[0])
 
 
+class Record:
+    """Opens the record when a page first needs it: its recorder may make it only after this process has started.
+
+    Args:
+        url: URL of the store; None when the record is off.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, url: str | None, *, clock: Callable[[], float] = monotonic) -> None:
+        self._url = url
+        self._clock = clock
+        self._store: Store | None = None
+        self._refusal: tuple[float, str] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a record at all."""
+        return self._url is not None
+
+    def store(self) -> Store:
+        """Return the open store.
+
+        Raises:
+            StoreUnavailableError: The record is off, not made yet, or its server does not answer; one sentence.
+        """
+        if self._url is None:
+            raise StoreUnavailableError("The record is off (ACKFIRST_STORE_URL): what has ended is not kept.")
+        with self._lock:
+            if self._store is not None:
+                return self._store
+            now = self._clock()
+            if self._refusal is None or now - self._refusal[0] > REOPEN_SECONDS:
+                self._refusal = None
+                try:
+                    self._store = open_store(self._url)
+                except ConfigurationError as error:
+                    self._refusal = now, str(error)
+                else:
+                    return self._store
+            raise StoreUnavailableError(self._refusal[1])
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """What every page reads."""
@@ -84,9 +138,25 @@ class Sources:
     """Returns bytes; has a short time-out and does not retry."""
     settings: Settings
     names: Names = Names()
-    store: Store | None = None
-    """The record; None when ``ACKFIRST_STORE_URL`` is ``off``."""
+    record: Record
     clock: Callable[[], float] = time
+
+    @property
+    def store(self) -> Store:
+        """The record's store.
+
+        Raises:
+            StoreUnavailableError: It cannot be read now.
+        """
+        return self.record.store()
+
+    def accounts(self) -> Accounts:
+        """Read today's accounts with their secrets, as ingest would at its start.
+
+        Raises:
+            ConfigurationError: The file or a secret is missing here.
+        """
+        return load_accounts(self.settings)
 
     def run(self, work: Callable[[AsyncRedis], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine of the commands with a connection of its own.

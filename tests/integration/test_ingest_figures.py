@@ -36,6 +36,6 @@ async def test_answers_of_the_last_minute_are_published_within_seconds(redis_url
     assert figures["refused"] == 1
     assert sum(count for _, count in figures["ack"]) == 2
     assert sum(figures["steps"]) == 2
-    assert figures["spool_records"] == 0
+    assert (figures["gauges"]["spool_records"], figures["findings"]) == (0, [])
     (name,) = redis_sync.zrange(keys.INGEST_PROCESSES, 0, -1)
     assert 0 < redis_sync.ttl(keys.ingest_figures(name.decode())) <= 10
