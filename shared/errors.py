@@ -19,6 +19,10 @@ class RedisUnavailableError(ConfigurationError):
     """No server answers at the configured Redis URL: the setting may be wrong, or Redis may be down for a while."""
 
 
+class StoreUnavailableError(ConfigurationError):
+    """The record's database cannot take or give rows now: gone, locked, full, or at another address."""
+
+
 class QueueUnavailableError(AckfirstError):
     """Redis could not take a write in time, or refused it. The event is not known to be durable."""
 

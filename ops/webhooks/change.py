@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ackfirst.ops.nexmo_api import SERVER_ERROR, NexmoApi, NexmoApiError, SmsSettings
+from ackfirst.ops.nexmo_api import NexmoApi, NexmoApiError, SmsSettings
 from ackfirst.ops.webhooks import backup
 from ackfirst.ops.webhooks.urls import Change, changes, content_of
 
@@ -166,7 +166,7 @@ async def _write_once(write: Callable[[], Awaitable[object]], name: str) -> Nexm
     try:
         await write()
     except NexmoApiError as error:
-        if error.status is not None and error.status < SERVER_ERROR:
+        if error.is_refusal:
             raise NexmoApiError(f"{error}. Nothing was changed: {name}", status=error.status) from error
         return error
     return None

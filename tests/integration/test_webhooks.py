@@ -180,6 +180,10 @@ async def much_later(_: web.Request) -> web.StreamResponse:
     return web.Response(status=429, headers={"Retry-After": "1800"})
 
 
+async def not_here(_: web.Request) -> web.StreamResponse:
+    return web.Response(status=404, text="<h1>404</h1>")
+
+
 async def elsewhere(_: web.Request) -> web.StreamResponse:
     return web.Response(status=301, headers={"Location": "https://other.example.com/"})
 
@@ -191,7 +195,8 @@ async def elsewhere(_: web.Request) -> web.StreamResponse:
         (forbidden, 1, "answered 403: Forbidden; Not for sub-accounts.; this API key may not do that"),
         (broken, 3, "answered 503: try again later"),
         (much_later, 1, "limits the rate of requests (429): try again in 1800 s"),
-        (elsewhere, 1, "answered 301"),
+        (elsewhere, 1, "answered 301: this address has no such API: check ACKFIRST_NEXMO_API_URL"),
+        (not_here, 1, "answered 404: this address has no such API: check ACKFIRST_NEXMO_API_URL"),
     ],
 )
 async def test_trouble_of_the_api_is_one_sentence(hook: Hook, times: int, sentence: str, tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""The record: what happened to every event, in SQLite or PostgreSQL. ``open_store`` gives a ``Store``."""
+
+from ackfirst.shared.errors import StoreUnavailableError
+from ackfirst.shared.store.recording import StaleBatchError
+from ackfirst.shared.store.rows import (
+    FINAL_STATES,
+    Arrival,
+    Attempt,
+    AuditRow,
+    Batch,
+    Cursor,
+    DeadGroup,
+    DeadLetter,
+    Ending,
+    EventFilter,
+    EventRow,
+    Gap,
+    HandlerStats,
+    LastCallback,
+    Redacted,
+    Replay,
+    Request,
+    Stats,
+    StatsPoint,
+)
+from ackfirst.shared.store.store import Store, open_store
+
+__all__ = [
+    "FINAL_STATES",
+    "Arrival",
+    "Attempt",
+    "AuditRow",
+    "Batch",
+    "Cursor",
+    "DeadGroup",
+    "DeadLetter",
+    "Ending",
+    "EventFilter",
+    "EventRow",
+    "Gap",
+    "HandlerStats",
+    "LastCallback",
+    "Redacted",
+    "Replay",
+    "Request",
+    "StaleBatchError",
+    "Stats",
+    "StatsPoint",
+    "Store",
+    "StoreUnavailableError",
+    "open_store",
+]

@@ -1,0 +1,54 @@
+"""The record's store: one object for everything that is written to it and read from it."""
+
+from types import TracebackType
+from typing import Self
+
+from ackfirst.shared.store import schema
+from ackfirst.shared.store.database import Database
+from ackfirst.shared.store.dead_letters import DeadLetters
+from ackfirst.shared.store.operations import Operations
+from ackfirst.shared.store.reading import EventReads
+from ackfirst.shared.store.recording import Recording
+from ackfirst.shared.store.retention import Retention
+from ackfirst.shared.store.statistics import Statistics
+
+
+class Store(Recording, EventReads, DeadLetters, Statistics, Operations, Retention):
+    """What happened to every event, on SQLite or PostgreSQL.
+
+    Each method is one transaction or a series of small ones, and raises ``StoreUnavailableError`` when the database
+    does not answer. Safe to share between threads.
+    """
+
+    @property
+    def shown(self) -> str:
+        """The address of the database without its password."""
+        return self._database.shown
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def open_store(url: str, *, migrate: bool = False) -> Store:
+    """Open the store at a URL: ``sqlite:///path`` or ``postgresql://…``.
+
+    With ``migrate`` missing tables are made and older ones changed first; only the recorder does that.
+
+    Raises:
+        ConfigurationError: The URL is wrong, or the tables are missing, older or newer than this version.
+        StoreUnavailableError: No such server, or it does not answer; a ConfigurationError as well.
+    """
+    database = Database(url)
+    try:
+        (schema.migrate if migrate else schema.check)(database)
+    except BaseException:
+        database.close()
+        raise
+    return Store(database)

@@ -1,0 +1,253 @@
+"""Define the tables of the record. A change here needs a migration in ``migrations/versions``.
+
+``events`` and ``attempts`` begin their keys with the event's ``received_at``, ``requests`` with its own time: on
+PostgreSQL each is partitioned by it, a day a partition, so that retention drops whole days. On SQLite they are plain
+tables, and rows of a time are neighbours.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
+
+metadata: Final = MetaData()
+
+
+def _key(name: str, kind: Any = Text) -> Column[Any]:
+    return Column(name, kind, primary_key=True, nullable=False, autoincrement=False)
+
+
+def _text(name: str) -> Column[str | None]:
+    return Column(name, Text)
+
+
+def _needed(name: str, kind: Any = Text) -> Column[Any]:
+    return Column(name, kind, nullable=False)
+
+
+events: Final = Table(
+    "events",
+    metadata,
+    _key("received_at", Double),
+    _key("event_id"),
+    _text("account"),
+    _text("application_id"),
+    _needed("lane"),
+    _text("family"),
+    _text("channel"),
+    _text("message_id"),
+    _text("client_ref"),
+    _text("status"),
+    _text("sender"),
+    _text("recipient"),
+    Column("occurred_at", Double),
+    _text("encoding"),
+    _text("content_type"),
+    Column("body", LargeBinary),
+    Column("query", LargeBinary),
+    _text("trace"),
+    _text("price"),
+    _needed("state"),
+    _needed("state_at", Double),
+    _needed("attempts", Integer),
+    _text("reason"),
+    Column("recorded_at", Double),
+    Column("redacted_at", Double),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+#: Only these states are in an index: the others are those of most events, which the order of time finds at once.
+RARE_STATES: Final = literal_column("state IN ('waiting', 'retrying', 'discarded', 'dead', 'rejected')", Boolean)
+
+Index("events_event_id", events.c.event_id)
+Index("events_message_id", events.c.message_id)
+_REFERRED: Final = events.c.client_ref.is_not(None)
+Index(
+    "events_client_ref",
+    events.c.client_ref,
+    events.c.received_at,
+    sqlite_where=_REFERRED,
+    postgresql_where=_REFERRED,
+)
+for _name in ("sender", "recipient", "status", "family", "application_id"):
+    Index(f"events_{_name}", events.c[_name], events.c.received_at)
+Index("events_state", events.c.state, events.c.received_at, sqlite_where=RARE_STATES, postgresql_where=RARE_STATES)
+Index("events_recorded_at", events.c.recorded_at)
+
+attempts: Final = Table(
+    "attempts",
+    metadata,
+    _key("received_at", Double),
+    _key("event_id"),
+    _key("started", Double),
+    _key("handler"),
+    _needed("number", Integer),
+    _needed("worker"),
+    _needed("seconds", Double),
+    _needed("ending"),
+    _text("error_type"),
+    _text("message"),
+    _text("returned"),
+    _text("replay"),
+    postgresql_partition_by="RANGE (received_at)",
+    sqlite_with_rowid=False,
+)
+
+requests: Final = Table(
+    "requests",
+    metadata,
+    _needed("at", Double),
+    _needed("kind"),
+    _text("event_id"),
+    _text("account"),
+    _text("application_id"),
+    _text("family"),
+    _text("verdict"),
+    _text("reason"),
+    _needed("count", Integer),
+    postgresql_partition_by="RANGE (at)",
+)
+Index("requests_at", requests.c.at)
+_EVENT: Final = requests.c.event_id.is_not(None)
+Index("requests_event_id", requests.c.event_id, sqlite_where=_EVENT, postgresql_where=_EVENT)
+
+#: Tables with partitions, and the column of their time.
+PARTITIONED: Final = {"events": "received_at", "attempts": "received_at", "requests": "at"}
+
+#: One row: how far the stream has been written, and when that was.
+progress: Final = Table("progress", metadata, _key("id", Integer), _needed("position"), _needed("recorded_at", Double))
+
+#: A dead handler of an event; gone once the handler has run again.
+dead_letters: Final = Table(
+    "dead_letters",
+    metadata,
+    _key("received_at", Double),
+    _key("event_id"),
+    _key("handler"),
+    _text("message_id"),
+    _needed("lane"),
+    _needed("error_type"),
+    _needed("error"),
+    _needed("attempts", Integer),
+    _needed("dead_at", Double),
+)
+Index("dead_letters_dead_at", dead_letters.c.dead_at, dead_letters.c.event_id)
+Index(
+    "dead_letters_group",
+    dead_letters.c.handler,
+    dead_letters.c.error_type,
+    dead_letters.c.dead_at,
+    dead_letters.c.event_id,
+)
+
+#: How many dead letters of a group died in a minute and are still dead.
+dead_minutes: Final = Table(
+    "dead_minutes",
+    metadata,
+    _key("handler"),
+    _key("error_type"),
+    _key("at", BigInteger),
+    _needed("n", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: Counts by minute and by hour (``step``, in seconds).
+counts: Final = Table(
+    "counts",
+    metadata,
+    _key("step", Integer),
+    _key("at", BigInteger),
+    _key("kind"),
+    _key("name"),
+    _needed("n", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: Runs of handlers by minute and by hour, in a histogram of their seconds.
+handler_counts: Final = Table(
+    "handler_counts",
+    metadata,
+    _key("step", Integer),
+    _key("at", BigInteger),
+    _key("handler"),
+    _key("bucket", Double),
+    _needed("runs", BigInteger),
+    _needed("failures", BigInteger),
+    _needed("seconds", Double),
+    sqlite_with_rowid=False,
+)
+
+handler_errors: Final = Table(
+    "handler_errors",
+    metadata,
+    _key("handler"),
+    _needed("at", Double),
+    _needed("event_id"),
+    _needed("error_type"),
+    _needed("message"),
+)
+
+applications: Final = Table(
+    "applications",
+    metadata,
+    _key("account"),
+    _key("application_id"),
+    _needed("last_at", Double),
+    _needed("n", BigInteger),
+)
+
+gaps: Final = Table(
+    "gaps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _needed("from_at", Double),
+    _needed("to_at", Double),
+    _needed("n", BigInteger),
+    _needed("reason"),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _needed("at", Double),
+    _needed("who"),
+    _needed("act"),
+    _needed("subject"),
+    _needed("detail"),
+)
+Index("audit_at", audit.c.at)
+
+replays: Final = Table(
+    "replays",
+    metadata,
+    _key("id"),
+    _needed("name"),
+    _needed("created_at", Double),
+    _needed("who"),
+    _needed("reason"),
+    _needed("filter"),
+    _needed("handlers"),
+    _needed("fresh", Boolean),
+    _needed("rate", Double),
+    _needed("state"),
+    _needed("total", BigInteger),
+    _needed("moved", BigInteger),
+    _needed("skipped", BigInteger),
+    _needed("died", BigInteger),
+    _needed("cursor"),
+    _needed("note"),
+    _needed("updated_at", Double),
+)
+Index("replays_created_at", replays.c.created_at)
