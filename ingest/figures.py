@@ -80,7 +80,7 @@ class FiguresPublisher:
     ) -> None:
         self._redis = redis
         self._findings = findings
-        self._metrics = registry.restricted_registry(_NAMES)  # type: ignore[no-untyped-call]
+        self._metrics = registry.restricted_registry(_NAMES)
         self._clock = clock
         self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._samples: deque[_Sample] = deque(maxlen=WINDOW_SAMPLES + 1)

@@ -1,7 +1,7 @@
 """Choose the records that a subcommand of ``ackfirst quarantine`` works on, by the same options everywhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -47,6 +47,13 @@ class Selection:
             and self.verdict in (None, record.verdict)
             and (self.since is None or record.received_at >= self.since)
         )
+
+
+async def matching(entries: AsyncIterable[Entry], selection: Selection) -> AsyncIterator[Entry]:
+    """Yield the entries that meet all conditions."""
+    async for entry in entries:
+        if selection.takes(entry):
+            yield entry
 
 
 def moment(text: str, *, now: float) -> float:

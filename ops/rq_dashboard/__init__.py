@@ -1,4 +1,4 @@
-"""Serve rq-dashboard 0.9.0 under ``/rq/`` of the page: JSON jobs only, personal data masked, and no GET changes anything.
+"""Serve rq-dashboard 0.9.0 under ``/rq/``: JSON jobs only, personal data masked, and no GET changes anything.
 
 Upstream's Flask blueprint draws the pages. ``app`` mounts it and replaces the parts that are unsafe here, ``reading``
 reads Redis for it, ``actions`` does what its buttons say, ``personal`` masks what a job quotes.

@@ -1,4 +1,4 @@
-"""Decide which requests are answered: passwords and roles, how often they may be tried, where a change may come from."""
+"""Decide which requests are answered: passwords, roles, how often they may be tried, where a change may come from."""
 
 import hashlib
 import hmac

@@ -11,17 +11,14 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, ServiceUnavailable
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from ackfirst.ops import rq_dashboard
 from ackfirst.ops.rq_dashboard.app import CONTENT_SECURITY_POLICY as RQ_POLICY
 from ackfirst.ops.rq_dashboard.app import create_app as create_rq_app
 from ackfirst.ops.web import filters, handlers, lanes, now, quarantine
 from ackfirst.ops.web.access import Gate, Role
-from ackfirst.ops.web.live import Live
+from ackfirst.ops.web.live import Live, live
 from ackfirst.ops.web.sources import Sources
 from ackfirst.shared import masking
 from ackfirst.shared.errors import ConfigurationError, QueueUnavailableError, StoreUnavailableError
-
-__all__ = ["create_app", "rq_dashboard"]
 
 _BLUEPRINTS: Final = (now, quarantine, lanes, handlers)
 
@@ -55,7 +52,7 @@ def create_app(sources: Sources, gate: Gate, *, allow_delete: bool = False) -> F
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
     sources.attach(app)
-    app.extensions["ackfirst.live"] = Live(sources)
+    Live(sources).attach(app)
     gate.protect(app)
     filters.register(app)
     for module in _BLUEPRINTS:
@@ -81,20 +78,21 @@ def _shared_context(app: Flask, sources: Sources) -> Any:
 
     def context() -> dict[str, Any]:
         return {
-            "pages": _menu(app),
+            "pages": _menu(),
             "user": g.get("user"),
             "is_viewer": g.get("role") is Role.VIEWER,
             "lane_name": sources.names.of_lane,
             "asset_version": version,
+            "endpoints": app.view_functions,
             "done": _DONE.get(request.args.get("done", "")),
         }
 
     return context
 
 
-def _menu(app: Flask) -> list[dict[str, Any]]:
+def _menu() -> list[dict[str, Any]]:
     try:
-        state = app.extensions["ackfirst.live"].state()
+        state = live().state()
     except (RedisError, QueueUnavailableError):
         counts: dict[str, tuple[int, str]] = {}
     else:

@@ -23,7 +23,8 @@ def audit(act: str, subject: str, detail: str = "", *, must_be_kept: bool = Fals
     Raises:
         StoreUnavailableError: The row must be kept, and the record cannot take it.
     """
-    log.info(f"web.{act}", user=g.user, subject=subject, detail=detail or None, remote=request.remote_addr)
+    event = f"web.{act}"
+    log.info(event, user=g.user, subject=subject, detail=detail or None, remote=request.remote_addr)
     found = sources()
     if not found.record.is_on:
         return

@@ -7,6 +7,9 @@ from typing import Final
 
 from markupsafe import Markup
 
+#: Name of a span → its seconds, and how ``ackfirst stats --since`` writes it.
+SPANS: Final[Mapping[str, tuple[int, str]]] = {"hour": (3600, "1h"), "day": (86_400, "24h"), "week": (604_800, "7d")}
+
 _WIDTH: Final = 960
 _HEIGHT: Final = 190
 _LEFT: Final = 44
@@ -31,6 +34,12 @@ class Bar:
     """Unix seconds of its begin."""
     counts: Mapping[str, float]
     """Name of a series → its part."""
+
+
+def chosen_span(name: str | None) -> tuple[str, int, str]:
+    """Return name, seconds and option of the span that an address names; an hour without one."""
+    known = name if name is not None and name in SPANS else "hour"
+    return known, *SPANS[known]
 
 
 def sparkline(values: Sequence[float], *, label: str, width: int = 160, height: int = 26) -> Markup:
@@ -90,7 +99,8 @@ def meter(value: float, most: float, *, tone: str = "accent", width: int = 120) 
     share = min(1.0, value / most) if most else 0.0
     return Markup(
         '<svg class="chart" viewBox="0 0 {w} 6" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="track" width="{w}" height="6" rx="3"/><rect class="{tone}" width="{x:.1f}" height="6" rx="3"/></svg>'
+        '<rect class="track" width="{w}" height="6" rx="3"/>'
+        '<rect class="{tone}" width="{x:.1f}" height="6" rx="3"/></svg>'
     ).format(w=width, x=max(share * width, 2.0 if value else 0.0), tone=tone)
 
 

@@ -20,16 +20,14 @@ from redis.retry import Retry
 from ackfirst.ops.web.access import Credentials, Gate, Hosts, Role
 from ackfirst.ops.web.app import create_app
 from ackfirst.ops.web.password import USERNAME, VIEWER, load_or_create_password, password_source
-from ackfirst.ops.web.sources import Names, Sources
-from ackfirst.shared import log, masking
-from ackfirst.shared.accounts import Accounts
+from ackfirst.ops.web.sources import Names, Record, Sources
+from ackfirst.shared import log
 from ackfirst.shared.embedded import with_private_server
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.processes.signals import SignalInbox
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.shared.settings.accounts_toml import parse_accounts
 from ackfirst.shared.settings.types import Address
 
 # A page says at once that Redis is away, and asks again by itself.
@@ -133,10 +131,11 @@ def run(settings: Settings, address: Address, published: tuple[Published, ...], 
     redis_url = settings.redis_url.get_secret_value()
     redis_client.reachable(redis_url, timeout=REDIS_TIMEOUT_SECONDS)
     with redis_client.sync_redis(redis_url, timeout=REDIS_TIMEOUT_SECONDS, retry=_NO_RETRY) as connection:
+        record = Record(settings.record_url)
         listener = _open_listener(address)
         own = Published.parse(str(Address(*listener.getsockname()[:2])))
         app = create_app(
-            Sources(redis=connection, settings=settings, names=Names.read(settings)),
+            Sources(redis=connection, settings=settings, names=Names.read(settings), record=record),
             Gate(_users(settings), Hosts({address.host, *(place.host for place in published)})),
             allow_delete=allow_delete,
         )

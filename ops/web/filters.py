@@ -7,6 +7,9 @@ from flask import Flask
 from markupsafe import Markup
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+#: From here on a decimal says nothing more.
+_TEN: Final = 10
+_THOUSAND: Final = 1000
 
 #: State of an event, verdict or replay → colour of its badge.
 TONES: Final = {
@@ -48,7 +51,7 @@ def moment(seconds: float | None, style: str = "full") -> Markup:
         style: ``clock`` (time, with the day if it is not today), ``minute`` (the same without seconds) or ``full``.
     """
     if seconds is None:
-        return Markup('<span class="muted">–</span>')
+        return Markup('<span class="muted">\N{EN DASH}</span>')
     try:
         at = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
@@ -63,15 +66,20 @@ def _is_old(at: datetime) -> bool:
     return at.date() != datetime.now(UTC).date()
 
 
+def iso_moment(text: str) -> Markup:
+    """Format an ISO 8601 time as ``moment`` does."""
+    return moment(datetime.fromisoformat(text).timestamp())
+
+
 def duration(seconds: float | None) -> str:
     """Format a duration with two digits that count: ``3.2 ms``, ``1.4 s``, ``3 h 20 m``."""
     if seconds is None:
-        return "–"
+        return "\N{EN DASH}"
     if seconds < 1:
         milliseconds = seconds * 1000
-        return f"{milliseconds:.0f} ms" if milliseconds >= 10 or milliseconds == 0 else f"{milliseconds:.1f} ms"  # noqa: PLR2004
+        return f"{milliseconds:.0f} ms" if milliseconds >= _TEN or milliseconds == 0 else f"{milliseconds:.1f} ms"
     if seconds < _MINUTE:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < _TEN else f"{seconds:.0f} s"
     for unit, letter, smaller, next_letter in (
         (_DAY, "d", _HOUR, "h"),
         (_HOUR, "h", _MINUTE, "m"),
@@ -86,8 +94,8 @@ def duration(seconds: float | None) -> str:
 def number(value: float | None) -> str:
     """Format a count or a rate: thousands in groups, decimals only below ten."""
     if value is None:
-        return "–"
-    if isinstance(value, int) or value >= 10 or value == int(value):  # noqa: PLR2004
+        return "\N{EN DASH}"
+    if isinstance(value, int) or value >= _TEN or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}"
 
@@ -95,12 +103,12 @@ def number(value: float | None) -> str:
 def size(count: int | None) -> str:
     """Format a number of bytes."""
     if count is None:
-        return "–"
+        return "\N{EN DASH}"
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
-        if value < 1000 or unit == "GB":  # noqa: PLR2004
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
-        value /= 1000
+        if value < _THOUSAND or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= _TEN else f"{value:.1f} {unit}"
+        value /= _THOUSAND
     raise AssertionError(count)
 
 
@@ -116,4 +124,5 @@ def tone(state: str | None) -> str:
 
 def register(app: Flask) -> None:
     """Give the templates these filters."""
-    app.jinja_env.filters.update(moment=moment, duration=duration, number=number, size=size, plural=plural, tone=tone)
+    functions = (moment, iso_moment, duration, number, size, plural, tone)
+    app.jinja_env.filters.update({function.__name__: function for function in functions})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flask import Flask, current_app
 from redis.exceptions import RedisError
 
 from ackfirst.ops.lanes import Lane, lanes_of
@@ -20,6 +21,8 @@ MAX_AGE_SECONDS: Final = 2.0
 #: How many times longer than it took a state is used: ten thousand lanes take at most a tenth of Redis's time.
 REST: Final = 10
 _DAY_SECONDS: Final = 86_400
+
+_EXTENSION: Final = "ackfirst.live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,10 @@ class Live:
                 self._seconds = self._sources.clock() - now
             return self._state
 
+    def attach(self, app: Flask) -> None:
+        """Let the views of ``app`` find it."""
+        app.extensions[_EXTENSION] = self
+
     def forget(self) -> None:
         """Ask again the next time: something was changed here."""
         with self._lock:
@@ -125,6 +132,12 @@ class Live:
         except RedisError:  # a foreign key in its place: the recorder reports it
             return 0, 0.0
         return length, max(0.0, now - int(first[0][0].partition(b"-")[0]) / 1000) if first else 0.0
+
+
+def live() -> Live:
+    """Return the state keeper of the application that answers the current request."""
+    found: Live = current_app.extensions[_EXTENSION]
+    return found
 
 
 def _limit(ingest: IngestFigures, name: str) -> Any:

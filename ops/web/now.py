@@ -11,15 +11,12 @@ from markupsafe import Markup
 from ackfirst.ops.web import charts
 from ackfirst.ops.web.filters import duration, number, plural, size
 from ackfirst.ops.web.ingest_figures import IngestFigures, quantile
-from ackfirst.ops.web.live import LiveState
+from ackfirst.ops.web.live import LiveState, live
 from ackfirst.ops.web.sources import Sources, sources
 from ackfirst.shared.errors import StoreUnavailableError
 from ackfirst.shared.findings import Finding, Level
 
 blueprint = Blueprint("now", __name__)
-
-#: Name of a span → seconds, and how ``ackfirst stats --since`` writes it.
-RANGES: Final[Mapping[str, tuple[int, str]]] = {"hour": (3600, "1h"), "day": (86_400, "24h"), "week": (604_800, "7d")}
 
 #: Endings of events, from the bottom of the chart upwards.
 SERIES: Final = (
@@ -69,18 +66,15 @@ class Tile:
     note: str = ""
     tone: str = ""
     url: str | None = None
-    chart: Markup = Markup("")
+    chart: str = ""
 
 
 @blueprint.get("/")
 def show() -> str:
     """Show the state of the whole system."""
     found = sources()
-    state: LiveState = current_app.extensions["ackfirst.live"].state()
-    range_name = request.args.get("range", "hour")
-    if range_name not in RANGES:
-        range_name = "hour"
-    seconds, span = RANGES[range_name]
+    state = live().state()
+    range_name, seconds, span = charts.chosen_span(request.args.get("range"))
     chart, totals, trouble = _history(found, seconds)
     busy = [lane for lane in state.lanes if lane.waiting or lane.running or lane.retries or lane.paused_at is not None]
     return render_template(
@@ -92,7 +86,7 @@ def show() -> str:
         totals=totals,
         series=[one for one in SERIES if totals.get(one.name) or one.name in ("processed", "dead")],
         record_trouble=trouble,
-        ranges=RANGES,
+        ranges=charts.SPANS,
         range_name=range_name,
         span=span,
         lanes=sorted(busy, key=lambda lane: (-lane.waiting, -lane.oldest_seconds, lane.name))[:_LANES],
@@ -104,20 +98,22 @@ def headline(state: LiveState) -> Headline:
     ingest = state.ingest
     if not ingest.processes:
         return Headline(
-            "No ingest is running", "Nexmo's callbacks are not answered, and it will stall them. Start: ackfirst ingest", "bad"
-        )
-    if ingest.not_taken:
-        return Headline(
-            "Nexmo is stalled on us",
-            f"{plural(ingest.not_taken, 'callback')} of the last minute could not be made durable and will be sent again.",
+            "No ingest is running",
+            "Nexmo's callbacks are not answered, and it will stall them. Start: ackfirst ingest",
             "bad",
         )
+    if ingest.not_taken:
+        refused = plural(ingest.not_taken, "callback")
+        detail = f"{refused} of the last minute could not be made durable and will be sent again."
+        return Headline("Nexmo is stalled on us", detail, "bad")
     answered = f"{plural(ingest.total, 'callback')} answered in the last minute"
     if (p99 := quantile(ingest.ack, 0.99)) is not None:
         answered += f", 99 % of them within {duration(p99)}"
     errors = sum(finding.level is Level.ERROR for finding in state.findings)
     if errors:
-        return Headline(f"{plural(errors, 'thing')} {'needs' if errors == 1 else 'need'} you now", f"{answered}.", "bad")
+        return Headline(
+            f"{plural(errors, 'thing')} {'needs' if errors == 1 else 'need'} you now", f"{answered}.", "bad"
+        )
     if state.findings:
         return Headline("Nexmo is not waiting for us", f"{answered}. Some things want a look.", "warn")
     return Headline("Nexmo is not waiting for us", f"{answered}. Nothing needs you.", "good")
@@ -146,20 +142,20 @@ def _ingest_tiles(ingest: IngestFigures) -> list[Tile]:
         ),
         Tile(
             label="Ack p99",
-            value=duration(p99) if p99 is not None else "–",
+            value=duration(p99),
             note=f"half within {duration(p50)}" if p50 is not None else "no callback in the last minute",
             tone="bad" if (p99 or 0) > _SLOW_ACK_SECONDS else "",
         ),
         Tile(
             label="Provider lag",
-            value=duration(lag) if lag is not None else "–",
+            value=duration(lag),
             note=f"99 % within {duration(worst)}" if worst is not None else "no new event in the last minute",
             tone="warn" if (lag or 0) > _LATE_SECONDS else "",
         ),
         Tile(
             label="Spool on disk",
             value=number(spooled),
-            note=f"{size(int(ingest.gauges.get('spool_bytes', 0)))}, oldest {duration(ingest.gauges.get('spool_oldest_seconds'))}"
+            note=f"{size(int(ingest.gauges['spool_bytes']))}, oldest {duration(ingest.gauges['spool_oldest_seconds'])}"
             if spooled
             else "empty",
             tone="warn" if spooled else "",
@@ -229,7 +225,11 @@ def _history(found: Sources, seconds: int) -> tuple[Markup, dict[str, int], str 
     totals = Counter(stats.totals.get("outcome", {}))
     label = ", ".join(f"{totals[one.name]:,} {one.name}" for one in SERIES if totals[one.name]) or "nothing ended"
     drawn = charts.bars(
-        _merged(steps, stats.step, seconds), SERIES, since=until - seconds, until=until, step=_step(seconds, stats.step),
+        _merged(steps, stats.step, seconds),
+        SERIES,
+        since=until - seconds,
+        until=until,
+        step=_step(seconds, stats.step),
         label=f"Events by ending: {label}",
     )
     return drawn, dict(totals), None

@@ -164,7 +164,8 @@ class Settings(BaseSettings):
         "info", description="Least severe level that is logged: `debug`, `info`, `warning` or `error`."
     )
     log_personal: bool = Field(
-        default=False, description="Show phone numbers and texts in logs and on the operator's page instead of masking them."
+        default=False,
+        description="Show phone numbers and texts in logs and on the operator's page instead of masking them.",
     )
     web_listen: ListenAddress = Field(Address("127.0.0.1", 9181), description="Address of the operator's page.")
     web_password: Secret | None = Field(
