@@ -177,6 +177,7 @@ class IngestServer:
             self._redis(SIDE_CONNECTIONS),
             max_records=limits.quarantine_records,
             max_bytes=limits.quarantine_bytes,
+            replicas=self._settings.replicas,
             is_recorded=self._settings.is_recorded,
         )
         metrics.limit_quarantine(limits.quarantine_records, limits.quarantine_bytes)

@@ -82,6 +82,7 @@ class Durability:
             self._circuit,
             self.generation,
             deadline=self._settings.ack_deadline,
+            replicas=self._settings.replicas,
             is_stuck=self._batcher.is_stuck,
         )
         self._tasks = [asyncio.create_task(work) for work in (health.run(), self.spool.run())]
@@ -100,4 +101,10 @@ class Durability:
     def _enqueuer(self, connections: int) -> Enqueuer:
         """Make a queue that asks Redis twice at most, without a pause: the disk is faster than a third try."""
         client = self._redis(connections, retry=Retry(NoBackoff(), 1))
-        return Enqueuer(client, self._settings.job_options, dedupe_seconds=DEDUPE_SECONDS, counter=self.generation)
+        return Enqueuer(
+            client,
+            self._settings.job_options,
+            dedupe_seconds=DEDUPE_SECONDS,
+            counter=self.generation,
+            replicas=self._settings.replicas,
+        )

@@ -1,12 +1,16 @@
-"""Load settings for the operator's commands, finding the queue of ``ackfirst dev``, and print text safely."""
+"""Load settings for the operator's commands, finding the queue of ``ackfirst dev``; parse times, print text safely."""
 
 import os
+import time
+from datetime import UTC, datetime
+from typing import Final
 
 import click
 
 from ackfirst.shared import masking
 from ackfirst.shared.embedded import with_private_server
 from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings.types import seconds
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
@@ -31,3 +35,39 @@ def operator_settings() -> Settings:
 def printable(text: str) -> str:
     """Escape control characters and lone surrogates: text from a callback must not steer a terminal."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def moment(text: str, *, now: float) -> float:
+    """Parse ``2h`` (so long before ``now``) or an ISO 8601 date or time, UTC by default, into Unix seconds.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    else:
+        return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
+    try:
+        return now - float(seconds(text))
+    except ValueError:
+        raise ValueError("use an age such as 2h or 7d, or a time such as 2026-03-04T09:15Z") from None
+
+
+class Moment(click.ParamType[float]):
+    """An option's time, in Unix seconds: an age such as ``2h``, or an ISO 8601 date or time."""
+
+    name = "age|time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the text of the option; a number is a time already."""
+        if isinstance(value, float):
+            return value
+        try:
+            return moment(str(value), now=time.time())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+MOMENT: Final = Moment()

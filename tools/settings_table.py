@@ -12,6 +12,7 @@ _UNITS = {
     "s": ("_age", "_deadline", "_grace", "_keep", "_schedule", "_seconds", "_timeout", "_ttl"),
     "bytes": ("_bytes",),
     "threads": ("threads",),
+    "replicas": ("replicas",),
 }
 _LONGER = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 

@@ -19,12 +19,13 @@ from ackfirst.workers.processing.dispatch import Clock, Dispatcher
 from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, OutcomeSink, OutcomeSinks
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
+from ackfirst.workers.replay.outcomes import ReplayOutcomes
 from ackfirst.workers.unavailable import Retry
 
 
 def outcome_sink(redis: Redis) -> OutcomeSink:
-    """Build the sink of this process: counters in Redis, and the log."""
-    return OutcomeSinks((OutcomeCounters(redis), OutcomeLog(wide_lines())))
+    """Build the sink of this process: counters in Redis, those of replays, and the log."""
+    return OutcomeSinks((OutcomeCounters(redis), ReplayOutcomes(redis), OutcomeLog(wide_lines())))
 
 
 def load_handlers(settings: Settings, *, record_only: bool = False) -> Registry:

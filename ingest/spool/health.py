@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from ackfirst.ingest.generation import GenerationWatch
 from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.shared.queue import keys
+from ackfirst.shared.redis.replicated import MASTER_ONLY, Replicas
 
 #: Between two checks while the circuit is open, and while it is closed.
 OPEN_SECONDS: Final = 0.25
@@ -32,6 +33,7 @@ class Health:
         circuit: Opened and closed by the answers.
         generation: Gets Redis's marker and counter, and finds out whether Redis has lost data.
         deadline: Seconds; a slower answer is too late for callbacks.
+        replicas: Replicas without which nothing counts as written.
         is_stuck: Whether writes are still under way that were given up: new ones would wait behind them.
     """
 
@@ -42,12 +44,14 @@ class Health:
         generation: GenerationWatch,
         *,
         deadline: float,
+        replicas: Replicas = MASTER_ONLY,
         is_stuck: Callable[[], bool],
     ) -> None:
         self._redis = redis
         self._circuit = circuit
         self._generation = generation
         self._deadline = deadline
+        self._replicas = replicas
         self._is_stuck = is_stuck
 
     async def run(self) -> None:
@@ -82,10 +86,14 @@ class Health:
             pipeline.info("memory")
             for key in _TYPES:
                 pipeline.type(key)
+            if self._replicas.count:  # do they have the write, or while nothing is written, are they there at all?
+                pipeline.execute_command(*self._replicas.wait)
             answers = await pipeline.execute(raise_on_error=False)
         for answer in answers:
             if isinstance(answer, Exception) and not _is_harmless(answer):
                 raise answer
+        if self._replicas.count:
+            self._replicas.check(answers.pop())
         *_, marker, acknowledged, memory = answers[: -len(_TYPES)]
         _check_types(answers[-len(_TYPES) :])
         if marker is None and self._circuit.closed:

@@ -125,7 +125,9 @@ def _answer_errors(app: Flask) -> None:
     app.register_error_handler(RedisError, _redis_failed)
     app.register_error_handler(QueueUnavailableError, _redis_failed)
     app.register_error_handler(StoreUnavailableError, _store_failed)
-    app.register_error_handler(ConfigurationError, lambda error: _answer(ServiceUnavailable(_sentence(str(error)))))
+    app.register_error_handler(
+        ConfigurationError, lambda error: _answer(ServiceUnavailable(filters.sentence(str(error))))
+    )
     app.register_error_handler(HTTPException, _answer)
     app.register_error_handler(InternalServerError, _failed)
 
@@ -137,16 +139,16 @@ def _redis_failed(error: Exception) -> Response:
 
 def _store_failed(error: StoreUnavailableError) -> Response:
     log.warning("web.store-failed", detail=str(error), path=request.path)
-    return _answer(ServiceUnavailable(_sentence(str(error))))
+    return _answer(ServiceUnavailable(filters.sentence(str(error))))
+
+
+def _misconfigured(error: ConfigurationError) -> Response:
+    return _answer(ServiceUnavailable(filters.sentence(str(error))))
 
 
 def _failed(error: InternalServerError) -> Response:
     log.error("web.failed", path=request.path, exc_info=error.original_exception)
     return _answer(InternalServerError("The page failed; its log says why."))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _answer(error: HTTPException) -> Response:

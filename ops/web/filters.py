@@ -79,7 +79,7 @@ def duration(seconds: float | None) -> str:
         milliseconds = seconds * 1000
         return f"{milliseconds:.0f} ms" if milliseconds >= _TEN or milliseconds == 0 else f"{milliseconds:.1f} ms"
     if seconds < _MINUTE:
-        return f"{seconds:.1f} s" if seconds < _TEN else f"{seconds:.0f} s"
+        return f"{seconds:.1f} s".replace(".0 s", " s") if seconds < _TEN else f"{seconds:.0f} s"
     for unit, letter, smaller, next_letter in (
         (_DAY, "d", _HOUR, "h"),
         (_HOUR, "h", _MINUTE, "m"),
@@ -89,6 +89,11 @@ def duration(seconds: float | None) -> str:
             rest = int(seconds % unit // smaller)
             return f"{int(seconds // unit)} {letter}" + (f" {rest} {next_letter}" if rest else "")
     raise AssertionError(seconds)
+
+
+def age(seconds: float) -> str:
+    """Format how long ago something was, in whole seconds at the least."""
+    return duration(float(max(1, round(seconds))) if seconds < _TEN else seconds)
 
 
 def number(value: float | None) -> str:
@@ -117,6 +122,11 @@ def plural(count: float, one: str, many: str | None = None) -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """Write an error's message as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
 def tone(state: str | None) -> str:
     """Return the class of a state's badge."""
     return TONES.get(state or "", "")
@@ -124,5 +134,5 @@ def tone(state: str | None) -> str:
 
 def register(app: Flask) -> None:
     """Give the templates these filters."""
-    functions = (moment, iso_moment, duration, number, size, plural, tone)
+    functions = (moment, iso_moment, duration, age, number, size, plural, sentence, tone)
     app.jinja_env.filters.update({function.__name__: function for function in functions})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, render_template, request
 
 from ackfirst.ops.web import charts
+from ackfirst.ops.web.filters import sentence
 from ackfirst.ops.web.live import live
 from ackfirst.ops.web.sources import sources
 from ackfirst.shared.errors import StoreUnavailableError
@@ -37,7 +38,7 @@ def index() -> str:
         until = found.clock()
         recorded = {one.handler: one for one in found.store.stats(until - seconds, until).handlers}
     except StoreUnavailableError as error:
-        trouble = str(error)
+        trouble = sentence(str(error))
     names = recorded.keys() | state.queue.handlers.keys()
     rows = [HandlerRow(name=name, stats=recorded.get(name), total=state.queue.handlers.get(name)) for name in names]
     rows.sort(

@@ -9,7 +9,7 @@ from flask import Blueprint, current_app, render_template, request, url_for
 from markupsafe import Markup
 
 from ackfirst.ops.web import charts
-from ackfirst.ops.web.filters import duration, number, plural, size
+from ackfirst.ops.web.filters import duration, number, plural, sentence, size
 from ackfirst.ops.web.ingest_figures import IngestFigures, quantile
 from ackfirst.ops.web.live import LiveState, live
 from ackfirst.ops.web.sources import Sources, sources
@@ -115,7 +115,8 @@ def headline(state: LiveState) -> Headline:
             f"{plural(errors, 'thing')} {'needs' if errors == 1 else 'need'} you now", f"{answered}.", "bad"
         )
     if state.findings:
-        return Headline("Nexmo is not waiting for us", f"{answered}. Some things want a look.", "warn")
+        look = "One thing wants" if len(state.findings) == 1 else f"{len(state.findings)} things want"
+        return Headline("Nexmo is not waiting for us", f"{answered}. {look} a look.", "warn")
     return Headline("Nexmo is not waiting for us", f"{answered}. Nothing needs you.", "good")
 
 
@@ -220,7 +221,7 @@ def _history(found: Sources, seconds: int) -> tuple[Markup, dict[str, int], str 
     try:
         stats = found.store.stats(until - seconds, until)
     except StoreUnavailableError as error:
-        return Markup(""), {}, str(error)
+        return Markup(""), {}, sentence(str(error))
     steps = [charts.Bar(point.at, point.counts.get("outcome", {})) for point in stats.points]
     totals = Counter(stats.totals.get("outcome", {}))
     label = ", ".join(f"{totals[one.name]:,} {one.name}" for one in SERIES if totals[one.name]) or "nothing ended"

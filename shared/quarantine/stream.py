@@ -2,25 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha1
 from typing import Any, Final, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.record import RecordedRequest, request_text
 from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
+from ackfirst.shared.redis.replicated import MASTER_ONLY, Replicas, WritingScript
 
 VERSION: Final = b"1"
 
 #: Characters of a claimed account or application that are kept in the name of a field.
 LONGEST_CLAIM: Final = 64
 
-_SCRIPT: Final = source("ackfirst.shared.quarantine", "add.lua")
-_SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
+_SCRIPT: Final = WritingScript(source("ackfirst.shared.quarantine", "add.lua"))
+_KEYS: Final = (keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, keys.LAST_UNCONFIRMED, keys.RECORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +83,20 @@ class QuarantineDepth:
 class Quarantine:
     """The stream in Redis. It refuses what would exceed its bounds; it never drops what it holds.
 
-    ``is_recorded`` says whether the record is on.
+    ``is_recorded`` says whether the record is on, ``replicas`` how many of them must have a record.
     """
 
-    def __init__(self, redis: Redis, *, max_records: int, max_bytes: int, is_recorded: bool = False) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        max_records: int,
+        max_bytes: int,
+        is_recorded: bool = False,
+        replicas: Replicas = MASTER_ONLY,
+    ) -> None:
         self._redis = redis
+        self._replicas = replicas
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._is_recorded = is_recorded
@@ -114,7 +122,8 @@ class Quarantine:
             self._entry(record, application_id, family) if self._is_recorded else "",
         ]
         try:
-            return bool(await self._run(self._max_records, self._max_bytes, size, *about, *pairs))
+            arguments = (self._max_records, self._max_bytes, size, *about, *pairs)
+            return bool(await _SCRIPT.run(self._redis, _KEYS, arguments, self._replicas))
         except FAILURES as error:
             raise QueueUnavailableError(f"Redis did not confirm the quarantine record: {error}") from error
 
@@ -129,14 +138,6 @@ class Quarantine:
             family=family,
         )
         return request_text(request)[:-1]
-
-    async def _run(self, *arguments: Any) -> Any:
-        names = (keys.QUARANTINE, keys.QUARANTINE_BYTES, keys.ACKNOWLEDGED, keys.LAST_UNCONFIRMED, keys.RECORD)
-        call = (len(names), *names, *arguments)
-        try:
-            return await self._redis.evalsha(_SHA, *call)
-        except NoScriptError:  # the server is new, restarted or was failed over to
-            return await self._redis.eval(_SCRIPT, *call)
 
     async def depth(self) -> QuarantineDepth:
         """Records and bytes that it holds now."""

@@ -18,22 +18,19 @@
 -- Returns one result an event: 1 when it was queued, 0 when it was seen before, or Redis's error: the others are not
 -- affected. Then the counter, which the new events have moved; -1 if it cannot be read.
 --
--- A job that still exists counts as seen, because a dead letter outlives the dedupe window. Redis does not undo what came
--- before a command that fails (a key of another type, a command that an ACL forbids), so a hash whose id could not be
--- pushed is taken back: otherwise the next attempt would take the event for one that is queued.
+-- A job that still exists counts as seen, because a dead letter outlives the dedupe window.
 local period = tonumber(ARGV[2])
 local call = redis.call
 local time = call('TIME')
 local current = math.floor(tonumber(time[1]) / period)
 local first_application = 11 + 2 * tonumber(ARGV[10])
 local first_event = first_application + 2 * tonumber(ARGV[9])
-local shared = {unpack(ARGV, 11, first_application - 1)}
-local known = {}
+local to = {queues = KEYS[1], lanes = KEYS[2], ready = KEYS[5], job = ARGV[4], list = ARGV[5], name = ARGV[6],
+  now = ARGV[7], shared = {unpack(ARGV, 11, first_application - 1)}, known = {}}
 
 local function write(at)
   local id, lane, suffix, member = ARGV[at], ARGV[at + 1], ':' .. ARGV[at + 2], ARGV[at + 3]
-  local job = ARGV[4] .. id
-  if call('EXISTS', job) == 1 then
+  if call('EXISTS', ARGV[4] .. id) == 1 then
     return 0
   end
   for number = current + 1, current - 3, -1 do
@@ -41,19 +38,9 @@ local function write(at)
       return 0
     end
   end
-  local queue = ARGV[5] .. lane
-  if not known[lane] then
-    call('SADD', KEYS[1], queue)
-    call('SADD', KEYS[2], lane)
-    make_ready(KEYS[5], lane)
-    known[lane] = true
-  end
-  call('HSET', job, 'status', 'queued', 'origin', ARGV[6] .. lane, 'data', ARGV[at + 4], 'description', ARGV[at + 5],
-    'created_at', ARGV[7], 'enqueued_at', ARGV[7], unpack(shared))
-  local pushed = redis.pcall('RPUSH', queue, id)
-  if type(pushed) == 'table' then
-    call('DEL', job)
-    return pushed
+  local result = queue_job(to, lane, id, ARGV[at + 4], ARGV[at + 5])
+  if result ~= 1 then
+    return result
   end
   local set = ARGV[1] .. current .. suffix
   call('SADD', set, member)
@@ -80,9 +67,7 @@ for at = first_event, #ARGV, 6 do
   end
 end
 if new > 0 then
-  for _ = 1, math.min(new, tonumber(ARGV[3]) - call('LLEN', KEYS[3])) do
-    call('RPUSH', KEYS[3], '1')
-  end
+  ring(KEYS[3], new, tonumber(ARGV[3]))
 end
 -- Moved in the script that queues: a Redis that has lost these events has lost the step of the counter too.
 local counter = redis.pcall('INCRBY', KEYS[4], new)

@@ -1,11 +1,9 @@
 """Write batches of events to the queue: one script call and one round trip a batch, each event once."""
 
 from collections.abc import Sequence
-from hashlib import sha1
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.queue import keys
@@ -15,9 +13,9 @@ from ackfirst.shared.queue.generation import Position
 from ackfirst.shared.queue.job import JobOptions, job_data, rq_time, shared_fields
 from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.redis.client import FAILURES
+from ackfirst.shared.redis.replicated import MASTER_ONLY, Replicas, WritingScript
 
-_SCRIPT: Final = source("ackfirst.shared.queue", "enqueue.lua")
-_SHA: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis's name of a script
+_SCRIPT: Final = WritingScript(source("ackfirst.shared.queue", "enqueue.lua"))
 _KEYS: Final = (
     keys.RQ_QUEUES,
     keys.LANES,
@@ -51,13 +49,21 @@ class Enqueuer:
         options: Time limits and retries of the jobs.
         dedupe_seconds: How long an event is remembered at the least.
         counter: Takes the counter of acknowledged events from each reply.
+        replicas: How many replicas must have a batch before it is confirmed.
     """
 
     def __init__(
-        self, redis: Redis, options: JobOptions, *, dedupe_seconds: int, counter: CounterObserver | None = None
+        self,
+        redis: Redis,
+        options: JobOptions,
+        *,
+        dedupe_seconds: int,
+        counter: CounterObserver | None = None,
+        replicas: Replicas = MASTER_ONLY,
     ) -> None:
         self._redis = redis
         self._counter = counter
+        self._replicas = replicas
         pairs = shared_fields(options).items()
         seconds = period(dedupe_seconds)
         self._head: list[Any] = [keys.seen_prefix(seconds), seconds, keys.BELL_LIMIT, keys.job(""), keys.queue("")]
@@ -80,7 +86,8 @@ class Enqueuer:
         """
         since = self._counter.position if self._counter else None
         try:
-            *results, counter = await self._run(self._arguments(envelopes, now))
+            arguments = self._arguments(envelopes, now)
+            *results, counter = await _SCRIPT.run(self._redis, _KEYS, arguments, self._replicas)
         except FAILURES as error:
             raise QueueUnavailableError(f"Redis did not confirm the write: {error}") from error
         if self._counter and since and counter >= 0:
@@ -94,7 +101,7 @@ class Enqueuer:
             QueueUnavailableError: Redis did not answer.
         """
         try:
-            await self._redis.script_load(_SCRIPT)
+            await _SCRIPT.load(self._redis)
         except FAILURES as error:
             raise QueueUnavailableError(f"Redis did not take the script: {error}") from error
 
@@ -110,15 +117,6 @@ class Enqueuer:
             event_id = envelope.id
             arguments += (event_id, envelope.lane, *place(event_id), job_data(envelope), envelope.family)
         return arguments
-
-    async def _run(self, arguments: list[Any]) -> list[Any]:
-        results: list[Any]
-        try:
-            results = await self._redis.evalsha(_SHA, len(_KEYS), *_KEYS, *arguments)
-        except NoScriptError:  # the server is new, restarted or was failed over to
-            await self._redis.script_load(_SCRIPT)
-            results = await self._redis.evalsha(_SHA, len(_KEYS), *_KEYS, *arguments)
-        return results
 
 
 def _written(result: Any) -> Written:

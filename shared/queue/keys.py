@@ -116,6 +116,24 @@ def ingest_figures(process: str) -> str:
     return f"ackfirst:ingest:{process}"
 
 
+def replay(replay_id: str) -> str:
+    """Name the hash of a replay: its cursor and counters; expires 30 days after its last event.
+
+    Without it, a replay that runs begins again, and passes over what has ended since it was created.
+    """
+    return f"ackfirst:replay:{replay_id}"
+
+
+def replay_endings(replay_id: str) -> str:
+    """Name the hash of a replay's counters of outcomes; expires 30 days after the last one."""
+    return f"ackfirst:replay:{replay_id}:endings"
+
+
+def replay_newest(replay_id: str) -> str:
+    """Name the list of a replay's newest outcomes, at most 50 short texts; expires as the counters do."""
+    return f"ackfirst:replay:{replay_id}:newest"
+
+
 def application(account: str | None, application_id: str | None) -> str:
     """Name the field of an application in ``LAST_CALLBACKS`` and ``LAST_UNCONFIRMED``."""
     return f"{account or ''}/{application_id or ''}"

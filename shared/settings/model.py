@@ -12,6 +12,7 @@ from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.nexmo.sms_signature import SmsMethod
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.queue.job import RESULT_TTL_SECONDS, JobOptions
+from ackfirst.shared.redis.replicated import Replicas
 from ackfirst.shared.settings import environment
 from ackfirst.shared.settings.types import (
     OFF,
@@ -117,6 +118,13 @@ class Settings(BaseSettings):
     ack_deadline: Seconds = Field(
         0.25, gt=0, le=60, description="Longest wait for Redis; then a verified event goes to the spool on disk."
     )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Replicas of Redis that must have a callback before it is answered 200; while they have not, it "
+        "goes to the spool on disk. As many as may take over, so that the loss of the master's machine loses nothing.",
+    )
     max_age: Annotated[Seconds, Field(gt=0)] | None = Field(
         None,
         description="Oldest token that counts as verified, by its `iat`. Not set: any age, because a provider's retry "
@@ -183,6 +191,11 @@ class Settings(BaseSettings):
     def job_timeout(self) -> int:
         """Seconds that all handlers of one event may take together."""
         return max(1, math.ceil(_HANDLERS_PER_JOB * self.handler_timeout))
+
+    @property
+    def replicas(self) -> Replicas:
+        """Replicas that must confirm a write, within the ack deadline."""
+        return Replicas(self.redis_replicas, self.ack_deadline)
 
     @property
     def job_options(self) -> JobOptions:

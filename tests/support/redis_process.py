@@ -1,7 +1,9 @@
 """A real Valkey or Redis that a test starts, stops, kills and freezes. Unix socket only: it never meets a port."""
 
+import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,11 +17,16 @@ from tests.support.waiting import wait_until
 class RedisProcess:
     """One server with its own data folder and socket, AOF ``always``, ``noeviction``.
 
-    ``options`` are further configuration lines, for example ``{"maxmemory": "4mb"}``.
+    ``options`` are further configuration lines, for example ``{"maxmemory": "4mb"}``. ``data`` is where its files go,
+    if not to ``folder``, and ``env`` what is added to its environment.
     """
 
-    def __init__(self, folder: Path, **options: str) -> None:
+    def __init__(
+        self, folder: Path, *, data: Path | None = None, env: Mapping[str, str] | None = None, **options: str
+    ) -> None:
         self.folder = folder
+        self.data = data or folder
+        self.env = env or {}
         self.socket = folder / "s"
         self.options = {
             "port": "0",
@@ -42,14 +49,19 @@ class RedisProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> "RedisProcess":
         self.socket.unlink(missing_ok=True)
         lines = [f"{name} {value or chr(34) * 2}" for name, value in self.options.items()]
-        lines += [f'dir "{self.folder}"', f'unixsocket "{self.socket}"', f'logfile "{self.folder}/server.log"']
+        lines += [f'dir "{self.data}"', f'unixsocket "{self.socket}"', f'logfile "{self.folder}/server.log"']
         config = self.folder / "server.conf"
         config.write_text("\n".join(lines))
         self._process = subprocess.Popen(
             [find_binary(), config],
+            env={**os.environ, **self.env},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

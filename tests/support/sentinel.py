@@ -1,5 +1,6 @@
 """A master, replicas and Sentinels as real processes on loopback ports."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +44,8 @@ class Watched:
     """A master with ``replicas`` under ``sentinels``; ``url`` is what ackfirst is given.
 
     With ``guarded_by`` all of them speak TLS only, with certificates of that authority, and want a password. ``lines``
-    are further ones in the configuration of each server.
+    are further ones in the configuration of each server. ``address`` is the port at which the others are told that the
+    first master is, for a proxy in front of it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Watched:
         sentinels: int = 1,
         lines: str = "",
         guarded_by: Authority | None = None,
+        address: int | None = None,
     ) -> None:
         self._folder = folder
         self._lines = lines
@@ -62,6 +65,7 @@ class Watched:
         self._binary = tls_server() if guarded_by else find_binary()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.servers = [free_port() for _ in range(1 + replicas)]
+        self._address = address or self.servers[0]
         self._sentinels = [free_port() for _ in range(sentinels)]
         where = f"{','.join(f'127.0.0.1:{port}' for port in self._sentinels)}/{SERVICE}/0"
         self.url = f"redis+sentinel://{where}"
@@ -81,7 +85,7 @@ class Watched:
         first, *others = self.servers
         self._start(first, _SERVER + self._lines)
         for port in others:
-            self._start(port, f"{_SERVER}{self._lines}\nreplicaof 127.0.0.1 {first}\n")
+            self._start(port, f"{_SERVER}{self._lines}\nreplicaof 127.0.0.1 {self._address}\n")
         for port in self.servers:
             self._wait_for(port)
         for port in others:
@@ -90,7 +94,7 @@ class Watched:
                     lambda replica=replica: replica.info("replication")["master_link_status"] == "up", timeout=20
                 )
         for port in self._sentinels:
-            self._start(port, _SENTINEL, "--sentinel", master=first, quorum=len(self._sentinels) // 2 + 1)
+            self._start(port, _SENTINEL, "--sentinel", master=self._address, quorum=len(self._sentinels) // 2 + 1)
         for port in self._sentinels:
             self._wait_for(port)
             wait_until(lambda port=port: self._knows_all(port), timeout=40)
@@ -118,6 +122,18 @@ class Watched:
         """kill -9 of a server."""
         self._processes[port].kill()
         self._processes[port].wait(timeout=10)
+
+    def destroy(self, port: int) -> None:
+        """End a server and everything that it has on its disk: its machine is gone."""
+        self.kill(port)
+        shutil.rmtree(self._folder / str(port))
+
+    def add_replica(self) -> None:
+        """Start an empty server that follows the present master."""
+        port = free_port()
+        self.servers.append(port)
+        self._start(port, f"{_SERVER}{self._lines}\nreplicaof 127.0.0.1 {self.master}\n")
+        self._wait_for(port)
 
     def revive(self, port: int) -> None:
         """Start a server that was killed, with its data."""

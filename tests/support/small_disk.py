@@ -53,7 +53,7 @@ def small_disk(folder: Path, size: str = "4m") -> Iterator[SmallDisk]:
     try:
         yield SmallDisk(folder)
     finally:
-        _libc().umount2(str(folder).encode(), _DETACH)
+        detach(folder)
 
 
 @cache
@@ -67,6 +67,11 @@ def cannot_mount() -> str | None:
                 return None
         except OSError as error:
             return f"no small file system may be mounted here: {error}"
+
+
+def detach(folder: Path) -> None:
+    """Unmount, also where a process still has a file open."""
+    _libc().umount2(str(folder).encode(), _DETACH)
 
 
 def _mount(folder: Path, flags: int, options: str = "") -> None:

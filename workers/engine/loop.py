@@ -170,11 +170,12 @@ class EventWorker(RqWorker):
         self._wake.clear()
         # Asked before the fetch: a job may fail during it, and wait again at once.
         was_idle = not self._store
-        jobs = [] if self._suspended else self._prefetcher.fetch()
-        if jobs:
-            self._state = WorkerStatus.BUSY  # ``take.lua`` has written it
+        with self._runner.moving:
+            jobs = [] if self._suspended else self._prefetcher.fetch()
             for job in jobs:
                 self._runner.submit(job)
+        if jobs:
+            self._state = WorkerStatus.BUSY  # ``take.lua`` has written it
             return True
         if was_idle:
             return not burst and self._idle()
@@ -210,13 +211,13 @@ class EventWorker(RqWorker):
     def _wind_down(self) -> None:
         """Give back what has not begun, let the rest end, and give back what does not in time, uncharged."""
         wedged = self._monitor.wedged
-        self._give_back(lambda: self._store.release(self._runner.take_back()))
+        self._give_back(self._release_unbegun)
         # Bounded without a stop signal too: beside a wedged handler, another one with a long timeout kept the process,
         # which takes nothing new, from being replaced for as long.
         deadline = time.monotonic() + self._grace
         while self._store.job_ids() - set(wedged) and not self._is_overdue() and time.monotonic() < deadline:
             self._wake.clear()
-            self._give_back(lambda: self._store.release(self._runner.take_back()))
+            self._give_back(self._release_unbegun)
             self._wake.wait(0.05)
             if time.monotonic() >= self._next_heartbeat:
                 with suppress(*OUTAGES):
@@ -227,6 +228,10 @@ class EventWorker(RqWorker):
         if wedged:
             causes = "; ".join(f"{handler} ignored its timeout" for handler in wedged.values())
             self._give_back(lambda: self._write_cause_of_death(causes))
+
+    def _release_unbegun(self) -> None:
+        with self._runner.moving:
+            self._store.release(self._runner.take_back())
 
     def _is_overdue(self) -> bool:
         if self.is_stop_forced:

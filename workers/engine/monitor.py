@@ -16,8 +16,12 @@ from ackfirst.workers.handlers.invoke import PlainInvoker
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from ackfirst.workers.engine.fetched_job import FetchedJob
+
 #: Seconds between two looks: a job that waits is given back after one to two of them without progress.
 LOOK_SECONDS: Final = 0.05
+#: Seconds for which the monitor waits for a fetch to end before it gives jobs back; it tries again at the next look.
+MOVING_SECONDS: Final = 0.02
 
 
 class SlowHandlerMonitor:
@@ -40,6 +44,7 @@ class SlowHandlerMonitor:
         self._invoke = invoke
         self._log = log
         self._begun = -1
+        self._unreleased: list[FetchedJob] = []
         self.wedged: dict[str, str] = {}
         """Id of a job that does not end → its handler."""
         self._closing = threading.Event()
@@ -93,15 +98,17 @@ class SlowHandlerMonitor:
     def _relieve(self, now: float) -> None:
         """Give back what has waited since the last look, if no job has begun since then."""
         begun, self._begun = self._begun, self._runner.begun
-        if begun != self._begun:
+        is_stuck = begun == self._begun and self._runner.waits_since(now - LOOK_SECONDS)
+        if not (is_stuck or self._unreleased) or not self._runner.moving.acquire(timeout=MOVING_SECONDS):
             return
-        if not self._runner.waits_since(now - LOOK_SECONDS):
-            return
-        jobs = self._runner.take_back()  # the younger ones too: each goes to the front of its lane
         try:
-            self._store.release(jobs)
+            if is_stuck:
+                self._unreleased += self._runner.take_back()  # the younger ones too: each goes to the front of its lane
+            self._store.release(self._unreleased)
+            self._unreleased = []
         except RedisError as error:
-            # They run here after all, or go back when the engine ends.
+            # Again at the next look. They must not run here after all: if only the answer was lost, they are in their
+            # lanes, and run elsewhere.
             self._log.debug("relief.failed", error=repr(error))
-            for job in jobs:
-                self._runner.submit(job)
+        finally:
+            self._runner.moving.release()

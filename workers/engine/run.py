@@ -140,6 +140,9 @@ class Runner:
         self.begun = 0
         """Changes whenever a job begins; threads that begin one at the same instant may count as one."""
         self._kept: deque[HandlerRun] = deque()
+        self.moving = threading.Lock()
+        """Held while jobs move between their lanes and here, either way. A batch that came while an older one went back
+        would go back later, and stand before it in their lane."""
 
     def submit(self, job: FetchedJob) -> None:
         """Read a job's event, and let its first handler run as soon as it can."""

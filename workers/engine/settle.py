@@ -1,12 +1,13 @@
 """Write the ends of jobs to Redis in batches, from a thread of its own."""
 
 import functools
+import itertools
 import json
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from redis import Redis
 
@@ -120,7 +121,7 @@ class InFlightStore:
 
     def release(self, jobs: Sequence[FetchedJob]) -> None:
         """Give jobs back to the front of their lanes, the first one first, as if they had never been taken."""
-        self._give_back([job.job_id for job in jobs])
+        self._give_back([(job.job_id, job.execution_id) for job in jobs])
         self.forget(jobs)
 
     def release_all(self, *, but: Container[str] = ()) -> None:
@@ -128,16 +129,17 @@ class InFlightStore:
 
         The jobs whose ids are in ``but`` stay, to be counted among those that have cost a process.
         """
-        held = [text(one) for one in self._redis.hkeys(self._key)]
-        self._give_back([one for one in held if one not in but])
+        notes: Any = self._redis.hgetall(self._key)
+        held = [(text(job_id), text(note).split(" ", 2)[1]) for job_id, note in notes.items()]
+        self._give_back([one for one in held if one[0] not in but])
         with self._lock:
             self._held = {one for one in self._held if one[0] in but}
 
-    def _give_back(self, ids: Sequence[str]) -> None:
-        if ids:
+    def _give_back(self, held: Sequence[tuple[str, str]]) -> None:
+        if held:
             self._release(
                 keys=[self._key, self._executions, keys.BELL, keys.READY],
-                args=[self.engine, keys.BELL_LIMIT, keys.LANE_PREFIX, JOB_PREFIX, *ids],
+                args=[self.engine, keys.BELL_LIMIT, keys.LANE_PREFIX, JOB_PREFIX, *itertools.chain.from_iterable(held)],
             )
 
     def holds(self, job: FetchedJob) -> bool:

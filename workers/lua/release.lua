@@ -5,15 +5,16 @@
 -- KEYS[3] ackfirst:bell                   list of tokens that wake idle workers
 -- KEYS[4] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
 -- ARGV[1] the engine   ARGV[2] most tokens in the bell   ARGV[3] prefix of lane names in RQ   ARGV[4] prefix of job keys
--- ARGV[5..] job ids, in the order in which they are to run
+-- then for each job, in the order in which they are to run: id, execution id
 --
--- Returns how many were given back. One that the engine does not have in flight is not touched.
+-- Returns how many were given back. One that the engine does not have in flight is not touched. Nor is one that it has
+-- fetched again: a call whose answer was lost is repeated, and the job may run by then. Its execution id tells.
 local given = 0
-for at = #ARGV, 5, -1 do
+for at = #ARGV - 1, 5, -2 do
   local id = ARGV[at]
   local held = redis.call('HGET', KEYS[1], id)
   local _, execution, lane = string.match(held or '', '^(%S+) (%S+) (.*)$')
-  if execution then
+  if execution == ARGV[at + 1] then
     local job, composite = ARGV[4] .. id, id .. ':' .. execution
     local status, owner = unpack(redis.call('HMGET', job, 'status', 'worker_name'))
     if status == 'started' and owner == ARGV[1] then

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from ackfirst.ops.quarantine import masked, tables, view
 from ackfirst.ops.quarantine.recheck import Outcome, callback_of
-from ackfirst.ops.quarantine.selection import Selection, moment
+from ackfirst.ops.quarantine.selection import Selection
+from ackfirst.ops.terminal import moment
 from ackfirst.shared.quarantine.stream import QuarantineDepth, QuarantineRecord
 from ackfirst.shared.verification import Verifier
 from tests.support.callbacks import any_text, hostile_fields

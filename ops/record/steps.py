@@ -1,0 +1,261 @@
+"""Turn what the record and the queue know of a message into the steps of one timeline. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+from ackfirst.shared.record import field_names, named_record
+from ackfirst.shared.store.rows import FINAL_STATES, Attempt, EventRow, Request
+
+#: Two times of the same attempt, one of which was rounded on its way, differ by less than this.
+_SAME_SECONDS: Final = 0.01
+
+
+class Kind(StrEnum):
+    """What happened in a step. Steps of the same moment are shown in this order."""
+
+    RECEIVED = "received"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    QUARANTINED = "quarantined"
+    REPLAYED = "replayed"
+    ATTEMPT = "attempt"
+    RETRY = "retry"
+    DEAD = "dead"
+    ENDED = "ended"
+
+
+class Source(StrEnum):
+    """Where a step was read."""
+
+    RECORD = "record"
+    QUEUE = "queue"
+    """Redis: not in the record yet, or never."""
+
+
+@named_record
+class Step:
+    """One thing that happened to an event of a message."""
+
+    at: float
+    kind: Kind
+    event_id: str | None
+    handler: str | None = None
+    attempt: int | None = None
+    """Number of an attempt, 1 for the first; of a retry the number of the attempt that is to come."""
+    seconds: float | None = None
+    """How long an attempt took."""
+    ending: str | None = None
+    """Of an attempt ``done``, ``discarded``, ``retry`` or ``dead``; of the end the event's state."""
+    error: str | None = None
+    """Type and masked message of an error."""
+    returned: str | None = None
+    """Text that the handler returned."""
+    worker: str | None = None
+    lag: float | None = None
+    """Seconds from the provider's time of the event to its arrival."""
+    due_at: float | None = None
+    """When a retry is due that has not begun."""
+    family: str | None = None
+    status: str | None = None
+    lane: str | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    count: int | None = None
+    """How many callbacks this step stands for, if it is more than one."""
+    replay: str | None = None
+    source: Source = Source.RECORD
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that apply; ``at`` and ``due_at`` in Unix seconds."""
+        fields = {name: getattr(self, name) for name in field_names(Step)}
+        return {name: value for name, value in fields.items() if value is not None or name == "event_id"}
+
+
+@named_record
+class Pending:
+    """What Redis knows of an event that is not finished, or not recorded."""
+
+    event_id: str
+    state: str
+    """``waiting``, ``running``, ``retrying``, ``dead``, or a state in which the event has ended."""
+    since: float | None = None
+    """Since when, if Redis says."""
+    due: Mapping[str, tuple[int, float]]
+    """Handler → number and time of its next attempt, of those that wait for one."""
+    due_at: float | None = None
+    """When the event goes back to its lane."""
+    dead: Mapping[str, str]
+    """Handler → error, of those that failed for good; empty name if no handler is to blame."""
+    worker: str | None = None
+    """The worker that runs it."""
+    replay: tuple[str, float] | None = None
+    """Id of the replay that has queued it, and when."""
+
+
+def steps_of(
+    events: Sequence[EventRow],
+    attempts: Iterable[Attempt],
+    requests: Iterable[Request],
+    pending: Mapping[str, Pending],
+    *,
+    unrecorded: frozenset[str] = frozenset(),
+) -> list[Step]:
+    """Make the timeline of some events, oldest step first.
+
+    Args:
+        events: The events, each once.
+        attempts: Their attempts, from the record and from outcomes that are not recorded yet; the same one may be in
+            both.
+        requests: Their duplicates, and callbacks of the message that were refused or quarantined.
+        pending: Event id → what Redis knows of it now.
+        unrecorded: Ids of events that are known from Redis alone.
+    """
+    of_event: dict[str, list[Attempt]] = {event.event_id: [] for event in events}
+    for attempt in sorted(attempts, key=lambda one: (one.started, one.number)):
+        known = of_event.setdefault(attempt.event_id, [])
+        if not any(_is_same(attempt, one) for one in known):
+            known.append(attempt)
+    steps = [_of_request(request) for request in requests]
+    for event in events:
+        source = Source.QUEUE if event.event_id in unrecorded else Source.RECORD
+        steps += _of_event(event, of_event[event.event_id], pending.get(event.event_id), source)
+    order = list(Kind)
+    return sorted(steps, key=lambda step: (step.at, order.index(step.kind)))
+
+
+def _of_event(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, source: Source) -> Iterator[Step]:
+    if event.received_at:
+        yield Step(
+            at=event.received_at,
+            kind=Kind.RECEIVED,
+            event_id=event.event_id,
+            lag=None if event.occurred_at is None else event.received_at - event.occurred_at,
+            family=event.family or None,
+            status=event.status,
+            lane=event.lane or None,
+            source=source,
+        )
+    yield from _of_attempts(event, attempts, now, source)
+    yield from _of_end(event, attempts, now, source)
+
+
+def _of_attempts(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, source: Source) -> Iterator[Step]:
+    newest = {attempt.handler: attempt for attempt in attempts}
+    replays: set[str] = set()
+    if now and now.replay:
+        replay, at = now.replay
+        replays.add(replay)
+        yield Step(at=at, kind=Kind.REPLAYED, event_id=event.event_id, replay=replay, source=Source.QUEUE)
+    for attempt in attempts:
+        if attempt.replay and attempt.replay not in replays:
+            replays.add(attempt.replay)
+            yield Step(
+                at=attempt.started,
+                kind=Kind.REPLAYED,
+                event_id=event.event_id,
+                replay=attempt.replay,
+                source=source,
+            )
+        ended = attempt.started + attempt.seconds
+        error = error_text(attempt.error_type, attempt.message)
+        yield Step(
+            at=attempt.started,
+            kind=Kind.ATTEMPT,
+            event_id=event.event_id,
+            handler=attempt.handler,
+            attempt=attempt.number,
+            seconds=attempt.seconds,
+            ending=attempt.ending,
+            error=error,
+            returned=attempt.returned,
+            worker=attempt.worker or None,
+            replay=attempt.replay,
+            source=source,
+        )
+        if attempt.ending == "retry":
+            due = now.due.get(attempt.handler) if now and newest[attempt.handler] is attempt else None
+            yield Step(
+                at=ended,
+                kind=Kind.RETRY,
+                event_id=event.event_id,
+                handler=attempt.handler,
+                attempt=attempt.number + 1,
+                due_at=_due_at(due, now) if due else None,
+                source=Source.QUEUE if due else source,
+            )
+        elif attempt.ending == "dead":
+            yield Step(
+                at=ended,
+                kind=Kind.DEAD,
+                event_id=event.event_id,
+                handler=attempt.handler,
+                attempt=attempt.number,
+                error=error,
+                source=source,
+            )
+    known = {attempt.handler for attempt in attempts}
+    for handler, due in (now.due if now else {}).items():
+        if handler not in known:  # the record is off, or behind: the attempts before it are only counted
+            yield Step(
+                at=(now.since if now else None) or event.received_at,
+                kind=Kind.RETRY,
+                event_id=event.event_id,
+                handler=handler,
+                attempt=due[0],
+                due_at=_due_at(due, now),
+                source=Source.QUEUE,
+            )
+
+
+def _of_end(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, source: Source) -> Iterator[Step]:
+    state, at = event.state, event.state_at
+    if now is not None and (now.state != state or not at):
+        state, at, source = now.state, now.since or event.received_at, Source.QUEUE
+    if state == "dead":
+        blamed = {attempt.handler for attempt in attempts if attempt.ending == "dead"}
+        for handler, error in (now.dead if now else {}).items():
+            if handler not in blamed:
+                blamed.add(handler)
+                yield Step(
+                    at=at,
+                    kind=Kind.DEAD,
+                    event_id=event.event_id,
+                    handler=handler or None,
+                    error=error or None,
+                    source=Source.QUEUE,
+                )
+        if not blamed:
+            yield Step(at=at, kind=Kind.DEAD, event_id=event.event_id, error=event.error or event.reason, source=source)
+    elif state in FINAL_STATES:
+        yield Step(
+            at=at, kind=Kind.ENDED, event_id=event.event_id, ending=state, reason=event.reason or None, source=source
+        )
+
+
+def _of_request(request: Request) -> Step:
+    return Step(
+        at=request.at,
+        kind=Kind(request.kind),
+        event_id=request.event_id,
+        family=request.family,
+        verdict=request.verdict,
+        reason=request.reason,
+        count=request.count if request.count > 1 else None,
+    )
+
+
+def _due_at(due: tuple[int, float], now: Pending | None) -> float | None:
+    """Return when an attempt can begin: not before the event is back in its lane."""
+    return max(due[1], (now.due_at if now else None) or 0.0) or None
+
+
+def _is_same(one: Attempt, other: Attempt) -> bool:
+    return (
+        one.handler == other.handler and one.number == other.number and abs(one.started - other.started) < _SAME_SECONDS
+    )
+
+
+def error_text(kind: str | None, message: str | None) -> str | None:
+    """Write an error as ``TimeoutError: the message``."""
+    return ": ".join(part for part in (kind, message) if part) or None

@@ -1,0 +1,45 @@
+"""Read how the events of a replay have ended. Workers write it (``workers/replay/outcomes.py``)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from redis import Redis
+
+from ackfirst.shared.queue import keys
+from ackfirst.shared.record import record
+
+#: Newest passes that are kept one by one.
+NEWEST: Final = 50
+
+
+@record
+class ReplayEndings:
+    """How the passes of a replay's events have ended so far."""
+
+    succeeded: int = 0
+    retried: int = 0
+    died: int = 0
+    """Events that are dead letters again."""
+    newest: Sequence[tuple[float, str]] = ()
+    """Unix seconds and the failure as ``handler: error``, empty for a success; the newest first."""
+
+    @property
+    def passes(self) -> int:
+        """Count the passes that have ended."""
+        return self.succeeded + self.retried + self.died
+
+
+def read_endings(redis: Redis, replay_id: str) -> ReplayEndings:
+    """Read how the events of a replay have ended."""
+    with redis.pipeline(transaction=False) as pipeline:
+        pipeline.hgetall(keys.replay_endings(replay_id))
+        pipeline.lrange(keys.replay_newest(replay_id), 0, NEWEST - 1)
+        fields, lines = pipeline.execute()
+    counts = {name.decode(): int(number) for name, number in fields.items()}
+    newest = [line.decode(errors="replace").partition(" ") for line in lines]
+    return ReplayEndings(
+        succeeded=counts.get("succeeded", 0),
+        retried=counts.get("retried", 0),
+        died=counts.get("died", 0),
+        newest=[(float(at), failure) for at, _, failure in newest],
+    )

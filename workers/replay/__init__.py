@@ -1,0 +1,1 @@
+"""Run replays: put recorded events back into their lanes, at a pace, beside live traffic."""
