@@ -13,18 +13,20 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ackfirst.ops.rq_dashboard.app import CONTENT_SECURITY_POLICY as RQ_POLICY
 from ackfirst.ops.rq_dashboard.app import create_app as create_rq_app
-from ackfirst.ops.web import filters, handlers, lanes, now, quarantine
+from ackfirst.ops.web import dead, filters, handlers, lanes, messages, now, quarantine
 from ackfirst.ops.web.access import Gate, Role
 from ackfirst.ops.web.live import Live, live
 from ackfirst.ops.web.sources import Sources
 from ackfirst.shared import masking
 from ackfirst.shared.errors import ConfigurationError, QueueUnavailableError, StoreUnavailableError
 
-_BLUEPRINTS: Final = (now, quarantine, lanes, handlers)
+_BLUEPRINTS: Final = (now, messages, dead, quarantine, lanes, handlers)
 
 #: Endpoint, title and icon of each page, in the order of the menu.
 _PAGES: Final = (
     ("now.show", "Now", "now"),
+    ("messages.index", "Messages", "messages"),
+    ("dead.index", "Dead letters", "dead"),
     ("quarantine.index", "Quarantine", "quarantine"),
     ("lanes.index", "Lanes", "lanes"),
     ("handlers.index", "Handlers", "handlers"),
