@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "init-stack": Entry("ops.init_stack.command:command", "Create passwords, distribute files (docker compose)."),
         "doctor": Entry("ops.doctor.command:command", "Look over the whole installation, also at Nexmo."),
         "webhooks": Entry("ops.webhooks.command:command", "Show and set the URLs that Nexmo sends callbacks to."),
+        "apps": Entry("ops.apps.command:command", "List applications; tell when one can be deleted, and delete it."),
         "policy": Entry("ops.policy:command", "Print which callback gets which answer, and why."),
     }
 )

@@ -5,6 +5,7 @@ import random
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.generation import new_marker
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
 from ackfirst.workers.engine.deadline_board import DeadlineBoard
@@ -147,7 +149,7 @@ def tidy(settings: Settings) -> None:
             PeriodicTask(lambda _now: forget_dead_workers(redis), seconds=SWEEP_SECONDS),
             PeriodicTask(lambda _now: reporter.report()),
         ),
-        generation=GenerationWatch(redis, marker=lambda: secrets.token_hex(8), log=log),
+        generation=GenerationWatch(redis, marker=lambda: new_marker(time.time()), log=log),
         clock=RedisClock(redis),
         retry=retry_while_unavailable(log),
     )

@@ -1,7 +1,7 @@
 """Ask Redis whether it takes writes, how fast, and how full it is, and set the circuit accordingly."""
 
 import asyncio
-import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from ackfirst.ingest.generation import GenerationWatch
 from ackfirst.ingest.spool.circuit import Circuit
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.generation import new_marker
 from ackfirst.shared.redis.replicated import MASTER_ONLY, Replicas
 
 #: Between two checks while the circuit is open, and while it is closed.
@@ -97,7 +98,7 @@ class Health:
         *_, marker, acknowledged, memory = answers[: -len(_TYPES)]
         _check_types(answers[-len(_TYPES) :])
         if marker is None and self._circuit.closed:
-            await self._redis.set(keys.GENERATION, secrets.token_hex(8), nx=True)
+            await self._redis.set(keys.GENERATION, new_marker(time.time()), nx=True)
         if isinstance(marker, bytes):
             self._generation.observe(marker.decode(errors="replace"), _whole(acknowledged), since=since)
         return None if isinstance(memory, Exception) else _share(memory)

@@ -4,12 +4,26 @@ Redis holds a random marker that is written once, and a counter of acknowledged 
 in the same script. A marker that is missing or different means that all data is gone: an empty volume, ``FLUSHALL``, a
 failover to an empty replica. A counter that is smaller than one that we have seen means that the newest writes are gone
 (a truncated append-only file, ``appendfsync everysec``, a failover to a replica that lagged), and says how many.
+
+The marker ends in the second at which it was written: so long has this Redis known of every callback.
 """
 
+import secrets
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Kind = Literal["wiped", "rolled-back"]
+
+
+def new_marker(now: float) -> str:
+    """Make a marker at Unix time ``now``."""
+    return f"{secrets.token_hex(8)}-{now:.0f}"
+
+
+def written_at(marker: str) -> float | None:
+    """Return the Unix second at which a marker was written; None if it does not say."""
+    second = marker.rpartition("-")[2]
+    return float(second) if second.isdigit() and "-" in marker else None
 
 
 @dataclass(frozen=True, slots=True)

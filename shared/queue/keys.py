@@ -88,7 +88,8 @@ RIGHTS: Final = "ackfirst:rights"
 #: integer, incremented in every round of a janitor, no expiry. A Redis that refuses it refuses heartbeats as well.
 ROUNDS: Final = "ackfirst:rounds"
 
-#: random string, written once, no expiry. Missing or different: Redis has lost all its data.
+#: random string and the unix second at which it was written, once, no expiry. Missing or different: Redis has lost all
+#: its data.
 GENERATION: Final = "ackfirst:generation"
 
 #: integer, incremented by one for every event that is acknowledged (queued or quarantined), no expiry. Smaller than

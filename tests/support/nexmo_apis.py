@@ -67,19 +67,19 @@ class Done:
 class Operator:
     """Runs ``ackfirst`` commands against the APIs."""
 
-    def __init__(self, url: str, account: NexmoAccount, folder: Path, **settings: str) -> None:
+    def __init__(self, url: str, account: NexmoAccount, folder: Path) -> None:
         self.folder = folder
         self.url = url
-        self._env = clean_environment(
-            ACKFIRST_API_KEY=account.api_key,
-            ACKFIRST_API_SECRET=account.api_secret,
-            ACKFIRST_SIGNATURE_SECRET="a-signature-secret-of-this-account",
-            ACKFIRST_PUBLIC_URL=PUBLIC_URL,
-            ACKFIRST_NEXMO_API_URL=url,
-            ACKFIRST_NEXMO_REST_URL=url,
-            ACKFIRST_DATA_DIR=str(folder / "data"),
-            **settings,
-        )
+        self.settings = {
+            "ACKFIRST_API_KEY": account.api_key,
+            "ACKFIRST_API_SECRET": account.api_secret,
+            "ACKFIRST_SIGNATURE_SECRET": "a-signature-secret-of-this-account",
+            "ACKFIRST_PUBLIC_URL": PUBLIC_URL,
+            "ACKFIRST_NEXMO_API_URL": url,
+            "ACKFIRST_NEXMO_REST_URL": url,
+            "ACKFIRST_DATA_DIR": str(folder / "data"),
+        }
+        self._env = clean_environment(**self.settings)
 
     async def run(self, *args: str, **settings: str) -> Done:
         """Run one command to its end."""
@@ -101,9 +101,11 @@ class Operator:
 
 
 @asynccontextmanager
-async def nexmo(folder: Path, *, allowed: int | None = None) -> AsyncIterator[tuple[NexmoApis, Operator]]:
+async def nexmo(
+    folder: Path, *, allowed: int | None = None, api_key: str = "abcd1234"
+) -> AsyncIterator[tuple[NexmoApis, Operator]]:
     """Serve the APIs of one account, and yield them with an operator who knows its secret."""
-    account = NexmoAccount(api_key="abcd1234", api_secret="the-account-secret")
+    account = NexmoAccount(api_key=api_key, api_secret="the-account-secret")
     apis = NexmoApis(account, allowed=allowed)
     runner, port = await serve(apis, "127.0.0.1", 0)
     try:

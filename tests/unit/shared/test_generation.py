@@ -5,11 +5,18 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.shared.queue.generation import Generation, Loss
+from ackfirst.shared.queue.generation import Generation, Loss, new_marker, written_at
 
 
 def seen(known: Generation, marker: str | None, acknowledged: int) -> Loss | None:
     return known.observe(marker, acknowledged, since=known.position)
+
+
+def test_a_marker_says_when_it_was_written() -> None:
+    assert written_at(new_marker(1_700_000_000.4)) == 1_700_000_000
+    assert new_marker(0.0) != new_marker(0.0)
+    assert written_at("0123456789abcdef") is None
+    assert written_at("12345678") is None
 
 
 def test_a_fresh_installation_and_a_growing_counter_are_quiet() -> None:
