@@ -24,7 +24,7 @@ def load_or_create(
     """Return passwords, and with ``demo`` an account: those of ``former`` unchanged, the missing ones new."""
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
-        "dashboard-password": lambda: random(_BYTES),
+        "web-password": lambda: random(_BYTES),
         "grafana-password": lambda: random(_BYTES),
     }
     if demo:

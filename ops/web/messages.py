@@ -87,7 +87,7 @@ def show() -> str:
 def show_personal() -> str:
     """Show it with numbers and exact bodies; who looked is recorded first."""
     known = _known_timeline()
-    audit("personal-data-shown", f"message {printable(known.key)}", must_be_kept=True)
+    audit("personal-shown", f"message {printable(known.key)}", must_be_kept=True)
     return _show(known, is_personal=True)
 
 

@@ -81,7 +81,7 @@ def show(entry_id: str) -> str:
 def show_personal(entry_id: str) -> str:
     """Show one record with its numbers and texts; who looked is recorded first."""
     _entry(sources(), entry_id)
-    audit("personal-data-shown", f"quarantine {entry_id}", must_be_kept=True)
+    audit("personal-shown", f"quarantine {entry_id}", must_be_kept=True)
     return _show(entry_id, personal=True)
 
 

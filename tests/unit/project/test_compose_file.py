@@ -22,7 +22,7 @@ def test_every_setting_is_passed_on_or_decided_by_the_file() -> None:
     settings = {variable(name) for name in Settings.model_fields}
     inside_the_image = {"ACKFIRST_DATA_DIR", "ACKFIRST_LISTEN", "ACKFIRST_CONFIG"}
     assert named - files - settings == set(), "names that ackfirst would refuse"
-    assert settings - named - inside_the_image == {"ACKFIRST_REDIS_URL", "ACKFIRST_DASHBOARD_PASSWORD"}, "as files"
+    assert settings - named - inside_the_image == {"ACKFIRST_REDIS_URL", "ACKFIRST_WEB_PASSWORD"}, "as files"
 
 
 def test_a_setting_that_is_passed_on_keeps_its_name() -> None:
