@@ -85,7 +85,7 @@ def test_the_page_shows_a_redis_over_tls(server: TlsRedis, tmp_path: Path) -> No
     with Cli("web", cwd=tmp_path, env=everything) as page:
         page.wait_for_output('"web.started"')
         (line,) = [text for text in page.output.splitlines() if "web.started" in text]
-        request = urllib.request.Request(json.loads(line)["url"] + "0/data/queues.json")
+        request = urllib.request.Request(json.loads(line)["url"] + "rq/0/data/queues.json")
         request.add_header("Authorization", "Basic " + base64.b64encode(b"ackfirst:larch-7").decode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200

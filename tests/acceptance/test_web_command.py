@@ -199,7 +199,7 @@ def test_settings_of_rq_dashboard_itself_have_no_effect(env: dict[str, str], tmp
         cli.wait_for_output(STARTED)
         assert status(cli, password="theirs", user="theirs") == 401
         password = (tmp_path / "data" / "web-password").read_text().strip()
-        assert status(cli, path="/0/data/queues.json", password=password) == 200
+        assert status(cli, path="/rq/0/data/queues.json", password=password) == 200
 
 
 def test_it_listens_on_ipv6(env: dict[str, str], tmp_path: Path) -> None:
@@ -220,6 +220,6 @@ def test_a_socket_in_a_folder_with_spaces_is_found(redis_folder: Path, env: dict
         with Cli("web", cwd=tmp_path, env=env | {"ACKFIRST_REDIS_URL": url}) as cli:
             cli.wait_for_output(STARTED)
             password = (tmp_path / "data" / "web-password").read_text().strip()
-            assert status(cli, path="/0/view/workers", password=password) == 200
+            assert status(cli, path="/rq/0/view/workers", password=password) == 200
     finally:
         server.kill()
