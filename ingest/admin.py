@@ -13,8 +13,10 @@ from ackfirst.ingest.metrics import Exposition
 from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.ingest.spool.keeper import Spool
 from ackfirst.shared.findings import Finding, SpoolState, SystemState, UnconfirmedAccount, judge
+from ackfirst.shared.findings.judge import record_state
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.queue.snapshot import QueueSnapshot
+from ackfirst.shared.version import installed_version
 
 _METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 
@@ -91,6 +93,7 @@ class Admin:
                 is_over_age=spool["over_age"],
                 trouble=spool["trouble"],
             ),
+            record=None if snapshot is None else record_state(snapshot),
             unconfirmed=tuple(map(_unconfirmed, self._suspects())),
         )
 
@@ -99,6 +102,7 @@ class Admin:
         spool, lost = self._spool.state(), self._data_lost()
         return {
             "ready": snapshot is not None or spool["ok"],
+            "version": installed_version(),
             "reasons": [finding.as_dict() for finding in judge(self._state(snapshot, spool))],
             "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2), **lost},
             "spool": spool,

@@ -22,12 +22,13 @@ from ackfirst.ingest.durable import ABANDON_SECONDS, Durability
 from ackfirst.ingest.figures import FiguresPublisher
 from ackfirst.ingest.http import Edge
 from ackfirst.ingest.limits import IngestLimits
+from ackfirst.ingest.listener import Listener
 from ackfirst.ingest.metrics import Exposition, IngestMetrics
 from ackfirst.ingest.quarantine import BoundedQuarantine
 from ackfirst.ingest.receiver import Receiver
 from ackfirst.ingest.refusals import Refusals
 from ackfirst.ingest.request_log import Log, RequestLog
-from ackfirst.ingest.server import GuardedServer
+from ackfirst.ingest.server import GuardedServer, sender_of
 from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import ConfigurationError
@@ -35,9 +36,6 @@ from ackfirst.shared.quarantine.stream import Quarantine
 from ackfirst.shared.redis.client import async_redis
 from ackfirst.shared.settings import Address, Settings
 from ackfirst.shared.verification import Verifier
-
-#: Connections that may wait to be accepted. The kernel caps it (net.core.somaxconn, usually 4096).
-BACKLOG: Final = 4096
 
 #: Seconds until a connection to Redis that does not answer is given up. Callbacks have their own, shorter deadline.
 REDIS_TIMEOUT_SECONDS: Final = 2.0
@@ -169,7 +167,14 @@ class IngestServer:
             clock=time.monotonic,
         )
         bodies = BodyReader(max_bytes=self._limits.body_bytes, timeout=self._limits.body_seconds)
-        return Edge(receiver, bodies, clock=time.time, on_refuse=request_log.refuse, base_path=settings.base_path)
+        return Edge(
+            receiver,
+            bodies,
+            clock=time.time,
+            on_refuse=request_log.refuse,
+            sender_of=sender_of,
+            base_path=settings.base_path,
+        )
 
     def _quarantine(self, metrics: IngestMetrics) -> BoundedQuarantine:
         limits = self._limits
@@ -205,17 +210,12 @@ class IngestServer:
             await self._listen("listen", address, server)
 
     async def _listen(self, setting: str, address: Address, protocol_factory: Any) -> None:
+        listener = Listener(protocol_factory)
         try:
-            listener = await asyncio.get_running_loop().create_server(
-                protocol_factory,
-                address.host,
-                address.port,
-                backlog=BACKLOG,
-                reuse_port=True if self._shared_folder else None,
-            )
+            await listener.start(address.host, address.port, reuse_port=self._shared_folder is not None)
         except OSError as error:
             raise cannot_listen(setting, address, error) from error
-        self._cleanup.push_async_callback(_let_accepted_begin)
+        self._cleanup.push_async_callback(_let_accepted_begin, listener)
         self._cleanup.callback(listener.close)
         self.addresses.setdefault(setting, []).append(Address(*listener.sockets[0].getsockname()[:2]))
 
@@ -227,8 +227,9 @@ def cannot_listen(setting: str, address: Address, error: OSError) -> Configurati
     return ConfigurationError(f"cannot listen on {address}: {why.lower()}, check ACKFIRST_{setting.upper()}")
 
 
-async def _let_accepted_begin() -> None:
-    """Wait one turn of the event loop, so that requests that were read already get their handler."""
+async def _let_accepted_begin(listener: Listener) -> None:
+    """Wait until accepted connections have their protocol, and requests that were read already their handler."""
+    await listener.begun()
     await asyncio.sleep(0)
 
 

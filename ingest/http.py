@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 from multidict import istr
 
+from ackfirst.ingest.admission import Admission, Sender
 from ackfirst.ingest.body import BodyBrokenError, BodyMemoryError, BodyReader, BodyTimeoutError, BodyTooLargeError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.nexmo.family import WEBHOOKS
@@ -173,6 +174,7 @@ class Edge:
         bodies: Reads bodies within limits.
         clock: Unix seconds.
         on_refuse: Called for each request that is refused before it is a callback.
+        sender_of: The connection of a request.
         base_path: What stands in front of ``/webhooks/…`` and ``/healthz`` where a proxy does not take it off.
     """
 
@@ -183,12 +185,15 @@ class Edge:
         *,
         clock: Callable[[], float],
         on_refuse: RefusalRecorder,
+        sender_of: Callable[[web.BaseRequest], Sender],
         base_path: str = "",
     ) -> None:
         self._receiver = receiver
         self._bodies = bodies
         self._clock = clock
         self._on_refuse = on_refuse
+        self._sender_of = sender_of
+        self._admission = Admission()
         prefixes = ("", base_path.rstrip("/"))
         self._webhooks = frozenset(a + path + z for a in prefixes for path in WEBHOOK_PATHS for z in ("", "/"))
         self._health = frozenset(prefix + HEALTH_PATH for prefix in prefixes)
@@ -228,6 +233,10 @@ class Edge:
             if request.method in _HEALTH_METHODS:
                 return PreparedResponse(200, b"ok\n", {hdrs.CONTENT_TYPE: "text/plain"}, closes=self._closes(request))
             return self._refused(request, 405, "method", allow=_HEALTH_METHODS)
+        sender = self._sender_of(request)
+        if not await self._admission.enter(sender):
+            return _response(self._receiver.refuse(Verdict.UNAVAILABLE, "sender-gone", path=path), closes=True)
+        sender.was_refused = True  # until it is answered 200
         is_webhook = path in self._webhooks
         if request.method not in _WEBHOOK_METHODS and is_webhook:
             return self._refused(request, 405, "method", allow=_WEBHOOK_METHODS)
@@ -235,6 +244,7 @@ class Edge:
             return self._refused(request, 404, "not-found")
         body = await self._bodies.read(request)
         answer = await self._receiver.receive(_arrival(request, body, self._clock(), is_webhook=is_webhook))
+        sender.was_refused = answer.status != HTTPStatus.OK
         return _response(answer, closes=self._closes(request))
 
     def _closes(self, request: web.BaseRequest) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -40,7 +40,16 @@ class GuardedConnection(web.RequestHandler):
     what a handler raises, which is not retried everywhere. Overrides public methods only.
     """
 
-    __slots__ = ("_admitted", "_framer", "_guard", "_head_timer", "_is_paused", "_peer_ended", "_request")
+    __slots__ = (
+        "_admitted",
+        "_framer",
+        "_guard",
+        "_head_timer",
+        "_is_paused",
+        "_peer_ended",
+        "_request",
+        "was_refused",
+    )
 
     def __init__(self, server: web.Server, guard: ConnectionGuard, **options: Any) -> None:
         super().__init__(server, **options)
@@ -51,6 +60,8 @@ class GuardedConnection(web.RequestHandler):
         self._peer_ended = False
         self._is_paused = False
         self._framer = RequestFramer()
+        self.was_refused = False
+        """Whether its last answer was not 200."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection, or close it at once when there are too many."""
@@ -107,6 +118,11 @@ class GuardedConnection(web.RequestHandler):
     def _is_incomplete(self) -> bool:
         """Return whether a part of the body that is being read is still to come."""
         return self._request is not None and not self._request.content.is_eof()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the peer has closed its side: a client that does so rarely waits for an answer."""
+        return self._peer_ended or self.transport is None
 
     def give_way(self) -> None:
         """Close at once, whatever the peer has still to take."""
@@ -190,6 +206,11 @@ class GuardedServer(web.Server):
             auto_decompress=False,
             max_line_size=LINE_LIMIT_BYTES,
         )
+
+
+def sender_of(request: web.BaseRequest) -> GuardedConnection:
+    """Return the connection of a request."""
+    return cast("GuardedConnection", request.protocol)
 
 
 def _begin_request(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import IO, Any, Final, NamedTuple
 
@@ -10,6 +9,7 @@ import click
 
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.descriptors import open_standard_descriptors
+from ackfirst.shared.version import installed_version
 
 
 class Entry(NamedTuple):
@@ -90,15 +90,8 @@ class LazyGroup(click.Group):
             raise _Refusal(str(error)) from error
 
 
-def _version() -> str:
-    try:
-        return version("ackfirst")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="ackfirst", message="%(prog)s %(version)s")
+@click.version_option(installed_version(), prog_name="ackfirst", message="%(prog)s %(version)s")
 def main() -> None:
     """Answer Nexmo (Vonage) callbacks at once, and process them later.
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,16 @@ API_SECONDS: Final = 2.0
 #: Lines of an agent's log that are repeated when it does not start.
 _LOG_LINES: Final = 5
 
-_QUICK_TUNNEL: Final = re.compile(r"https://[a-z0-9-]+\.trycloudflare\.com")
+#: Bytes that are read of an agent's log, and of an answer of its API: enough for a thousand tunnels.
+READ_BYTES: Final = 1 << 20
+#: Characters of a line of an agent's log that are repeated.
+_LINE_LENGTH: Final = 300
+
+#: Not `api.`, which cloudflared names when it could not reach it.
+_QUICK_TUNNEL: Final = re.compile(r"https://(?!api\.)[a-z0-9-]{1,63}\.trycloudflare\.com(?![\w.-])")
+#: A base URL of an agent. It is shown on a terminal and sent to Nexmo: nothing else may be in it.
+_PUBLIC_URL: Final = re.compile(r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?/?")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - what ngrok says of our port
 _NGROK_CONFIGS: Final = (".config/ngrok/ngrok.yml", "Library/Application Support/ngrok/ngrok.yml", ".ngrok2/ngrok.yml")
 
 _NOTHING_FOUND: Final = (
@@ -105,8 +115,8 @@ class OpenTunnel:
         return self._process is not None and self._process.poll() is not None
 
     def _open(self) -> Tunnel:
-        if urlsplit(self._kind).scheme in ("http", "https"):
-            return Tunnel(self._kind.rstrip("/"), "given", is_temporary=False)
+        if self._kind not in ("auto", "ngrok", "cloudflared"):
+            return Tunnel(_given(self._kind), "given", is_temporary=False)
         if self._kind in ("auto", "ngrok"):
             url = ngrok_tunnel_to(self._port, self._ngrok_api)
             if url is not None:
@@ -153,11 +163,12 @@ class OpenTunnel:
             if self.has_ended:
                 break
             time.sleep(LOOK_SECONDS)
-        said = " / ".join(_messages(self._log())[-_LOG_LINES:]) or "it said nothing"
+        said = " / ".join(_shown(line) for line in _messages(self._log())[-_LOG_LINES:]) or "it said nothing"
         raise ConfigurationError(f"the tunnel agent opened no tunnel: {said} (all of it: {self._log_file})")
 
     def _log(self) -> str:
-        return self._log_file.read_text(encoding="utf-8", errors="replace")
+        with self._log_file.open("rb") as file:
+            return file.read(READ_BYTES).decode("utf-8", errors="replace")
 
     def _stop(self) -> None:
         if self._process is None:
@@ -172,20 +183,48 @@ class OpenTunnel:
 
 def ngrok_tunnel_to(port: int, api: str) -> str | None:
     """Return the https URL of an ngrok agent's tunnel to a local port; None if there is no such agent or tunnel."""
-    connection = http.client.HTTPConnection(api, timeout=API_SECONDS)
     try:
-        connection.request("GET", "/api/tunnels")
-        found = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError):
+        with closing(http.client.HTTPConnection(api, timeout=API_SECONDS)) as connection:
+            connection.request("GET", "/api/tunnels")
+            found = _parsed(connection.getresponse().read(READ_BYTES))
+    except (OSError, http.client.HTTPException):
         return None
-    finally:
-        connection.close()
     tunnels = found.get("tunnels") if isinstance(found, dict) else None
     for tunnel in tunnels if isinstance(tunnels, list) else ():
-        url, target = str(tunnel.get("public_url", "")), str((tunnel.get("config") or {}).get("addr", ""))
-        if url.startswith("https://") and _port_of(target) == port:
-            return url
+        match tunnel:
+            case {"public_url": str(url), "config": {"addr": str(target)}}:
+                if _PUBLIC_URL.fullmatch(url) and _port_of(target) == port:
+                    return url
     return None
+
+
+def _parsed(text: str | bytes) -> Any:
+    """Parse JSON; None for what is none. Another program may listen on the agent's port, and says what it likes."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _given(url: str) -> str:
+    """Take the URL of a tunnel that somebody else keeps.
+
+    Raises:
+        ConfigurationError: It is none that Nexmo could call.
+    """
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and url.isprintable()
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(f"--tunnel {_shown(url)}: give auto, ngrok, cloudflared or a URL such as https://…")
+    return url.rstrip("/")
+
+
+def _shown(text: str) -> str:
+    """Return a line that a terminal can show: of one length at most, and without control characters."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_LINE_LENGTH])
 
 
 def has_ngrok_token(environ: Mapping[str, str]) -> bool:
@@ -209,27 +248,31 @@ def _ngrok(url: str) -> Tunnel:
 
 def _port_of(target: str) -> int | None:
     """Return the port of ``http://localhost:8080``, ``localhost:8080`` or ``8080``; None for another machine."""
-    parts = urlsplit(target if "://" in target else f"http://localhost:{target.rpartition(':')[2]}")
     try:
-        return parts.port if parts.hostname in ("localhost", "127.0.0.1", "::1", "0.0.0.0") else None  # noqa: S104 - ngrok's
+        parts = urlsplit(target if "://" in target else f"http://localhost:{target.rpartition(':')[2]}")
+        port = parts.port
     except ValueError:
         return None
+    return port if parts.hostname in _LOOPBACK else None
 
 
 def _log_records(log: str) -> Iterator[Mapping[str, Any]]:
-    for line in log.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            yield record
+    records = (_parsed(line) for line in log.splitlines())
+    return (record for record in records if isinstance(record, dict))
 
 
 def _web_service(log: str) -> str | None:
     """Return where an ngrok agent says that its local API is: it moves on when 4040 is in use."""
     found = (record.get("addr") for record in _log_records(log) if record.get("msg") == "starting web service")
-    return next((str(address) for address in found if address), None)
+    return next((address for address in found if isinstance(address, str) and _is_on_this_machine(address)), None)
+
+
+def _is_on_this_machine(address: str) -> bool:
+    try:
+        parts = urlsplit(f"http://{address}")
+        return parts.hostname in _LOOPBACK and bool(parts.port) and not parts.path
+    except ValueError:
+        return False
 
 
 def _messages(log: str) -> list[str]:

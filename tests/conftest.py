@@ -11,6 +11,8 @@ import redis
 import redis.asyncio
 from hypothesis import HealthCheck, settings
 
+from ackfirst.shared.store import Store, open_store
+from tests.support.postgresql import PostgresProcess, find_programs
 from tests.support.redis_process import RedisProcess
 
 # How long an example takes says something about the machine, nothing about the code.
@@ -76,3 +78,49 @@ async def redis_async(redis_server: RedisProcess, redis_sync: redis.Redis) -> As
     """An asyncio client of the same empty database."""
     async with redis_server.async_client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresProcess]:
+    """A real PostgreSQL, one per test process, with a database ``record`` that has the tables of the record."""
+    if find_programs() is None:
+        pytest.skip("no PostgreSQL server is installed (postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
+    server = PostgresProcess(folder).start()
+    server.execute("CREATE DATABASE record")
+    open_store(server.url("record"), migrate=True).close()
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresProcess]:
+    """A real PostgreSQL of this test's own, for tests that stop, freeze or kill it."""
+    if find_programs() is None:
+        pytest.skip("no PostgreSQL server is installed (postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
+    server = PostgresProcess(folder).start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty record that has its tables, once on each engine."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/data/record.db"
+        open_store(url, migrate=True).close()
+        yield url
+        return
+    server: PostgresProcess = request.getfixturevalue("postgres_server")
+    with server.database(template="record") as url:
+        yield url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty record, once on each engine."""
+    with open_store(store_url) as opened:
+        yield opened

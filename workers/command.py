@@ -1,4 +1,4 @@
-"""``ackfirst worker``: a pool of engines and a janitor under one supervisor."""
+"""``ackfirst worker``: a pool of engines, a janitor and a recorder under one supervisor."""
 
 import logging
 import os
@@ -58,7 +58,7 @@ def _checked_lanes(_context: click.Context, _option: click.Parameter, lanes: tup
     "--isolate", is_flag=True, help="Run each attempt of a handler in a process of its own: it may crash, leak or hang."
 )
 @click.option("--record-only", is_flag=True, help="Start although there are no handlers: events end as unhandled.")
-@click.option("--role", type=click.Choice(["engine", "janitor"]), hidden=True)
+@click.option("--role", type=click.Choice(["engine", "janitor", "recorder"]), hidden=True)
 def command(
     processes: int,
     threads: int | None,
@@ -80,10 +80,14 @@ def command(
     if not supervised:  # restarted while Redis is away, it waits until Redis is back
         protect_files(settings, structlog.get_logger("worker"))
         reachable(settings.redis_url.get_secret_value())
-    for name in ("rq", "rq.worker"):  # the second sets itself to INFO where it finds no level
+    for name in ("rq", "rq.worker", "alembic"):  # the second sets itself to INFO where it finds no level
         logging.getLogger(name).setLevel(logging.WARNING)
     if role == "janitor":
         _tidy(settings)
+    elif role == "recorder":
+        from ackfirst.workers.recorder.process import run_recorder  # noqa: PLC0415 - only it needs the store
+
+        run_recorder(settings)
     elif role == "engine" or burst:
         from ackfirst.workers.pool import WorkOptions  # noqa: PLC0415 - only an engine needs RQ
 
@@ -116,6 +120,8 @@ def _supervise(settings: Settings, processes: int, options: list[str]) -> int:
         engine = reexec("worker", "--role", "engine", *options)
         children = [Child(name=f"engine-{number}", argv=engine, env=env) for number in range(1, processes + 1)]
         children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))
+        if settings.is_recorded:  # last of all: what the engines settle at their stop is recorded by this pool
+            children.append(Child(name="recorder", argv=reexec("worker", "--role", "recorder"), stage=1))
         return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
 
 

@@ -12,8 +12,9 @@ from rq import get_current_job
 from ackfirst.shared import log
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import load_settings
+from ackfirst.workers.engine.event_job import FOR_EVER
 from ackfirst.workers.processing.processor import Processor
-from ackfirst.workers.runtime import build_processor, load_handlers
+from ackfirst.workers.runtime import build_processor, load_handlers, outcome_sink
 from ackfirst.workers.unavailable import try_once
 
 
@@ -26,14 +27,24 @@ def process(envelope_text: str) -> str:
     job = get_current_job()
     if job is None:
         raise RuntimeError("ackfirst.workers.jobs.process runs only as an RQ job")
-    return _processor().process(envelope_text, job)
+    processor, is_recorded = _processor()
+    if is_recorded:
+        job.result_ttl = FOR_EVER  # RQ itself keeps the finished job until the recorder has read it
+    return processor.process(envelope_text, job)
 
 
 @functools.cache
-def _processor() -> Processor:
-    """Make the processor of this process from the environment: a stock worker cannot pass arguments."""
+def _processor() -> tuple[Processor, bool]:
+    """Make the processor of this process from the environment, which a stock worker cannot pass as arguments.
+
+    Second: whether the record is on.
+    """
     settings = load_settings(os.environ)
     # Unasked, structlog would print a handler's local variables: a person's number and text.
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal, libraries=False)
     redis = sync_redis(settings.redis_url.get_secret_value())
-    return build_processor(settings, load_handlers(settings), redis, retry=try_once)
+    # RQ's own worker ends the job, in a transaction that cannot be added to: the outcome is recorded just before. If
+    # the worker is killed in between, the job runs again, finds its handlers' marks, and is recorded as ended again.
+    sink = outcome_sink(redis, is_recorded=settings.is_recorded)
+    processor = build_processor(settings, load_handlers(settings), redis, retry=try_once, sink=sink)
+    return processor, settings.is_recorded

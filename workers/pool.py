@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.generation import new_marker
-from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
+from ackfirst.workers.connection import connect
 from ackfirst.workers.engine.deadline_board import DeadlineBoard
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.loop import EngineOptions, EventWorker, WorkResult
@@ -30,6 +28,8 @@ from ackfirst.workers.handlers.isolation import IsolatedInvoker
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
 from ackfirst.workers.recovery.heartbeat import Heartbeat, engine_name
+from ackfirst.workers.recovery.held_jobs import SWEEP_SECONDS as HELD_SECONDS
+from ackfirst.workers.recovery.held_jobs import HeldJobs
 from ackfirst.workers.recovery.janitor import Janitor, Lease, PeriodicTask
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects, RejectsReporter
@@ -79,7 +79,7 @@ def work(settings: Settings, registry: Registry, options: WorkOptions) -> WorkRe
 def _work(
     settings: Settings, registry: Registry, invoke: PlainInvoker, threads: int, options: WorkOptions
 ) -> WorkResult:
-    redis = _connect(settings)
+    redis = connect(settings)
     log = structlog.get_logger("workers")
     retry = retry_while_unavailable(log)
     clock = RedisClock(redis)
@@ -92,6 +92,7 @@ def _work(
         threads=threads,
         concurrency=HANDLER_CONCURRENCY,
         stop_grace=settings.stop_grace,
+        is_recorded=settings.is_recorded,
         has_async=any(handler.is_async for handler in registry),
     )
     # RQ's constructor asks the server for our address.
@@ -136,10 +137,10 @@ def _invoker(registry: Registry, threads: int, options: WorkOptions) -> Iterator
 
 def tidy(settings: Settings) -> None:
     """Be a janitor until a stop signal."""
-    redis = _connect(settings)
+    redis = connect(settings)
     log = structlog.get_logger("ackfirst.workers.recovery.janitor")
     token = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(64):x}"
-    reporter = RejectsReporter(redis, sink=outcome_sink(redis), log=log)
+    reporter = RejectsReporter(redis, sink=outcome_sink(redis, is_recorded=settings.is_recorded), log=log)
     janitor = Janitor(
         redis,
         Lease(redis, keys.JANITOR_LEASE, token=token),
@@ -148,6 +149,7 @@ def tidy(settings: Settings) -> None:
             PeriodicTask(_survey(settings, redis, log).round),
             PeriodicTask(lambda _now: forget_dead_workers(redis), seconds=SWEEP_SECONDS),
             PeriodicTask(lambda _now: reporter.report()),
+            PeriodicTask(HeldJobs(redis, is_recorded=settings.is_recorded, log=log).sweep, seconds=HELD_SECONDS),
         ),
         generation=GenerationWatch(redis, marker=lambda: new_marker(time.time()), log=log),
         clock=RedisClock(redis),
@@ -160,14 +162,10 @@ def tidy(settings: Settings) -> None:
 
 def _rescuer(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> Rescuer:
     rejects = Rejects(redis, keep=settings.failure_ttl)
-    return Rescuer(redis, rejects, keep=settings.failure_ttl, sink=outcome_sink(redis), log=log)
+    sink, is_recorded = outcome_sink(redis), settings.is_recorded
+    return Rescuer(redis, rejects, keep=settings.failure_ttl, sink=sink, log=log, is_recorded=is_recorded)
 
 
 def _survey(settings: Settings, redis: Redis, log: "FilteringBoundLogger") -> LaneSurvey:
     rejects = Rejects(redis, keep=settings.failure_ttl)
     return LaneSurvey(redis, _rescuer(settings, redis, log), rejects, log=log)
-
-
-def _connect(settings: Settings) -> Redis:
-    # One reconnection for a connection that the server has closed; longer outages are for retry_while_unavailable.
-    return sync_redis(settings.redis_url.get_secret_value(), retry=Retry(NoBackoff(), 1))

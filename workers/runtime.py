@@ -17,15 +17,20 @@ from ackfirst.workers.handlers.loader import load
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher
 from ackfirst.workers.processing.outcome import OutcomeCounters, OutcomeLog, OutcomeSink, OutcomeSinks
+from ackfirst.workers.processing.outcome_record import OutcomeRecord
 from ackfirst.workers.processing.processor import Processor
 from ackfirst.workers.processing.retry import Schedule
 from ackfirst.workers.replay.outcomes import ReplayOutcomes
 from ackfirst.workers.unavailable import Retry
 
 
-def outcome_sink(redis: Redis) -> OutcomeSink:
-    """Build the sink of this process: counters in Redis, those of replays, and the log."""
-    return OutcomeSinks((OutcomeCounters(redis), ReplayOutcomes(redis), OutcomeLog(wide_lines())))
+def outcome_sink(redis: Redis, *, is_recorded: bool = False) -> OutcomeSink:
+    """Build the sink of this process: counters in Redis, those of replays, the log, and the record.
+
+    ``is_recorded`` is for ends that are written elsewhere: scripts and transactions of ours record what they end.
+    """
+    sinks: list[OutcomeSink] = [OutcomeCounters(redis), ReplayOutcomes(redis), OutcomeLog(wide_lines())]
+    return OutcomeSinks([OutcomeRecord(redis), *sinks] if is_recorded else sinks)
 
 
 def load_handlers(settings: Settings, *, record_only: bool = False) -> Registry:
@@ -57,11 +62,13 @@ def build_processor(
     redis: Redis,
     *,
     retry: Retry,
+    sink: OutcomeSink | None = None,
     wall: Callable[[], float] = time.time,
 ) -> Processor:
     """Build the processor of ``registry``; an engine makes the attempts itself, in threads.
 
-    ``wall`` gives the Unix seconds by which retries are scheduled.
+    ``sink`` is None for that of an engine, whose settling records what ends. ``wall`` gives the Unix seconds by which
+    retries are scheduled.
     """
     clock = Clock(wall=wall, steady=time.monotonic)
     schedule = Schedule(settings.retry_schedule, random=random.random)
@@ -75,5 +82,5 @@ def build_processor(
         job_timeout=settings.job_timeout,
         clock=clock,
         retry=retry,
-        sink=outcome_sink(redis),
+        sink=sink or outcome_sink(redis),
     )

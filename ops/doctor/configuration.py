@@ -3,18 +3,14 @@
 import stat
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from ackfirst.ops.quarantine.recheck import callback_of
+from ackfirst.ops.webhooks.backup import backups
+from ackfirst.ops.webhooks.borrowed import NOTE
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.findings import Findings, error, warning
-from ackfirst.shared.policy import Verdict
-from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.settings import Settings
-from ackfirst.shared.verification import Verifier
 
 #: Bytes below which a signature secret can be guessed.
 SHORTEST_SECRET_BYTES: Final = 8
@@ -56,6 +52,18 @@ def files_findings(settings: Settings) -> Findings:
             f"{settings.config} holds secrets, and others on this machine may read or change it",
             f"chmod 600 {settings.config}",
         )
+    if opened := [file for file in backups(settings.data_dir) if _mode(file) & _FOR_OTHERS]:
+        yield warning(
+            "backup-open",
+            f"{opened[0]} and other copies of what was set at Nexmo can be read by others on this machine",
+            f"chmod -R go= {opened[0].parent}",
+        )
+    if (note := settings.data_dir / NOTE).exists():
+        yield warning(
+            "webhooks-borrowed",
+            f"{note} names applications whose webhooks point at a tunnel: when it ends, their callbacks queue at Nexmo",
+            "ackfirst dev puts them back when it ends and when it starts; by hand: ackfirst webhooks restore",
+        )
     if settings.data_dir.exists() and _mode(settings.data_dir) & _FOR_OTHERS:
         yield warning(
             "data-dir-open",
@@ -85,37 +93,6 @@ def handlers_findings(settings: Settings) -> Findings:
             "handlers-import",
             f"the module of handlers {module} cannot be imported: {why}",
             "check ACKFIRST_HANDLERS and PYTHONPATH; run doctor where the worker runs",
-        )
-
-
-def secrets_findings(accounts: Accounts, records: Iterable[QuarantineRecord], verifier: Verifier) -> Findings:
-    """Yield accounts whose newest quarantined callbacks none of today's secrets confirms.
-
-    Args:
-        accounts: Ours.
-        records: The newest records of the quarantine.
-        verifier: With today's secrets.
-    """
-    unconfirmed: defaultdict[str, int] = defaultdict(int)
-    confirmed: defaultdict[str, int] = defaultdict(int)
-    for record in records:
-        verdict = verifier.verify(callback_of(record), now=record.received_at).verdict
-        if verdict in (Verdict.VERIFIED, Verdict.UNREADABLE):
-            confirmed[record.account] += 1
-        elif verdict is Verdict.SUSPECT and accounts.get(record.account) is not None:
-            unconfirmed[record.account] += 1
-    for api_key, count in unconfirmed.items():
-        if not confirmed[api_key]:
-            yield error(
-                "secret-unconfirmed",
-                f"no secret of account {api_key} confirms its newest quarantined callbacks ({count} looked at)",
-                "compare its secret with Nexmo's dashboard, restart ingest, then: ackfirst quarantine recheck",
-            )
-    if healed := sum(confirmed.values()):
-        yield warning(
-            "quarantine-healed",
-            f"{healed} of the newest quarantined callbacks verify with today's configuration",
-            "ackfirst quarantine recheck",
         )
 
 

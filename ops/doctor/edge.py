@@ -6,7 +6,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,7 +21,8 @@ from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.self_test import FIELD
-from ackfirst.shared.settings import Address
+from ackfirst.shared.settings import Address, Settings
+from ackfirst.shared.version import installed_version
 
 #: Seconds for one request.
 REQUEST_SECONDS: Final = 10.0
@@ -30,6 +31,9 @@ HANDLED_SECONDS: Final = 15.0
 #: Days before a certificate's end from which it should be renewed.
 RENEWAL_DAYS: Final = 14
 
+#: OpenSSL's codes (X509_V_ERR_…) of a chain that ends before a known authority: an intermediate is missing, or private.
+_ISSUER_UNKNOWN: Final = (2, 19, 20, 21)
+_ADMIN_PATHS: Final = ("/readyz", "/metrics")
 _PROBE_PATH: Final = "/webhooks/inbound-message"
 _SELF_TEST_PATH: Final = "/webhooks/message-status"
 _OK: Final = 200
@@ -40,12 +44,23 @@ async def ingest_findings(admin: Address) -> Findings:
     url = f"http://{admin.local()}/readyz"
     try:
         async with _session() as session, session.get(url) as response:
-            reasons = [_reason(reason) for reason in (await response.json())["reasons"]]
+            ready = await response.json()
+            reasons = [_reason(reason) for reason in ready["reasons"]]
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as problem:
         what = f"no ingest answers {url}: {str(problem) or type(problem).__name__}"
         fix = "ackfirst ingest, or docker compose up -d ingest; run doctor where its admin port can be reached"
         return iter([error("ingest-down", what, fix)])
-    return iter(reasons)
+    return iter([*reasons, *version_findings({str(ready.get("version"))}, "ingest")])
+
+
+def version_findings(versions: Iterable[str], role: str) -> Findings:
+    """Yield releases of running processes that are not the one of this command."""
+    if others := sorted({*versions} - {installed_version()}):
+        yield warning(
+            "version-mixed",
+            f"{role} runs release {', '.join(others)}, this command is of {installed_version()}",
+            "finish the update: restart what is still of the older release",
+        )
 
 
 def _reason(found: dict[str, str]) -> Finding:
@@ -70,11 +85,7 @@ def certificate_findings(public_url: str, *, now: datetime, context: ssl.SSLCont
         ):
             found = secure.getpeercert() or {}
     except ssl.SSLCertVerificationError as problem:
-        yield error(
-            "tls-invalid",
-            f"the certificate of {parts.hostname} is refused ({problem.verify_message}): Nexmo delivers nothing",
-            "renew it, and let the edge send the whole chain",
-        )
+        yield _refused_certificate(parts.hostname, problem)
         return
     except OSError as problem:
         yield _unreachable(public_url, str(problem))
@@ -84,6 +95,54 @@ def certificate_findings(public_url: str, *, now: datetime, context: ssl.SSLCont
         yield warning(
             "tls-expires", f"the certificate of {parts.hostname} ends in {days} days", "renew it, then reload the edge"
         )
+
+
+def _refused_certificate(host: str, problem: ssl.SSLCertVerificationError) -> Finding:
+    if problem.verify_code in _ISSUER_UNKNOWN:
+        return error(
+            "tls-chain",
+            f"the chain of the certificate of {host} leads to no authority that is known: Nexmo delivers nothing",
+            "let the edge send the intermediate certificates, too (fullchain.pem); a private authority cannot be used",
+        )
+    return error(
+        "tls-invalid",
+        f"the certificate of {host} is refused ({problem.verify_message}): Nexmo delivers nothing",
+        "renew it, and check that it is for this host",
+    )
+
+
+async def ports_findings(settings: Settings, *, is_ingest_up: bool) -> Findings:
+    """Check that ingest, and nothing else, answers at each address of ``ACKFIRST_LISTEN`` on this machine."""
+    findings = []
+    for address in settings.listen:
+        status = await _status(f"http://{address.local()}/healthz")
+        if is_ingest_up and status != _OK:
+            what = f"ingest runs, but does not answer at {address}: callbacks that go there get no answer"
+            findings.append(error("port-closed", what, "check ACKFIRST_LISTEN, and restart ingest"))
+        elif not is_ingest_up and status is not None:
+            what = f"something else than our ingest answers at {address}: ingest cannot start there"
+            findings.append(
+                error("port-taken", what, f"end it (ss -ltnp 'sport = :{address.port}'), or change ACKFIRST_LISTEN")
+            )
+    return iter(findings)
+
+
+async def exposure_findings(public_url: str, *, connector: aiohttp.BaseConnector | None = None) -> Findings:
+    """Check from outside that the edge does not pass on what is for operators only."""
+    exposed = [path for path in _ADMIN_PATHS if await _status(public_url + path, connector) == _OK]
+    if not exposed:
+        return iter(())
+    what = f"anybody can read {', '.join(exposed)} of ingest's admin port at {public_url}"
+    return iter([error("edge-exposes-admin", what, "let the edge pass /webhooks/ only")])
+
+
+async def _status(url: str, connector: aiohttp.BaseConnector | None = None) -> int | None:
+    """Return the status that a GET is answered; None if there is no answer of HTTP."""
+    try:
+        async with _session(connector) as session, session.get(url, allow_redirects=False) as response:
+            return response.status
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
 
 
 async def public_url_findings(public_url: str, *, connector: aiohttp.BaseConnector | None = None) -> Findings:

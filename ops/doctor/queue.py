@@ -2,26 +2,31 @@
 
 from redis.asyncio import Redis
 
+from ackfirst.ops.doctor.edge import version_findings
 from ackfirst.shared.findings import Finding, SpoolState, SystemState, judge
+from ackfirst.shared.findings.judge import record_state
 from ackfirst.shared.queue.snapshot import take_snapshot
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.spool.folder import slots, spool_folder
 from ackfirst.shared.spool.segment import look
 
 
-async def queue_findings(redis: Redis, settings: Settings, *, now: float) -> list[Finding]:
+async def queue_findings(redis: Redis, settings: Settings, *, now: float, gap_events: int = 0) -> list[Finding]:
     """Return what is wrong with workers, lanes, dead letters, rejects, quarantine and spool.
 
     Args:
         redis: The queue's server.
         settings: Where the spool is, and how much it holds.
         now: Unix seconds.
+        gap_events: Events of the last day that the record lacks.
 
     Raises:
         Exception: One of ``FAILURES``: Redis does not answer.
     """
     snapshot = await take_snapshot(redis, now=now, failure_ttl=settings.failure_ttl)
-    return judge(SystemState(queue=snapshot, spool=spool_state(settings, now=now)))
+    record = record_state(snapshot, gap_events=gap_events)
+    judged = judge(SystemState(queue=snapshot, spool=spool_state(settings, now=now), record=record))
+    return [*judged, *version_findings(snapshot.versions, "a worker")]
 
 
 def spool_state(settings: Settings, *, now: float) -> SpoolState | None:

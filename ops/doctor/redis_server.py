@@ -17,6 +17,9 @@ SLOW_SECONDS: Final = 0.02
 #: Seconds for one durable write above which the ack deadline is at risk.
 SLOW_WRITE_SECONDS: Final = 0.05
 
+#: Seconds that a replica may lag behind; it reports once a second.
+REPLICA_LAG_SECONDS: Final = 10
+
 #: A key of our own, written to measure what a durable write costs. It expires at once.
 _PROBE: Final = "ackfirst:doctor"
 
@@ -38,8 +41,12 @@ _FIXES: Final[Mapping[str, str]] = {
 }
 
 
-def redis_findings(client: redis.Redis) -> Findings:
+def redis_findings(client: redis.Redis, *, replicas: int = 0) -> Findings:
     """Yield what is wrong with a server that answers.
+
+    Args:
+        client: The server.
+        replicas: How many replicas must have a callback before it is answered 200.
 
     Raises:
         RedisError: It does not answer any more.
@@ -49,6 +56,7 @@ def redis_findings(client: redis.Redis) -> Findings:
         make = warning if found.is_safe else error
         yield make(id_, str(found), _FIXES.get(id_, "see docs/deployment.md on Redis"))
     yield from _persistence(client)
+    yield from _replicas(client, replicas)
     yield from _speed(client)
 
 
@@ -62,6 +70,24 @@ def _persistence(client: redis.Redis) -> Findings:
                 "make room on the disk of Redis, and look at its log",
             )
             return
+
+
+def _replicas(client: redis.Redis, wanted: int) -> Findings:
+    info: Mapping[str, Any] = client.info("replication")
+    found = [info[f"slave{number}"] for number in range(int(info.get("connected_slaves", 0)))]
+    current = [one for one in found if one.get("state") == "online" and int(one.get("lag", 0)) <= REPLICA_LAG_SECONDS]
+    if len(current) < wanted:
+        yield error(
+            "redis-replicas",
+            f"{len(current)} of {wanted} replicas of Redis keep up: callbacks go to the spool on disk meanwhile",
+            "start the missing replicas, or lower ACKFIRST_REDIS_REPLICAS",
+        )
+    elif len(current) < len(found):
+        yield warning(
+            "redis-replicas",
+            f"{len(found) - len(current)} of {len(found)} replicas of Redis lag behind: a failover to one loses events",
+            "look at the network and the log of the replica",
+        )
 
 
 def _speed(client: redis.Redis) -> Findings:

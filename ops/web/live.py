@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Flask, current_app
-from redis.exceptions import RedisError
 
 from ackfirst.ops.lanes import Lane, lanes_of
 from ackfirst.ops.web.ingest_figures import IngestFigures, read_ingest
 from ackfirst.ops.web.sources import Sources
 from ackfirst.shared.errors import StoreUnavailableError
 from ackfirst.shared.findings import Finding, RecordState, SystemState, judge
-from ackfirst.shared.findings.judge import errors_first
-from ackfirst.shared.queue import keys
+from ackfirst.shared.findings.judge import errors_first, record_state
 from ackfirst.shared.queue.snapshot import QueueSnapshot, take_snapshot
 
 MAX_AGE_SECONDS: Final = 2.0
@@ -93,7 +91,7 @@ class Live:
         failure_ttl = found.settings.failure_ttl
         queue = found.run(lambda redis: take_snapshot(redis, now=now, failure_ttl=failure_ttl))
         ingest = read_ingest(found.redis)
-        record, trouble = self._record(now)
+        record, trouble = self._record(queue, now)
         judged = judge(
             SystemState(
                 queue=queue,
@@ -112,26 +110,14 @@ class Live:
             findings=errors_first([*judged, *ingest.findings]),
         )
 
-    def _record(self, now: float) -> tuple[RecordState | None, str | None]:
+    def _record(self, queue: QueueSnapshot, now: float) -> tuple[RecordState | None, str | None]:
         if not self._sources.record.is_on:
             return None, None
-        backlog, oldest_seconds = self._backlog(now)
-        gap_events, trouble = 0, None
         try:
             gap_events = sum(gap.count for gap in self._sources.store.gaps(now - _DAY_SECONDS))
         except StoreUnavailableError as error:
-            trouble = str(error)
-        return RecordState(backlog=backlog, oldest_seconds=oldest_seconds, gap_events=gap_events), trouble
-
-    def _backlog(self, now: float) -> tuple[int, float]:
-        try:
-            with self._sources.redis.pipeline(transaction=False) as pipeline:
-                pipeline.xlen(keys.RECORD)
-                pipeline.xrange(keys.RECORD, count=1)
-                length, first = pipeline.execute()
-        except RedisError:  # a foreign key in its place: the recorder reports it
-            return 0, 0.0
-        return length, max(0.0, now - int(first[0][0].partition(b"-")[0]) / 1000) if first else 0.0
+            return record_state(queue), str(error)
+        return record_state(queue, gap_events=gap_events), None
 
 
 def live() -> Live:

@@ -71,10 +71,15 @@ def has_messages(application: Mapping[str, Json]) -> bool:
     return _messages(application) is not None
 
 
+def messages_webhooks(application: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the messages webhooks of an application by name; empty if it has none."""
+    webhooks = (_messages(application) or {}).get("webhooks")
+    return webhooks if isinstance(webhooks, Mapping) else {}
+
+
 def messages_url(application: Mapping[str, Json], name: str) -> str:
     """Return the address of ``inbound_url`` or ``status_url``; an empty text if it is not set."""
-    webhooks = (_messages(application) or {}).get("webhooks")
-    webhook = webhooks.get(name) if isinstance(webhooks, Mapping) else None
+    webhook = messages_webhooks(application).get(name)
     return str((webhook or {}).get("address") or "") if isinstance(webhook, Mapping) else ""
 
 

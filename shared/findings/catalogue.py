@@ -26,6 +26,14 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "[AckfirstUnknownAccounts](#ackfirstunknownaccounts).",
         "`ackfirst quarantine list`; add yours to `ackfirst.toml`, then `ackfirst quarantine recheck`.",
     ),
+    "application-silent": Entry(
+        "An application points at us, and nothing has come from it for a week.",
+        "Send a message through it; if it is not needed any more, `ackfirst apps quiet APP`.",
+    ),
+    "backup-open": Entry(
+        "Others on this machine may read copies of what was set at Nexmo.",
+        "`chmod -R go= .ackfirst/webhook-backups`",
+    ),
     "balance-low": Entry(
         "The account has less than 1 EUR left and does not reload itself.",
         "Top up in Nexmo's dashboard.",
@@ -78,6 +86,10 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "The data folder is on a file system in memory: a reboot empties the spool.",
         "Move `ACKFIRST_DATA_DIR` to a disk.",
     ),
+    "edge-exposes-admin": Entry(
+        "The public URL also leads to ingest's admin port, which is for operators.",
+        "Let the edge pass `/webhooks/` only.",
+    ),
     "edge-unreachable": Entry(
         "The public URL cannot be reached from here.",
         "Check DNS, the firewall and the edge.",
@@ -127,6 +139,14 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "A number sends inbound SMS to a URL of its own instead of the account's.",
         "Change the number's webhook in Nexmo's dashboard.",
     ),
+    "port-closed": Entry(
+        "Ingest runs and does not answer at an address of `ACKFIRST_LISTEN`.",
+        "Check `ACKFIRST_LISTEN`, and restart ingest.",
+    ),
+    "port-taken": Entry(
+        "Another program answers at an address of `ACKFIRST_LISTEN`, so ingest cannot start.",
+        "End it, or change `ACKFIRST_LISTEN`.",
+    ),
     "provider-lag": Entry(
         "Nexmo is behind with us; see [AckfirstProviderLag](#ackfirstproviderlag).",
         "Look for answers other than 200 in the last hours, then at Nexmo's status page.",
@@ -152,9 +172,21 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "Events wait to be written into the record. Handlers are not delayed.",
         "Is a worker running (it writes the record), and does the store of `ACKFIRST_STORE_URL` answer?",
     ),
+    "record-disk": Entry(
+        "The disk of the record has less than 1 GiB left.",
+        "Make room, shorten `ACKFIRST_STORE_KEEP`, or move the record.",
+    ),
     "record-gap": Entry(
         "Some events were processed and are missing in the record.",
         "Make the store quicker, or give Redis more memory; `ackfirst reconcile` names what is missing.",
+    ),
+    "record-schema": Entry(
+        "The record's tables are missing, older or newer than this release.",
+        "The finding says which; `ackfirst worker` makes and migrates them.",
+    ),
+    "record-unreachable": Entry(
+        "The record's store does not answer. Events are processed, and kept in Redis until it does.",
+        "Start it, or check `ACKFIRST_STORE_URL`.",
     ),
     "redis-aof": Entry(
         "Redis keeps no append-only file: a restart loses acknowledged callbacks.",
@@ -192,6 +224,10 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "Redis takes no writes: it is full, a replica, or cannot write its disk.",
         "Make room, or check `ACKFIRST_REDIS_URL`.",
     ),
+    "redis-replicas": Entry(
+        "Fewer replicas of Redis keep up than `ACKFIRST_REDIS_REPLICAS` wants (an error), or one lags behind.",
+        "Start the missing ones; look at the network and at their logs.",
+    ),
     "redis-setting": Entry(
         "Another setting of Redis is not as it should be.",
         "[Redis in docs/deployment.md](deployment.md)",
@@ -224,6 +260,14 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "A signed callback through the public URL was not answered 200, or its event was not processed.",
         "The finding says which; look for `callback.received` in the log of ingest.",
     ),
+    "sms-signature-method": Entry(
+        "The SMS API signs an account's callbacks with another method than configured, so they are quarantined.",
+        "Set `sms_signature_method`, restart ingest, then `ackfirst quarantine recheck`.",
+    ),
+    "sms-unsigned": Entry(
+        "SMS callbacks of an account carry no signature, so they are quarantined.",
+        "Have signed webhooks of the SMS API switched on at Nexmo, or set `allow_unsigned`.",
+    ),
     "spool-filling": Entry(
         "The spool is more than half full; see [AckfirstSpoolFilling](#ackfirstspoolfilling).",
         "Make Redis take writes.",
@@ -245,6 +289,10 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "Ingest cannot write to its disk; see [AckfirstSpoolUnusable](#ackfirstspoolunusable).",
         "`df`, and the owner of the data folder.",
     ),
+    "tls-chain": Entry(
+        "The chain of the public URL's certificate leads to no known authority: Nexmo delivers nothing.",
+        "Let the edge send the intermediate certificates, too (`fullchain.pem`).",
+    ),
     "tls-expires": Entry(
         "The public URL's certificate ends within two weeks.",
         "Renew it, then reload the edge.",
@@ -257,9 +305,21 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "The public URL is not https.",
         "Put a certificate on the edge ([docs/deployment.md](deployment.md)).",
     ),
+    "version-mixed": Entry(
+        "Processes of different releases are running.",
+        "Finish the update: restart what is still of the older release.",
+    ),
     "webhook-differs": Entry(
         "A webhook URL at Nexmo is not this installation's.",
         "`ackfirst webhooks set --all --dry-run`, then without `--dry-run`.",
+    ),
+    "webhook-method": Entry(
+        "A messages webhook at Nexmo has another method than POST.",
+        "Set it to POST in Nexmo's dashboard.",
+    ),
+    "webhooks-borrowed": Entry(
+        "Applications point at a tunnel of `ackfirst dev`; when it ends, their callbacks queue at Nexmo.",
+        "`ackfirst dev` puts them back at its end and at its next start; by hand: `ackfirst webhooks restore`.",
     ),
     "workers-none": Entry(
         "No worker is running; see [AckfirstNoWorkers](#ackfirstnoworkers).",

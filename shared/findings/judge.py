@@ -73,6 +73,11 @@ class SystemState:
     unconfirmed: tuple[UnconfirmedAccount, ...] = ()
 
 
+def record_state(queue: QueueSnapshot, *, gap_events: int = 0) -> RecordState:
+    """Return the state of the record as Redis knows it; only the store knows of gaps."""
+    return RecordState(backlog=queue.record_entries, oldest_seconds=queue.record_oldest_seconds, gap_events=gap_events)
+
+
 def judge(state: SystemState) -> list[Finding]:
     """Return what is not as it should be, errors first."""
     findings = [*_of_redis(state), *_of_spool(state)]

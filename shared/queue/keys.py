@@ -144,6 +144,9 @@ def application(account: str | None, application_id: str | None) -> str:
 #: just got its first event only at the worker's next heartbeat. Absent for pinned and for stock workers.
 SERVES_ALL: Final = "ackfirst_serves_all"
 
+#: field of an RQ worker's hash: the release of ackfirst that it is of. Absent for stock workers.
+WORKER_VERSION: Final = "ackfirst_version"
+
 
 def seen_prefix(period: int) -> str:
     """Name the prefix of the sets of ids that were seen before, in periods of so many seconds."""

@@ -7,6 +7,7 @@ Fields of an entry, of which each has some:
 - ``o`` JSON list of outcomes, each a list in the order of ``RecordedOutcome``'s fields, with a list for each attempt in
   the order of ``RecordedAttempt``'s (``settle.lua``, ``rescue.lua``, ``OutcomeRecord``)
 - ``q`` JSON object: a callback was put into quarantine (``add.lua``)
+- ``g`` JSON object: events that the record misses, with ``from``, ``to`` (unix seconds), ``count``, ``reason``
 - ``r`` JSON object: callbacks were refused, ``count`` of them alike (``ackfirst.ingest.refusals``)
 
 Bodies are not copied: the recorder reads them in the job hashes, which therefore have no expiry until it has.
@@ -19,12 +20,18 @@ import orjson
 
 from ackfirst.shared.record import field_names, named_record
 
-#: Fields of the hash ``keys.RECORDER``: the id of the newest entry that the store holds, the counter of acknowledged
-#: events there, and how many events were recorded, and were let go unrecorded.
+#: Fields of the hash ``keys.RECORDER``: the id of the newest entry that the store holds, and the counter of
+#: acknowledged events there;
 POSITION: Final = "position"
 ACKNOWLEDGED: Final = "acknowledged"
+#: how many events were recorded, and how many are missing in the record;
 RECORDED: Final = "recorded"
 GAP_EVENTS: Final = "gap_events"
+#: unix seconds of the newest gap, and how many events are missing since the last day without one;
+GAP_AT: Final = "gap_at"
+GAP_RECENT: Final = "gap_recent"
+#: unix seconds since which the record is off.
+OFF_AT: Final = "off_at"
 
 
 @named_record
@@ -89,6 +96,7 @@ class RecordEntry:
     outcomes: Sequence[RecordedOutcome] = ()
     quarantined: RecordedRequest | None = None
     refused: RecordedRequest | None = None
+    gap: Mapping[str, Any] | None = None
     acknowledged: int | None = None
     """The counter of acknowledged events after it, if it has moved the counter."""
 
@@ -112,6 +120,7 @@ class RecordEntry:
                 outcomes=[_outcome(row) for row in orjson.loads(fields.get(b"o", b"[]"))],
                 quarantined=_request(fields.get(b"q")),
                 refused=_request(fields.get(b"r")),
+                gap=orjson.loads(fields[b"g"]) if b"g" in fields else None,
                 acknowledged=int(fields[b"n"]) if b"n" in fields else None,
             )
         except (TypeError, ValueError) as error:

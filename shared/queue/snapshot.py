@@ -60,6 +60,12 @@ class QueueSnapshot:
     quarantine_records: int = 0
     quarantine_bytes: int = 0
     rejects: int = 0
+    record_entries: int = 0
+    """Entries of the stream that wait to be recorded."""
+    record_oldest_seconds: float = 0.0
+    """How long the first of them has waited."""
+    versions: frozenset[str] = frozenset()
+    """Releases of ackfirst that living workers are of."""
     clock_skew_seconds: float = 0.0
     """This machine's clock minus Redis's; 0 where the length of the round trip explains the difference."""
     lanes: Mapping[str, LaneDepth] = field(default_factory=dict)
@@ -74,6 +80,7 @@ class _Workers:
     count: int
     queues: frozenset[str]
     serve_all: bool
+    versions: frozenset[str]
 
     def serve(self, lane: str) -> bool:
         return self.serve_all or keys.queue_name(lane) in self.queues
@@ -99,8 +106,11 @@ async def take_snapshot(redis: Redis, *, now: float, failure_ttl: int) -> QueueS
         pipeline.hgetall(keys.OUTCOMES)
         pipeline.hgetall(keys.HANDLER_TIMES)
         pipeline.hkeys(keys.PAUSED)
+        pipeline.xlen(keys.RECORD)
+        pipeline.xrange(keys.RECORD, count=1)
         pipeline.time()
-        names, records, held, rejects, outcomes, times, paused, (seconds, microseconds) = await pipeline.execute()
+        answers = await pipeline.execute()
+    names, records, held, rejects, outcomes, times, paused, entries, first, (seconds, microseconds) = answers
     took = time.monotonic() - started
     workers = await _living(redis, names)
     return QueueSnapshot(
@@ -108,6 +118,9 @@ async def take_snapshot(redis: Redis, *, now: float, failure_ttl: int) -> QueueS
         quarantine_records=records,
         quarantine_bytes=int(held or 0),
         rejects=rejects,
+        record_entries=entries,
+        record_oldest_seconds=max(0.0, seconds - int(first[0][0].partition(b"-")[0]) / 1000) if first else 0.0,
+        versions=workers.versions,
         clock_skew_seconds=_skew(now, took, seconds + microseconds / 1e6),
         lanes=await _lane_depths(redis, now, workers, paused, dead_after=now + failure_ttl - RECENT_SECONDS),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},
@@ -127,11 +140,13 @@ async def _living(redis: Redis, names: set[bytes]) -> _Workers:
     async with redis.pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.exists(name)
-            pipeline.hmget(name, "queues", keys.SERVES_ALL)
+            pipeline.hmget(name, "queues", keys.SERVES_ALL, keys.WORKER_VERSION)
         answers = iter(await pipeline.execute())
     living = [fields for exists, fields in zip(answers, answers, strict=True) if exists]
-    queues = {queue for served, _ in living if served for queue in served.decode(errors="replace").split(",")}
-    return _Workers(len(living), frozenset(queues), any(everything for _, everything in living))
+    queues = {queue for served, *_ in living if served for queue in served.decode(errors="replace").split(",")}
+    versions = {version.decode(errors="replace") for *_, version in living if version}
+    serve_all = any(everything for _, everything, _ in living)
+    return _Workers(len(living), frozenset(queues), serve_all, frozenset(versions))
 
 
 async def _lane_depths(

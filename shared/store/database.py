@@ -2,14 +2,18 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
 from ackfirst.shared.private_folder import make_private_folder
@@ -20,18 +24,19 @@ LOCK_SECONDS: Final = 5.0
 POOL_SIZE: Final = 5
 
 #: ``synchronous=FULL``: what the recorder has been told is committed may be trimmed from Redis, so a loss of power must
-#: not take it. ``secure_delete=FAST`` overwrites deleted rows where that costs no further write.
+#: not take it. ``secure_delete``: what was purged or redacted is overwritten, not only unlinked. Checkpoints at 64 MB:
+#: a page that several batches change is written into the file once.
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
-    "PRAGMA cache_size=-32000",
+    "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA wal_autocheckpoint=16384",
     "PRAGMA journal_size_limit=67108864",
-    "PRAGMA secure_delete=FAST",
+    "PRAGMA secure_delete=ON",
 )
 
-#: A server that has vanished without a word is given up after about half a minute, instead of never.
+#: A server that has vanished without a word is given up after half a minute, instead of never.
 _POSTGRESQL_OPTIONS: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -40,26 +45,37 @@ _POSTGRESQL_OPTIONS: Final = {
     "tcp_user_timeout": 30_000,
     "application_name": "ackfirst",
 }
+#: No statement of ours takes long, except a search that no index helps: that must end as well.
+_TIMEOUTS: Final = "SET statement_timeout = '60s'; SET lock_timeout = '10s'"
 
 
 class Database:
     """An engine with its pool. Safe to share between threads; each transaction uses a connection of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prepare: "Callable[[Database], None]") -> None:
         """Take the URL; connects at the first transaction.
 
+        Args:
+            url: Of SQLite or PostgreSQL.
+            prepare: Makes or checks the tables before the first transaction, and once more when they have vanished:
+                a file was removed, a server wiped.
+
         Raises:
-            ConfigurationError: It is not a URL of SQLite or PostgreSQL.
+            ConfigurationError: It is not such a URL.
         """
-        self.url = _parsed(url)
-        self.is_postgresql = self.url.get_backend_name() == "postgresql"
-        self.file = None if self.is_postgresql else Path(self.url.database or "").absolute()
-        self.engine = self._postgresql() if self.is_postgresql else self._sqlite()
+        self._url = _parsed(url)
+        self._prepare = prepare
+        self._lock = threading.RLock()
+        self._is_prepared = False
+        self._identity: tuple[int, int] | None = None
+        self.is_postgresql = self._url.get_backend_name() == "postgresql"
+        self.file = None if self.is_postgresql else Path(self._url.database or "").absolute()
+        self._engine = _postgresql(self._url) if self.file is None else _sqlite(self.file)
 
     @property
     def shown(self) -> str:
         """The address without its password."""
-        return self.url.render_as_string(hide_password=True).replace("postgresql+psycopg", "postgresql")
+        return self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -68,7 +84,8 @@ class Database:
         Raises:
             StoreUnavailableError: The database does not answer.
         """
-        with self._translated(), self.engine.connect() as connection:
+        self.prepare()
+        with self._translated(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -78,60 +95,51 @@ class Database:
         Raises:
             StoreUnavailableError: The database does not answer, or does not take the write.
         """
-        writing = self.engine.execution_options(ackfirst_writes=True)
+        self.prepare()
+        writing = self._engine.execution_options(ackfirst_writes=True)
         with self._translated(), writing.begin() as connection:
             yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            said = str(cause).strip().partition("\n")[0]
-            raise StoreUnavailableError(
-                f"the record at {self.shown} does not answer: {said}, check ACKFIRST_STORE_URL and its server"
-            ) from None  # the driver's own message may quote the rows that it could not write
+    def without_transaction(self) -> Iterator[Connection]:
+        """Open a connection on which each statement is a transaction of its own.
 
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        self.engine.dispose()
+        Raises:
+            StoreUnavailableError: The database does not answer.
+        """
+        self.prepare()
+        with self._translated(), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def _postgresql(self) -> Engine:
-        return create_engine(
-            self.url,
-            pool_size=POOL_SIZE,
-            max_overflow=POOL_SIZE,
-            pool_pre_ping=True,
-            connect_args=_POSTGRESQL_OPTIONS,
-            hide_parameters=True,
-        )
+    def prepare(self) -> None:
+        """Make or check the tables, unless that was done and the file is still the same.
 
-    def _sqlite(self) -> Engine:
-        engine = create_engine(
-            self.url,
-            pool_size=POOL_SIZE,
-            max_overflow=POOL_SIZE,
-            connect_args={"timeout": LOCK_SECONDS},
-            hide_parameters=True,
-        )
-
-        @event.listens_for(engine, "connect")
-        def configure(connection: sqlite3.Connection, _record: Any) -> None:
-            # The driver's own transactions begin late, and never as writers: two would deadlock on the upgrade.
-            connection.isolation_level = None
-            for pragma in _PRAGMAS:
-                connection.execute(pragma)
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("ackfirst_writes")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-        return engine
+        Raises:
+            ConfigurationError: The tables are not what this version needs.
+            StoreUnavailableError: The database does not answer.
+        """
+        if self._is_prepared and self._identity == self._find_file():
+            return
+        with self._lock:
+            if self._is_prepared and self._identity != self._find_file():
+                self._engine.dispose()  # its connections would go on writing into the removed file
+                self._is_prepared = False
+            if not self._is_prepared:
+                self._is_prepared = True  # for the transactions of ``_prepare``
+                self._identity = self._find_file()
+                try:
+                    self._prepare(self)
+                except BaseException:
+                    self._is_prepared = False
+                    raise
+                self._identity = self._find_file()
 
     def make_file(self) -> None:
-        """Make the SQLite file and its folder, for their owner only. SQLite gives its side files the same rights."""
+        """Make the SQLite file and its folder, for their owner only. SQLite gives its side files the same rights.
+
+        Raises:
+            StoreUnavailableError: It cannot be made.
+        """
         if self.file is None or self.file.exists():
             return
         try:
@@ -141,15 +149,101 @@ class Database:
             raise StoreUnavailableError(
                 f"cannot make the record's file {self.file}: {error.strerror}, check ACKFIRST_STORE_URL"
             ) from error
+        self._identity = self._find_file()
+
+    def forget_deleted(self) -> None:
+        """Bring what was overwritten from SQLite's write-ahead log into its file, and empty the log.
+
+        Raises:
+            StoreUnavailableError: The database does not answer.
+        """
+        if self.file is not None:
+            with self._translated(), closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._engine.dispose()
+
+    def _find_file(self) -> tuple[int, int] | None:
+        if self.file is None:
+            return None
+        try:
+            found = self.file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, psycopg.Error, OSError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            if isinstance(error, ProgrammingError) or "no such table" in str(cause):
+                self._is_prepared = False
+            said = str(cause).strip().partition("\n")[0]
+            # Without its cause: the driver's own message may quote the rows that it could not write.
+            raise StoreUnavailableError(
+                f"the record at {self.shown} does not answer: {said}; check ACKFIRST_STORE_URL and what it names"
+            ) from None
+
+
+def _postgresql(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_pre_ping=True,  # after a restart of the server all connections of the pool are dead
+        connect_args=_POSTGRESQL_OPTIONS,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: psycopg.Connection[Any], _record: object) -> None:
+        connection.execute(_TIMEOUTS)
+        connection.commit()
+
+    return engine
+
+
+def _sqlite(file: Path) -> Engine:
+    def connect() -> sqlite3.Connection:
+        # ``mode=rw``: SQLite itself would make a missing file with the rights of any other.
+        uri = f"file:{quote(str(file))}?mode=rw"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        with closing(connection.cursor()) as cursor:
+            for pragma in _PRAGMAS:
+                cursor.execute(pragma)
+        return connection
+
+    engine = create_engine(
+        "sqlite://",
+        creator=connect,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        poolclass=QueuePool,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # The driver's own transactions begin late, and never as writers: two would deadlock on the upgrade.
+        writes = connection.get_execution_options().get("ackfirst_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
 
 
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
-    except (ArgumentError, ValueError) as error:
-        raise ConfigurationError("ACKFIRST_STORE_URL is not a URL: sqlite:///path, postgresql://… or off") from error
-    if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("ACKFIRST_STORE_URL is not a URL: use sqlite:///path, postgresql://… or off") from None
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:" and not parsed.query:
         return parsed.set(drivername="sqlite")
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")

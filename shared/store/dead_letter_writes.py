@@ -27,7 +27,7 @@ def update_dead_letters(connection: Connection, batch: Batch) -> None:
     keys = sorted({slot[:2] for slot in newest} | {_key(row) for row in batch.endings})
     known = {(row.received_at, row.event_id, row.handler): row for row in _known(connection, keys)}
     gone = [row for slot, row in known.items() if slot in newest and row.dead_at <= _ended(newest[slot])]
-    gone += _dropped(batch, known.values(), tried={slot[:2] for slot in newest})
+    gone += _outlived(batch, known.values(), tried={slot[:2] for slot in newest})
     left = set(known) - {(row.received_at, row.event_id, row.handler) for row in gone}
     added = _letters(connection, {slot: row for slot, row in dead.items() if slot not in left}, batch)
     with_letter = {slot[:2] for slot in left} | {(row["received_at"], row["event_id"]) for row in added}
@@ -97,10 +97,20 @@ def _known(connection: Connection, keys: list[Key]) -> Iterable[Row[Any]]:
         yield from connection.execute(select(dead_letters).where(among(dead_letters, some)))
 
 
-def _dropped(batch: Batch, known: Iterable[Row[Any]], tried: set[Key]) -> list[Row[Any]]:
-    """Find letters of events that were discarded although no handler ran: an operator has dropped them."""
+def _outlived(batch: Batch, known: Iterable[Row[Any]], tried: set[Key]) -> list[Row[Any]]:
+    """Find letters that end with their event.
+
+    It was discarded although no handler ran: an operator has dropped it. Or it had died without a handler's doing, and
+    has ended again.
+    """
     dropped = {_key(row): row.at for row in batch.endings if row.state == "discarded" and _key(row) not in tried}
-    return [row for row in known if dropped.get((row.received_at, row.event_id), 0.0) >= row.dead_at]
+    ended = {_key(row): row.at for row in batch.endings if row.state not in ("waiting", "retrying")}
+
+    def is_over(row: Row[Any]) -> bool:
+        ends = dropped if row.handler else ended
+        return ends.get((row.received_at, row.event_id), 0.0) >= float(row.dead_at)
+
+    return [row for row in known if is_over(row)]
 
 
 def _letters(connection: Connection, dead: dict[_Slot, Attempt], batch: Batch) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, func, select, update
 
 from ackfirst.shared.errors import AckfirstError
-from ackfirst.shared.store import partitions
 from ackfirst.shared.store.dead_letter_writes import update_dead_letters
 from ackfirst.shared.store.event_writes import write_attempts, write_events, write_requests
 from ackfirst.shared.store.part import StorePart, chunks
+from ackfirst.shared.store.partitions import days_of, make_partitions
 from ackfirst.shared.store.rollup_writes import add_to_rollups
 from ackfirst.shared.store.rows import Attempt, Batch, Ending, Gap
 from ackfirst.shared.store.tables import events, gaps, progress
@@ -44,12 +44,15 @@ class Recording(StorePart):
                 raise StaleBatchError(f"the record is at {row.position}, the batch begins after {batch.after}")
             recorded_at = max(time.time(), row.recorded_at + 1e-6)  # ``follow`` reads in this order: always ahead
             batch = _with_known_times(connection, batch)
-            partitions.make(connection, partitions.days(batch))
+            if self._database.is_postgresql:
+                make_partitions(connection, days_of(batch))
             write_events(connection, batch, recorded_at)
             write_attempts(connection, batch.attempts)
             write_requests(connection, batch.requests)
             update_dead_letters(connection, batch)
             add_to_rollups(connection, batch)
+            if batch.gaps:
+                connection.execute(gaps.insert(), [_gap_values(gap) for gap in batch.gaps])
             connection.execute(update(progress).values(position=batch.position, recorded_at=recorded_at))
 
     def position(self) -> str:
@@ -59,15 +62,18 @@ class Recording(StorePart):
 
     def note_gap(self, gap: Gap) -> None:
         """Record that events of a time are missing."""
-        values = {"from_at": gap.from_at, "to_at": gap.to_at, "n": gap.count, "reason": clean(gap.reason)}
         with self._database.writing() as connection:
-            connection.execute(gaps.insert().values(values))
+            connection.execute(gaps.insert().values(_gap_values(gap)))
 
     def gaps(self, since: float) -> list[Gap]:
         """List the gaps that end after a time, oldest first, at most 1,000."""
         found = select(gaps).where(gaps.c.to_at >= since).order_by(gaps.c.from_at, gaps.c.id).limit(1_000)
         with self._database.reading() as connection:
             return [Gap(row.from_at, row.to_at, row.n, row.reason) for row in connection.execute(found)]
+
+
+def _gap_values(gap: Gap) -> dict[str, Any]:
+    return {"from_at": gap.from_at, "to_at": gap.to_at, "n": gap.count, "reason": clean(gap.reason)}
 
 
 def _number(position: str) -> tuple[int, int]:

@@ -1,18 +1,15 @@
-"""Remove what is old, and personal data on request."""
+"""Remove what is old: whole days on PostgreSQL, small deletes on SQLite."""
 
-import hashlib
-import hmac
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
 
 from ackfirst.shared.store import partitions
 from ackfirst.shared.store.dead_letter_writes import remove_letters
-from ackfirst.shared.store.part import StorePart, among, chunks
+from ackfirst.shared.store.part import StorePart
 from ackfirst.shared.store.rollup_writes import STEPS
-from ackfirst.shared.store.rows import Redacted
 from ackfirst.shared.store.statistics import MINUTES_KEPT_SECONDS
 from ackfirst.shared.store.tables import (
     attempts,
@@ -25,11 +22,13 @@ from ackfirst.shared.store.tables import (
     handler_errors,
     requests,
 )
-from ackfirst.shared.store.texts import LONGEST_KEY, clean
 
-#: Rows of one delete.
+#: Rows of one delete: a few hundredths of a second, for which writers wait.
 ROWS_AT_ONCE: Final = 500
-PAUSE_SECONDS: Final = 0.01
+#: Rows of one delete from a table whose rows are small and neighbours.
+COUNTS_AT_ONCE: Final = 5_000
+#: Between two deletes, in which others write.
+PAUSE_SECONDS: Final = 0.02
 
 
 def _sleep() -> None:
@@ -37,125 +36,89 @@ def _sleep() -> None:
 
 
 class Retention(StorePart):
-    """Removes rows and personal data."""
+    """Removes rows by their age."""
 
-    def purge(self, older_than: float, *, pause: Callable[[], object] = _sleep) -> int:
-        """Remove everything received before a time; return how many events that were.
+    def ensure_partitions(self, now: float) -> None:
+        """Make PostgreSQL's partitions of this day and the next seven. Does nothing on SQLite."""
+        if self._database.is_postgresql:
+            today = partitions.day_of(now)
+            with self._database.writing() as connection:
+                partitions.make_partitions(connection, range(today, today + partitions.DAYS_AHEAD + 1))
 
-        In small deletes with a ``pause`` between them, in which others write.
+    def purge(self, older_than: float, *, pause: Callable[[], object] = _sleep, exact: bool = False) -> int:
+        """Remove everything that was received before a time; return how many events that were.
+
+        Replays and the audit stay.
 
         Args:
             older_than: Unix seconds.
-            pause: Called between two deletes.
+            pause: Called between two deletes; others may write meanwhile, also from within.
+            exact: On PostgreSQL days (UTC) are dropped as a whole, and a day that is not over by ``older_than`` stays;
+                with ``exact`` its older rows are deleted as well. Always so on SQLite.
         """
         removed = 0
-        while keys := self._oldest(older_than):
-            with self._database.writing() as connection:
-                letters = connection.execute(select(dead_letters).where(among(dead_letters, keys))).all()
-                remove_letters(connection, letters)
-                connection.execute(delete(attempts).where(among(attempts, keys)))
-                removed += connection.execute(delete(events).where(among(events, keys))).rowcount
-            pause()
-        with self._database.writing() as connection:
-            connection.execute(delete(requests).where(requests.c.at < older_than))
-            for table in (counts, handler_counts):
-                newest = connection.execute(select(func.max(table.c.at)).where(table.c.step == STEPS[0])).scalar() or 0
-                minutes = (table.c.step == STEPS[0], table.c.at < newest - MINUTES_KEPT_SECONDS)
-                connection.execute(delete(table).where(*minutes))
-                connection.execute(delete(table).where(table.c.at < older_than))
-            connection.execute(delete(dead_minutes).where(dead_minutes.c.n <= 0))
-            connection.execute(delete(gaps).where(gaps.c.to_at < older_than))
+        if self._database.is_postgresql:
+            for day in self._old_days(older_than):
+                self._remove_letters(min(older_than, (day + 1) * partitions.DAY_SECONDS), pause)
+                with self._database.without_transaction() as connection:
+                    removed += partitions.drop_day(connection, day)
+                pause()
+        if exact or not self._database.is_postgresql:
+            removed += self._delete_events(older_than, pause)
+            self._delete_by_time(requests, requests.c.at < older_than, requests.c.at, pause)
+        self._delete_counts(older_than, pause)
         return removed
 
-    def _oldest(self, older_than: float) -> list[tuple[float, str]]:
-        query = select(events.c.received_at, events.c.event_id).where(events.c.received_at < older_than)
+    def _old_days(self, older_than: float) -> list[int]:
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(events.c.received_at).limit(ROWS_AT_ONCE)).all()
-        return [(row.received_at, row.event_id) for row in rows]
+            return partitions.old_days(connection, older_than)
 
-    def ensure_partitions(self, now: float) -> None:
-        """Make the partitions of the next days. Does nothing on SQLite."""
-        days = {partitions.day(now) + ahead for ahead in range(-1, partitions.DAYS_AHEAD + 1)}
-        with self._database.writing() as connection:
-            partitions.make(connection, days)
+    def _remove_letters(self, older_than: float, pause: Callable[[], object]) -> None:
+        query = select(dead_letters).where(dead_letters.c.received_at < older_than).limit(ROWS_AT_ONCE)
+        while True:
+            with self._database.writing() as connection:
+                if not (letters := connection.execute(query.order_by(dead_letters.c.received_at)).all()):
+                    return
+                remove_letters(connection, letters)
+            pause()
 
-    def redact(self, *, event_ids: Sequence[str] = (), number: str | None = None, key: bytes) -> Redacted:
-        """Take personal data out of events: by their ids, or all from and to a number.
+    def _delete_events(self, older_than: float, pause: Callable[[], object]) -> int:
+        self._remove_letters(older_than, pause)
+        self._delete_by_time(attempts, attempts.c.received_at < older_than, attempts.c.received_at, pause)
+        return self._delete_by_time(events, events.c.received_at < older_than, events.c.received_at, pause)
 
-        Body, query and texts become empty; sender, recipient and client_ref a keyed hash, by which equal values can
-        still be compared. States, times, prices and error types stay. Safe to repeat.
-        """
-        total = Redacted()
-        for keys in self._to_redact(event_ids, number):
-            done = self._redact(keys, key)
-            total = Redacted(
-                events=total.events + done.events,
-                attempts=total.attempts + done.attempts,
-                dead_letters=total.dead_letters + done.dead_letters,
-                replays=total.replays,
-            )
-        return total
+    def _delete_by_time(
+        self, table: Table, old: ColumnElement[bool], time_column: ColumnElement[Any], pause: Callable[[], object]
+    ) -> int:
+        """Delete the oldest rows, then the next: a piece ends at the time of its 500th row."""
+        removed = 0
+        last = select(time_column).where(old).order_by(time_column).offset(ROWS_AT_ONCE - 1).limit(1)
+        while True:
+            with self._database.writing() as connection:
+                end = connection.execute(last).scalar()
+                piece = old if end is None else time_column <= end
+                removed += connection.execute(delete(table).where(piece)).rowcount
+            if end is None:
+                return removed
+            pause()
 
-    def _to_redact(self, event_ids: Sequence[str], number: str | None) -> Any:
-        columns = (events.c.received_at, events.c.event_id)
-        for some in chunks(sorted({clean(one, LONGEST_KEY) for one in event_ids})):
+    def _delete_counts(self, older_than: float, pause: Callable[[], object]) -> None:
+        for table in (counts, handler_counts):
+            newest = select(func.max(table.c.at)).where(table.c.step == STEPS[0])
             with self._database.reading() as connection:
-                rows = connection.execute(select(*columns).where(events.c.event_id.in_(some))).all()
-            if rows:
-                yield [tuple(row) for row in rows]
-        while number:
-            mine = or_(events.c.sender == number, events.c.recipient == number)
-            with self._database.reading() as connection:
-                rows = connection.execute(select(*columns).where(mine).limit(ROWS_AT_ONCE)).all()
-            if not rows:
-                break
-            yield [tuple(row) for row in rows]
+                oldest_minute = (connection.execute(newest).scalar() or 0) - MINUTES_KEPT_SECONDS
+            for step in STEPS:
+                before = max(older_than, oldest_minute) if step == STEPS[0] else older_than
+                self._delete_pieces(table, (table.c.step == step) & (table.c.at < before - step), pause)
+        self._delete_pieces(dead_minutes, dead_minutes.c.n <= 0, pause)
+        self._delete_pieces(gaps, gaps.c.to_at < older_than, pause)
+        self._delete_pieces(handler_errors, handler_errors.c.at < older_than, pause)
 
-    def _redact(self, keys: list[tuple[float, str]], key: bytes) -> Redacted:
-        with self._database.writing() as connection:
-            rows = connection.execute(
-                select(
-                    events.c.received_at, events.c.event_id, events.c.sender, events.c.recipient, events.c.client_ref
-                ).where(among(events, keys), events.c.redacted_at.is_(None))
-            ).all()
-            if rows:
-                table = events.c
-                statement = (
-                    update(events)
-                    .where(table.received_at == bindparam("r"), table.event_id == bindparam("e"))
-                    .values(
-                        body=b"",
-                        query=b"",
-                        reason=None,
-                        redacted_at=time.time(),
-                        sender=bindparam("s"),
-                        recipient=bindparam("t"),
-                        client_ref=bindparam("c"),
-                    )
-                )
-                connection.execute(
-                    statement,
-                    [
-                        {
-                            "r": row.received_at,
-                            "e": row.event_id,
-                            "s": _hashed(row.sender, key),
-                            "t": _hashed(row.recipient, key),
-                            "c": _hashed(row.client_ref, key),
-                        }
-                        for row in rows
-                    ],
-                )
-            texts = connection.execute(
-                update(attempts).where(among(attempts, keys)).values(message=None, returned=None)
-            )
-            letters = connection.execute(update(dead_letters).where(among(dead_letters, keys)).values(error=""))
-            ids = [event_id for _, event_id in keys]
-            connection.execute(update(handler_errors).where(handler_errors.c.event_id.in_(ids)).values(message=""))
-            return Redacted(events=len(rows), attempts=texts.rowcount, dead_letters=letters.rowcount)
-
-
-def _hashed(value: str | None, key: bytes) -> str | None:
-    if value is None or value.startswith("redacted:"):
-        return value
-    return f"redacted:{hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]}"
+    def _delete_pieces(self, table: Table, old: ColumnElement[bool], pause: Callable[[], object]) -> None:
+        key = tuple_(*table.primary_key.columns)
+        some = select(*table.primary_key.columns).where(old).limit(COUNTS_AT_ONCE)
+        while True:
+            with self._database.writing() as connection:
+                if connection.execute(delete(table).where(key.in_(some))).rowcount < COUNTS_AT_ONCE:
+                    return
+            pause()

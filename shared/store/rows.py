@@ -132,6 +132,8 @@ class Batch:
     attempts: Sequence[Attempt] = ()
     endings: Sequence[Ending] = ()
     requests: Sequence[Request] = ()
+    gaps: Sequence["Gap"] = ()
+    """Times for which events are missing."""
     after: str | None = None
     """The position that it was read from. With it, a batch is refused when another writer has moved the position, even
     if the two batches overlap only in part."""

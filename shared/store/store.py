@@ -9,11 +9,12 @@ from ackfirst.shared.store.dead_letters import DeadLetters
 from ackfirst.shared.store.operations import Operations
 from ackfirst.shared.store.reading import EventReads
 from ackfirst.shared.store.recording import Recording
+from ackfirst.shared.store.redaction import Redaction
 from ackfirst.shared.store.retention import Retention
 from ackfirst.shared.store.statistics import Statistics
 
 
-class Store(Recording, EventReads, DeadLetters, Statistics, Operations, Retention):
+class Store(Recording, EventReads, DeadLetters, Statistics, Operations, Retention, Redaction):
     """What happened to every event, on SQLite or PostgreSQL.
 
     Each method is one transaction or a series of small ones, and raises ``StoreUnavailableError`` when the database
@@ -45,9 +46,9 @@ def open_store(url: str, *, migrate: bool = False) -> Store:
         ConfigurationError: The URL is wrong, or the tables are missing, older or newer than this version.
         StoreUnavailableError: No such server, or it does not answer; a ConfigurationError as well.
     """
-    database = Database(url)
+    database = Database(url, schema.migrate if migrate else schema.check)
     try:
-        (schema.migrate if migrate else schema.check)(database)
+        database.prepare()
     except BaseException:
         database.close()
         raise

@@ -91,5 +91,5 @@ def test_an_installation_that_does_not_run_is_red(folder: Path) -> None:
     dev.env["PYTHONPATH"] = ""
     dev.env["ACKFIRST_REDIS_URL"] = "redis://127.0.0.1:1"
     code, output = doctor(dev, "--json", "--no-self-test")
-    assert code == 1
+    assert code == 2
     assert {"redis-down", "ingest-down"} <= found(output)

@@ -43,6 +43,10 @@ class Fault:
     """Share of the traffic that is sent twice."""
     refusals: frozenset[int | None] = frozenset()
     """Answers other than 200 that a genuine callback may get; the provider then comes again."""
+    rate: float | None = None
+    """Callbacks a second of a steady load, if not those of all rows."""
+    ack_longest: float | None = None
+    """Most milliseconds of any first answer; counts also where others run beside it."""
     ack_p99: float | None = None
     """Most milliseconds in which 99 % of the answers are there."""
     recovery: float = 15.0

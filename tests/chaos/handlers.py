@@ -16,6 +16,7 @@ from ackfirst import Context, Event, on
 
 NOTES = os.open(os.environ["CHAOS_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 ONCE = Path(os.environ["CHAOS_NOTES"]).parent / "once"
+CALM = Path(os.environ["CHAOS_NOTES"]).parent / "calm"
 KIND = os.environ["CHAOS_HANDLERS"]
 HELD: list[bytearray] = []
 
@@ -51,8 +52,8 @@ def slow(event: Event) -> None:
 
 
 def burns(event: Event) -> None:
-    """Use a CPU for a tenth of a second, at every other event: several engines leave none free."""
-    end = time.thread_time() + (0.1 if one_in(event, 2) else 0.0)
+    """Use a CPU for a tenth of a second, at every other event, until it is calm: several engines leave none free."""
+    end = time.thread_time() + (0.1 if one_in(event, 2) and not CALM.exists() else 0.0)
     while time.thread_time() < end:
         pass
     finished(event)

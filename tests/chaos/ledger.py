@@ -187,6 +187,8 @@ def _problems(
         found.append(f"answers that this fault does not excuse: {wrong}")
     if never := sum(not d.acknowledged for d in deliveries if not d.planned.kind.is_forged):
         found.append(f"{never} genuine callbacks were never acknowledged, whatever the number of attempts")
+    if fault.ack_longest is not None and ledger.max > fault.ack_longest:
+        found.append(f"an answer took {ledger.max} ms, more than {fault.ack_longest:g} ms")
     if fault.again is not None and ledger.again > fault.again:
         found.append(f"{ledger.again} events were handled more than once, not at most {fault.again}")
     if ledger.dead != fault.dead:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import clocks, handlers, ingest, queue, redis, spool, workers
+from tests.chaos.faults import clocks, handlers, ingest, overload, queue, redis, spool, workers
 
 FAULTS: Final[tuple[Fault, ...]] = (
     *ingest.FAULTS,
@@ -12,6 +12,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *spool.FAULTS,
     *clocks.FAULTS,
     *handlers.FAULTS,
+    *overload.FAULTS,
     *queue.FAULTS,
 )
 

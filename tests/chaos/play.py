@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,8 @@ def play(fault: Fault, kind: Kind, shape: Shape, *, seed: int, keep: bool = Fals
 
 def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int, *, timed: bool) -> Ledger:
     with World(folder, fault) as world:
+        if fault.rate and kind is Kind.STEADY:
+            shape = replace(shape, rate=fault.rate)
         load = Load(world.url, kind, shape, lasts=fault.lasts, duplicates=fault.duplicates, seed=seed)
         load.start()
         load.wait_for(BEFORE)

@@ -1,39 +1,36 @@
-"""Each finding of ``ackfirst doctor``, brought about for real."""
+"""Each finding of ``ackfirst doctor`` about this side, brought about for real; ``test_doctor_outside.py``: the rest."""
 
-import asyncio
 import contextlib
-import ssl
+import sqlite3
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import redis
-from aiohttp import web
 
-from ackfirst.ops.doctor import machine, redis_server
-from ackfirst.ops.doctor.configuration import accounts_findings, files_findings, handlers_findings, secrets_findings
-from ackfirst.ops.doctor.edge import certificate_findings, ingest_findings, public_url_findings
+from ackfirst.ops.doctor import machine, record, redis_server
+from ackfirst.ops.doctor.configuration import accounts_findings, files_findings, handlers_findings
 from ackfirst.ops.doctor.machine import disk_findings
-from ackfirst.ops.doctor.nexmo import nexmo_findings
+from ackfirst.ops.doctor.quarantined import secrets_findings
 from ackfirst.ops.doctor.queue import queue_findings
+from ackfirst.ops.doctor.record import RecordReport, look_at_record
 from ackfirst.ops.doctor.redis_server import redis_findings
-from ackfirst.ops.nexmo_api import Credentials, NexmoApi
+from ackfirst.ops.webhooks.backup import save
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.findings import Finding
+from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import async_redis
-from ackfirst.shared.settings import Address, load_settings
+from ackfirst.shared.settings import load_settings
 from ackfirst.shared.spool.frame import Frame
+from ackfirst.shared.store import Gap, open_store
 from ackfirst.shared.verification import Verifier
-from ackfirst.simulator.nexmo_api import NexmoAccount, NexmoApis, serve
-from tests.support.certificates import Authority
+from ackfirst.shared.version import installed_version
 from tests.support.factories import API_KEY, SECRET, make_envelope
-from tests.support.nexmo_apis import PUBLIC_URL
-from tests.support.quarantined import message
+from tests.support.quarantined import message, sms
 from tests.support.redis_process import RedisProcess
 from tests.support.spooled import left_behind
 from tests.support.waiting import wait_until
@@ -76,6 +73,16 @@ def test_files_that_others_may_read_are_found(tmp_path: Path) -> None:
     assert ids(files_findings(settings)) == ["config-open", "data-dir-open"]
 
 
+def test_copies_that_others_may_read_and_webhooks_that_point_at_a_tunnel_are_found(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    settings = load_settings({"ACKFIRST_DATA_DIR": str(tmp_path)})
+    saved = save(tmp_path, kind="sms", account="abcd1234", id_="", content={}, now=datetime.now(UTC))
+    assert ids(files_findings(settings)) == []
+    saved.chmod(0o644)
+    (tmp_path / "borrowed-webhooks.json").write_text("[]")
+    assert ids(files_findings(settings)) == ["backup-open", "webhooks-borrowed"]
+
+
 def test_a_module_of_handlers_that_cannot_be_imported_is_named_with_its_error() -> None:
     settings = load_settings({"ACKFIRST_HANDLERS": "json,no_such_module_of_mine"})
     [finding] = handlers_findings(settings)
@@ -93,6 +100,17 @@ def test_a_secret_that_confirms_nothing_in_quarantine_is_found() -> None:
 def test_a_quarantine_that_would_heal_is_found() -> None:
     accounts = Accounts([OURS])
     assert ids(secrets_findings(accounts, [message(1)], Verifier(accounts))) == ["quarantine-healed"]
+
+
+def test_sms_that_are_signed_otherwise_or_not_at_all_are_found() -> None:
+    accounts = Accounts([Account(api_key=API_KEY, secrets=(SECRET.encode(),), sms_signature_method="sha256")])
+    signed_with_md5, unsigned = sms(1, secret=SECRET), sms(2)
+    found = list(secrets_findings(accounts, [signed_with_md5, unsigned], Verifier(accounts)))
+    assert ids(found) == ["sms-signature-method", "sms-unsigned"]
+    assert f"signs for account {API_KEY} with md5hash" in found[0].what
+    assert ids(secrets_findings(Accounts([OURS]), [signed_with_md5], Verifier(Accounts([OURS])))) == [
+        "quarantine-healed"
+    ]
 
 
 # Redis
@@ -145,14 +163,33 @@ def test_a_redis_that_cannot_write_its_disk_is_found(redis_folder: Path) -> None
         assert "redis-persistence" in ids(redis_findings(client))
 
 
+def test_replicas_that_are_missing_or_lag_are_found(
+    own_redis: RedisProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_redis.client() as client, contextlib.ExitStack() as stack:
+        assert "redis-replicas" not in ids(redis_findings(client))
+        assert "redis-replicas" in ids(redis_findings(client, replicas=1))
+        port = free_port()
+        client.config_set("port", port)
+        folder = own_redis.folder / "replica"
+        folder.mkdir()
+        replica = RedisProcess(folder, replicaof=f"127.0.0.1 {port}").start()
+        stack.callback(replica.kill)
+        wait_until(lambda: "redis-replicas" not in ids(redis_findings(client, replicas=1)), timeout=20)
+        monkeypatch.setattr(redis_server, "REPLICA_LAG_SECONDS", 1)
+        replica.pause()
+        wait_until(lambda: "redis-replicas" in ids(redis_findings(client, replicas=0)), timeout=20)
+        assert "redis-replicas" in ids(redis_findings(client, replicas=1))
+
+
 # The queue
 
 
-async def found_in_queue(url: str, folder: Path, *, ahead: float = 0.0) -> dict[str, Finding]:
+async def found_in_queue(url: str, folder: Path, *, ahead: float = 0.0, gap_events: int = 0) -> dict[str, Finding]:
     client = async_redis(url, timeout=5.0)
     settings = load_settings({"ACKFIRST_DATA_DIR": str(folder)})
     try:
-        findings = await queue_findings(client, settings, now=time.time() + ahead)
+        findings = await queue_findings(client, settings, now=time.time() + ahead, gap_events=gap_events)
     finally:
         await client.aclose()
     return {finding.id: finding for finding in findings}
@@ -223,6 +260,66 @@ async def test_what_waits_on_this_disk_is_found(redis_sync: redis.Redis, redis_u
     assert {"spool-over-age", "clock-redis"} <= set(await found_in_queue(redis_url, tmp_path, ahead=100_000.0))
 
 
+async def test_workers_of_another_release_are_found(redis_sync: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+    with_worker(redis_sync, "ackfirst-a", **{keys.WORKER_VERSION: installed_version()})
+    assert await found_in_queue(redis_url, tmp_path) == {}
+    with_worker(redis_sync, "ackfirst-a", **{keys.WORKER_VERSION: "0.0.9"})
+    assert "a worker runs release 0.0.9" in (await found_in_queue(redis_url, tmp_path))["version-mixed"].what
+
+
+# The record
+
+
+async def looked_at(url: str, folder: Path, store: str = "") -> RecordReport:
+    client = async_redis(url, timeout=5.0)
+    settings = load_settings({"ACKFIRST_DATA_DIR": str(folder), **({"ACKFIRST_STORE_URL": store} if store else {})})
+    try:
+        return await look_at_record(client, settings, now=time.time())
+    finally:
+        await client.aclose()
+
+
+async def test_a_record_that_is_off_or_not_begun_has_no_findings(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    assert (await looked_at(redis_url, tmp_path, "off")).findings == []
+    assert (await looked_at(redis_url, tmp_path)).findings == []
+    redis_sync.hset(keys.RECORDER, "position", "1-0")
+    assert ids((await looked_at(redis_url, tmp_path)).findings) == ["record-schema"], "it was there, and is gone"
+
+
+async def test_a_store_that_does_not_answer_or_is_newer_than_we_are_is_found(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    found = await looked_at(redis_url, tmp_path, "postgresql://nobody@127.0.0.1:1/none")
+    assert ids(found.findings) == ["record-unreachable"]
+    redis_sync.hset(keys.RECORDER, "position", "1-0")
+    open_store(f"sqlite:///{tmp_path}/record.db", migrate=True).close()
+    assert (await looked_at(redis_url, tmp_path)).findings == []
+    with contextlib.closing(sqlite3.connect(tmp_path / "record.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    [finding] = (await looked_at(redis_url, tmp_path)).findings
+    assert (finding.id, "newer ackfirst" in finding.what) == ("record-schema", True)
+
+
+async def test_gaps_and_a_backlog_of_the_record_are_found(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    with open_store(f"sqlite:///{tmp_path}/elsewhere/record.db", migrate=True) as store:
+        store.note_gap(Gap(now - 200, now - 100, 7, "high water"))
+        store.note_gap(Gap(now - 200_000, now - 190_000, 9, "high water"))
+    monkeypatch.setattr(record, "LITTLE_SPACE_BYTES", 1 << 60)
+    report = await looked_at(redis_url, tmp_path, f"sqlite:///{tmp_path}/elsewhere/record.db")
+    assert (ids(report.findings), report.gap_events) == (["record-disk"], 7)
+    with_worker(redis_sync, "ackfirst-a")
+    redis_sync.xadd(keys.RECORD, {"a": "m-1", "at": "1"}, id=f"{int((now - 300) * 1000)}-0")
+    found = await found_in_queue(redis_url, tmp_path, gap_events=report.gap_events)
+    assert "7 events of the last day" in found["record-gap"].what
+    assert "1 entries wait to be recorded, the oldest for 3" in found["record-behind"].what
+
+
 # This machine
 
 
@@ -245,105 +342,3 @@ def test_a_volatile_small_disk_is_found(tmp_path: Path) -> None:
 def test_a_slow_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "SLOW_FSYNC_SECONDS", 0.0)
     assert "disk-fsync-slow" in ids(disk_findings(tmp_path))
-
-
-# The way in
-
-
-@asynccontextmanager
-async def served(answer: web.Response, *, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    async def handler(_: web.BaseRequest) -> web.Response:
-        return answer
-
-    runner = web.ServerRunner(web.Server(handler))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
-
-
-async def test_an_ingest_that_does_not_answer_is_found() -> None:
-    assert ids(await ingest_findings(Address("127.0.0.1", 1))) == ["ingest-down"]
-
-
-async def test_what_ingest_says_of_itself_is_found() -> None:
-    reason = {"id": "ingest-not-ready", "level": "error", "what": "503", "fix": "make room"}
-    async with served(web.json_response({"ready": False, "reasons": [reason]}, status=503)) as port:
-        [finding] = await ingest_findings(Address("127.0.0.1", port))
-    assert finding.as_dict() == reason
-    async with served(web.json_response({"ready": True, "reasons": []})) as port:
-        assert ids(await ingest_findings(Address("127.0.0.1", port))) == []
-    async with served(web.json_response({"hello": "I am no ingest"})) as port:
-        assert ids(await ingest_findings(Address("127.0.0.1", port))) == ["ingest-down"]
-
-
-async def test_a_public_url_that_leads_elsewhere_or_nowhere_is_found() -> None:
-    async with served(web.Response(status=404)) as port:
-        assert ids(await public_url_findings(f"http://127.0.0.1:{port}")) == ["edge-wrong"]
-    async with served(web.Response(status=200)) as port:
-        assert ids(await public_url_findings(f"http://127.0.0.1:{port}")) == []
-    assert ids(await public_url_findings("http://127.0.0.1:1")) == ["edge-unreachable"]
-
-
-async def test_certificates_are_judged_as_a_sender_would(tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "ca")
-    certificate, key = authority.certificate(days=30)
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    serving.load_cert_chain(certificate, key)
-    trusting = ssl.create_default_context(cafile=str(authority.file))
-    now = datetime.now(UTC)
-    async with served(web.Response(), context=serving) as port:
-        url = f"https://127.0.0.1:{port}"
-
-        async def found(context: ssl.SSLContext | None, later: timedelta) -> list[str]:
-            return ids(
-                await asyncio.to_thread(lambda: list(certificate_findings(url, now=now + later, context=context)))
-            )
-
-        assert await found(trusting, timedelta()) == []
-        assert await found(trusting, timedelta(days=20)) == ["tls-expires"]
-        assert await found(None, timedelta()) == ["tls-invalid"]
-    assert ids(certificate_findings("https://127.0.0.1:1", now=now)) == ["edge-unreachable"]
-    assert ids(certificate_findings("http://hooks.example.com", now=now)) == ["tls-none"]
-
-
-# Nexmo
-
-
-async def found_at_nexmo(
-    apis: NexmoApis, public_url: str | None = PUBLIC_URL, *, secret: str = "right", ahead: float = 0.0
-) -> list[str]:
-    runner, port = await serve(apis, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{port}"
-    credentials = Credentials(api_key="abcd1234", api_secret=secret)
-    try:
-        async with NexmoApi(credentials, api_url=url, rest_url=url, clock=lambda: time.time() + ahead) as api:
-            account = Account(api_key="abcd1234", secrets=(b"s",), api_secret=secret)
-            return ids([finding async for finding in nexmo_findings(api, account, public_url)])
-    finally:
-        await runner.cleanup()
-
-
-async def test_everything_that_is_wrong_at_nexmo_is_found() -> None:
-    account = NexmoAccount(api_key="abcd1234", api_secret="right", balance=0.5)
-    account.add_application("harbour", capabilities={"messages": {"webhooks": {}}})
-    account.numbers = [{"msisdn": "15550001", "moHttpUrl": "https://laptop.example.com"}]
-    assert await found_at_nexmo(NexmoApis(account), ahead=60) == [
-        "balance-low",
-        "clock-nexmo",
-        *["webhook-differs"] * 4,
-        "number-overrides",
-    ]
-    assert await found_at_nexmo(NexmoApis(account), None) == ["balance-low", "public-url-none"]
-    assert await found_at_nexmo(NexmoApis(account), secret="wrong") == ["nexmo-api"]
-
-
-async def test_an_account_that_is_set_for_us_has_no_findings() -> None:
-    account = NexmoAccount(api_key="abcd1234", api_secret="right")
-    account.settings = {
-        "mo-callback-url": f"{PUBLIC_URL}/webhooks/inbound-sms",
-        "dr-callback-url": f"{PUBLIC_URL}/webhooks/delivery-receipt",
-    }
-    assert await found_at_nexmo(NexmoApis(account)) == []

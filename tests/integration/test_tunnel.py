@@ -29,7 +29,7 @@ def opened(kind: str, folder: Path, *, ngrok_api: str = NO_AGENT, **environ: str
 def running_agent(answer: object) -> Iterator[str]:
     class Api(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(answer).encode()
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -122,3 +122,81 @@ def test_a_token_is_looked_for_where_ngrok_keeps_it(tmp_path: Path) -> None:
     config.parent.mkdir(parents=True)
     config.write_text("version: 3\nagent:\n  authtoken: abc\n")
     assert has_ngrok_token({"HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\xff\xfe not JSON",
+        b"[" * 100_000,
+        b'{"tunnels": [1, null, "x", {"public_url": 5}, {"public_url": "https://a.b", "config": ["addr"]}]}',
+        b'{"tunnels": [{"public_url": "https://a.b", "config": {"addr": "http://[8080"}}]}',
+        b'{"tunnels": "' + b"x" * (3 << 20),
+        *(
+            json.dumps({"tunnels": [{"public_url": url, "config": {"addr": f"localhost:{PORT}"}}]}).encode()
+            for url in (
+                "http://plain.ngrok.app",
+                "javascript:alert(1)",
+                "https://user:secret@evil.example.com",
+                "https://evil.example.com/path?query=1",
+                "https://evil.example.com\\x1b[2J",
+                "https://evil.example.com\r\nX-Header: 1",
+                "https://" + "a" * 5000 + ".example.com",
+            )
+        ),
+    ],
+    ids=range(12),
+)
+def test_a_hostile_answer_of_an_agents_api_is_no_tunnel(answer: bytes) -> None:
+    with running_agent(answer) as api:
+        assert ngrok_tunnel_to(PORT, api) is None
+
+
+@pytest.mark.parametrize("api", ["127.0.0.1:port", "[::1", "", "nowhere.invalid:80", "127.0.0.1:99999"])
+def test_an_address_of_an_api_that_is_none_is_no_agent(api: str) -> None:
+    assert ngrok_tunnel_to(PORT, api) is None
+
+
+HOSTILE_NGROK = """import json, sys, time
+print("x" * 3_000_000)
+print("[" * 100_000)
+print(json.dumps({"msg": "starting web service", "addr": "evil.example.com:80"}))
+print(json.dumps({"msg": "starting web service", "addr": ["127.0.0.1:1"]}))
+print(json.dumps({"err": "\\x1b[2J\\x07 clears the screen " + "y" * 5000}), flush=True)
+sys.exit(1)
+"""
+
+HOSTILE_CLOUDFLARED = """import sys
+print('ERR failed to request quick Tunnel: Post "https://api.trycloudflare.com/tunnel": no such host', flush=True)
+print("INF https://calm-river.trycloudflare.com.evil.example.com", flush=True)
+print("INF \\x1b]0;title\\x07 http://calm-river.trycloudflare.com", flush=True)
+sys.exit(1)
+"""
+
+
+def test_lines_of_any_length_and_control_characters_of_an_agent_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    path = install(tmp_path / "bin", ngrok=HOSTILE_NGROK)
+    with (
+        pytest.raises(ConfigurationError, match="opened no tunnel") as raised,
+        opened("ngrok", tmp_path, PATH=path, NGROK_AUTHTOKEN="good"),
+    ):
+        pass
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 3000
+
+
+def test_cloudflareds_own_api_and_a_longer_name_are_no_tunnel(tmp_path: Path) -> None:
+    path = install(tmp_path / "bin", cloudflared=HOSTILE_CLOUDFLARED)
+    with (
+        pytest.raises(ConfigurationError, match="no such host") as raised,
+        opened("cloudflared", tmp_path, PATH=path),
+    ):
+        pass
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "https://", "https://[::1", "hooks.example.com", "https://a/\x1b[2J", ""])
+def test_a_url_of_ones_own_that_nexmo_could_not_call_is_refused(url: str, tmp_path: Path) -> None:
+    path = install(tmp_path / "bin", cloudflared=CLOUDFLARED)
+    with pytest.raises(ConfigurationError, match="--tunnel"), opened(url, tmp_path, PATH=path):
+        pass

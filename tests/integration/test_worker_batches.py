@@ -43,7 +43,7 @@ def test_many_jobs_need_few_round_trips(redis_sync: redis.Redis, redis_url: str)
 def test_a_job_of_a_batch_looks_afterwards_as_rq_leaves_one(redis_sync: redis.Redis, redis_url: str) -> None:
     envelope = make_envelope()
     enqueue(redis_sync, envelope, make_envelope())
-    burst(redis_url, on()(lambda event: None))
+    burst(redis_url, on()(lambda event: None), store_url="off")
     job = EventJob.fetch(envelope.id, connection=redis_sync, serializer=JSONSerializer)
     assert job.is_finished
     assert job.started_at

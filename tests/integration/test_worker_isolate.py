@@ -291,3 +291,55 @@ def test_a_handler_that_kills_the_fork_server_costs_its_engine_and_loses_nothing
     with Cli("worker", "--isolate", cwd=tmp_path, env=env_of(redis_url)):
         wait_until(lambda: statuses(redis_sync, envelopes) == {"finished"}, timeout=40)
     assert {one.id for one in envelopes} == set(calls(redis_sync))
+
+
+STATUS = {"channel": "sms", "to": "447700900417", "from": "12015550142", "status": "delivered"}
+
+#: What a handler may write to the descriptors that it finds open: one of them is the way of its answer.
+FORGED_ANSWERS = {
+    "noise": r"b'\xff\x00\xfe' * 50",
+    "deep": "b'[' * 100_000",
+    "not an object": "b'[1, 2]'",
+    "no end": "b'{}'",
+    "a wait that is none": """b'{"end": "later", "reason": "r", "seconds": "soon"}'""",
+    "a wait for ever": """b'{"end": "later", "reason": "r", "seconds": 1e999}'""",
+    "a reason that is none": """b'{"end": "discard", "reason": {"a": [1]}}'""",
+    "a timeout that is none": """b'{"end": "timeout", "seconds": {}}'""",
+    "an error without words": r"""b'{"end": "error", "name": "a\\u0000b", "message": [], "traceback": 5}'""",
+    "gigabytes": "b'x' * (1 << 20)",
+}
+
+
+@pytest.mark.parametrize("what", FORGED_ANSWERS)
+def test_whatever_a_handler_writes_to_what_it_finds_open_the_engine_goes_on(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, what: str
+) -> None:
+    times = 300 if what == "gigabytes" else 1
+    write_handlers(
+        tmp_path,
+        f"""
+        import socket, stat
+        @on("inbound-message", timeout=5)
+        def forge(event):
+            note("forge")
+            for fd in range(3, 64):
+                try:
+                    is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
+                    if is_socket and socket.socket(fileno=os.dup(fd)).family == socket.AF_UNIX:
+                        for _ in range({times}):
+                            os.write(fd, {FORGED_ANSWERS[what]})
+                except OSError:
+                    pass
+            os._exit(0)
+        @on("message-status")
+        def steady(event):
+            note("steady", open(f"/proc/{{os.getppid()}}/status").read().count("zombie"))
+        """,
+    )
+    forged = make_envelope()
+    others = [make_envelope(family="message-status", payload={**STATUS, "message_uuid": str(n)}) for n in range(3)]
+    enqueue(redis_sync, forged, *others)
+    log = run_burst(tmp_path, redis_url, retry_schedule="0s")
+    assert len([one for one in calls(redis_sync) if one.startswith("steady")]) == 3
+    assert status(redis_sync, forged.id) in {"failed", "finished"}
+    assert not [line for line in log if line["event"] in {"engine.died", "engine.exited", "job.rescued"}]

@@ -31,8 +31,17 @@ class Authority:
 
     def certificate(self, name: str = "server", *, days: int = 2) -> tuple[Path, Path]:
         """Certificate and key of a server, good for so many days; fewer than none: it has expired."""
+        return self._signed(name, by="ca", extensions="names", days=days)
+
+    def certificate_by_intermediate(self) -> tuple[Path, Path, Path]:
+        """Certificate and key of a server whose authority we have signed, and that authority's own certificate."""
+        (self._folder / "authority").write_text("basicConstraints=critical,CA:TRUE\n")
+        intermediate, _ = self._signed("intermediate", by="ca", extensions="authority", days=30)
+        return *self._signed("leaf", by="intermediate", extensions="names", days=30), intermediate
+
+    def _signed(self, name: str, *, by: str, extensions: str, days: int) -> tuple[Path, Path]:
         openssl("req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}", cwd=self._folder)
-        by_us = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
+        signer = ("-CA", f"{by}.pem", "-CAkey", f"{by}.key", "-CAcreateserial", "-extfile", extensions)
         request, result = ("-req", "-in", f"{name}.csr"), ("-out", f"{name}.pem", "-days", str(days))
-        openssl("x509", *request, *by_us, *result, cwd=self._folder)
+        openssl("x509", *request, *signer, *result, cwd=self._folder)
         return self._folder / f"{name}.pem", self._folder / f"{name}.key"

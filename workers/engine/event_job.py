@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from redis.client import Pipeline
 from rq.job import Job, JobStatus
@@ -11,8 +11,12 @@ from rq.queue import Queue
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import FUNCTION
+from ackfirst.workers.processing.outcome import Outcome
 from ackfirst.workers.processing.retry import fail_permanently
 from ackfirst.workers.scripts import script
+
+#: ``result_ttl`` by which RQ lets a finished job stay; the recorder lets it go.
+FOR_EVER: Final = -1
 
 
 class ForeignJob(Exception):  # noqa: N818 - what RQ shows of the job, read as a sentence
@@ -26,6 +30,8 @@ class EventJob(Job):
     """Set by the worker; takes the envelope's text and the job."""
     clock: Callable[[], float] = staticmethod(time.time)
     """Unix seconds by which retries are scheduled; set by the worker."""
+    outcome: Outcome | None = None
+    """What is recorded in the transaction that ends the job; set by the worker if the record is on."""
 
     @property
     def func(self) -> Callable[..., Any]:

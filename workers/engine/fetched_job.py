@@ -57,14 +57,18 @@ class FetchedJob:
 
     def envelope_text(self) -> str | None:
         """The envelope; None for anything but a plain call of our one function, which RQ itself must judge."""
-        try:
-            data = self.data if self.data.startswith(b"[") else zlib.decompress(self.data)
-            match _loads(data):
-                case [str(name), None, [str(envelope)], dict(named)] if name == FUNCTION and not named:
-                    return envelope
-        except (ValueError, zlib.error):
-            pass
-        return None
+        return envelope_of(self.data)
+
+
+def envelope_of(data: bytes) -> str | None:
+    """Read the envelope's text in a job's data; None for anything but a plain call of our one function."""
+    try:
+        match _loads(data if data.startswith(b"[") else zlib.decompress(data)):
+            case [str(name), None, [str(envelope)], dict(named)] if name == FUNCTION and not named:
+                return envelope
+    except (ValueError, zlib.error):
+        pass
+    return None
 
 
 @record

@@ -16,6 +16,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.version import installed_version
 from ackfirst.workers.engine.fetch import Prefetcher
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.monitor import SlowHandlerMonitor
@@ -69,6 +70,8 @@ class EngineOptions:
     stop_grace: float
     """Seconds that what runs has to end after SIGTERM."""
     idle_seconds: int = IDLE_SECONDS
+    is_recorded: bool = False
+    """Whether the record is on."""
     has_async: bool = True
     """Whether there are async handlers."""
 
@@ -104,9 +107,10 @@ class EventWorker(RqWorker):
             rejects=rejects,
             process=processor.process,
             clock=redis_clock.now,
+            is_recorded=options.is_recorded,
         )
         self._lanes = lanes
-        self._store = store = InFlightStore(connection, engine=lanes.engine)
+        self._store = store = InFlightStore(connection, engine=lanes.engine, is_recorded=options.is_recorded)
         self._redis_clock = redis_clock
         self._invoke = invoke
         self._grace = max(0.8 * options.stop_grace, options.stop_grace - GIVE_BACK_SECONDS)
@@ -268,6 +272,7 @@ class EventWorker(RqWorker):
         with self.connection.pipeline() as pipeline:
             super().heartbeat(None, pipeline)
             pipeline.hset(self.key, mapping={**self.serialize(), "state": self.get_state()})
+            pipeline.hset(self.key, keys.WORKER_VERSION, installed_version())
             if not self._lanes.is_pinned:
                 pipeline.hset(self.key, keys.SERVES_ALL, "1")
             worker_registration.register(self, pipeline)

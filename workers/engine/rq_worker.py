@@ -7,6 +7,7 @@ import itertools
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,9 +27,11 @@ from rq.worker import SimpleWorker
 
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
-from ackfirst.workers.engine.event_job import EventJob
+from ackfirst.workers.engine.event_job import FOR_EVER, EventJob
 from ackfirst.workers.engine.fetched_job import FetchedJob
 from ackfirst.workers.engine.settle import Call
+from ackfirst.workers.processing.outcome import EventEnding, Outcome
+from ackfirst.workers.processing.outcome_record import entry_of
 from ackfirst.workers.processing.report import HandlersFailed
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.replies import printable
@@ -81,8 +84,12 @@ class RqWorker(SimpleWorker):
         rejects: Rejects,
         process: Callable[[str, Job], str],
         clock: Callable[[], float],
+        is_recorded: bool,
     ) -> None:
-        """``process`` runs a job from its text; ``clock`` gives the Unix seconds by which retries are scheduled."""
+        """``process`` runs a job from its text; ``clock`` gives the Unix seconds by which retries are scheduled.
+
+        ``is_recorded`` says whether the record is on.
+        """
         super().__init__(
             queues,
             name=name,
@@ -95,6 +102,7 @@ class RqWorker(SimpleWorker):
         self._rejects = rejects
         self._process = process
         self._clock = clock
+        self._is_recorded = is_recorded
         self._to_stop: set[str] = set()
         self._stop_asked_at = 0.0
         self.is_stop_forced = False
@@ -142,8 +150,12 @@ class RqWorker(SimpleWorker):
         return self.connection.zscore(job.started_job_registry.key, execution.composite_key) is not None
 
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Execution | None = None) -> None:
-        """Let go of the job in the transaction that settles it: it has not killed this worker."""
+        """Let go of the job in the transaction that settles it: it has not killed this worker. Record its outcome."""
         super().cleanup_execution(job, pipeline, execution)
+        if isinstance(job, EventJob) and job.outcome is not None:
+            pipeline.xadd(keys.RECORD, entry_of([job.outcome]))
+            held = keys.HELD_SECONDS + self._clock()
+            pipeline.zadd(job.finished_job_registry.key, {job.id: held}, xx=True)
         pipeline.hdel(keys.in_flight(self.name), job.id)
         pipeline.hdel(job.key, keys.KILLS)
 
@@ -170,8 +182,11 @@ class RqWorker(SimpleWorker):
         else:
             super().handle_payload(message)  # type: ignore[no-untyped-call]  # RQ's
 
-    def end_by_rq(self, fetched: FetchedJob, call: Call | None, /) -> bool:
-        """Let RQ end a job by running ``call``, or what the job itself names. False when there is no such job."""
+    def end_by_rq(self, fetched: FetchedJob, call: Call | None, outcome: Outcome | None, /) -> bool:
+        """Let RQ end a job by running ``call``, or what the job itself names. False when there is no such job.
+
+        ``outcome`` is recorded in the transaction that ends it.
+        """
         job = self._retry(lambda: self._job(fetched))
         if job is None:
             return False
@@ -186,6 +201,11 @@ class RqWorker(SimpleWorker):
         if job.id in self._to_stop:
             self._to_stop.discard(job.id)
             self._stopped_job_id = job.id
+            if outcome is not None and outcome.ending is EventEnding.RETRIED:  # RQ does not retry what was stopped
+                outcome = replace(outcome, ending=EventEnding.DEAD, reason="stopped by an operator")
+        if outcome is not None and self._is_recorded:
+            job.outcome = outcome
+            job.result_ttl = FOR_EVER
         execution = Execution(fetched.execution_id, fetched.job_id, self.connection, worker_name=self.name)
         execution.created_at = job.started_at or execution.created_at
         self.perform_job(job, self.queue_of(fetched.lane), execution)

@@ -18,6 +18,7 @@ from ackfirst.workers.engine.fetched_job import FetchedJob
 from ackfirst.workers.engine.lanes import JOB_PREFIX, MARKS_PREFIX
 from ackfirst.workers.engine.pace import MOST_JOBS
 from ackfirst.workers.processing.outcome import Outcome
+from ackfirst.workers.processing.outcome_record import recorded
 from ackfirst.workers.processing.processor import Processor, Work
 from ackfirst.workers.processing.retry import RetryableJob
 from ackfirst.workers.replies import text
@@ -62,8 +63,11 @@ class FailedJob:
 class EndByRq(Protocol):
     """Ends a job in RQ's own way."""
 
-    def __call__(self, job: FetchedJob, call: Call | None, /) -> bool:
-        """Run ``call``, or what the job itself names, as RQ runs a job's function; False if there is no such job."""
+    def __call__(self, job: FetchedJob, call: Call | None, outcome: Outcome | None, /) -> bool:
+        """Run ``call``, or what the job itself names, as RQ runs a job's function; False if there is no such job.
+
+        ``outcome`` is recorded in the same transaction.
+        """
 
 
 class InFlightStore:
@@ -73,8 +77,10 @@ class InFlightStore:
     have in flight. Any thread may call any method.
     """
 
-    def __init__(self, redis: Redis, *, engine: str) -> None:
+    def __init__(self, redis: Redis, *, engine: str, is_recorded: bool = False) -> None:
+        """``is_recorded`` says whether the record is on."""
         self._redis = redis
+        self._is_recorded = is_recorded
         self.engine = engine
         self._key = keys.in_flight(engine)
         self._executions = f"rq:worker:{engine}:executions"
@@ -109,12 +115,17 @@ class InFlightStore:
             The ids that RQ itself must end, because other jobs wait for them; and those that are not this engine's
             any more.
         """
-        arguments: list[str | int | float] = [self.engine, now, keys.LANE_PREFIX, keys.KILLS, JOB_PREFIX, MARKS_PREFIX]
+        arguments: list[str | int | float | bytes] = [
+            *(self.engine, now, keys.LANE_PREFIX, keys.KILLS, JOB_PREFIX, MARKS_PREFIX),
+            *(int(self._is_recorded), keys.HELD_SECONDS),
+        ]
         for one in completed:
             job, ended = one.job, one.outcome.ended
             arguments += (job.job_id, job.execution_id, job.lane, _result(one.outcome.ending.value), job.result_ttl)
             arguments += (one.began, ended, rq_time(ended), int(job.has_killed))
-        left, lost = self._settle(keys=[self._key, f"rq:worker:{self.engine}", self._executions], args=arguments)
+            arguments.append(recorded(one.outcome) if self._is_recorded else b"")
+        names = [self._key, f"rq:worker:{self.engine}", self._executions, keys.RECORD]
+        left, lost = self._settle(keys=names, args=arguments)
         to_rq = set(map(text, left))
         self.forget(one.job for one in completed if one.job.job_id not in to_rq)
         return to_rq, set(map(text, lost))
@@ -270,7 +281,7 @@ class Settler:
         if work is not None and work.fresh:
             self._retry(lambda: self._processor.write_marks([work]))
         # Without this look, an engine that was frozen would end a job that another one runs by now.
-        is_ended = self._retry(lambda: self._store.holds(job)) and self._end_by_rq(job, one.call)
+        is_ended = self._retry(lambda: self._store.holds(job)) and self._end_by_rq(job, one.call, one.outcome)
         self._store.forget([job])
         self.ended += is_ended
         if is_ended and one.outcome is not None:

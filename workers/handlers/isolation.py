@@ -37,6 +37,8 @@ from ackfirst.workers.processing.dispatch import Attempt, AttemptResult
 GRACE_SECONDS: Final = BACKSTOP_SECONDS + 1.0
 #: Bytes of a child's answer that are read at once.
 CHUNK_BYTES: Final = 65_536
+#: Bytes of an answer that are kept: a handler may write whatever it likes to the socket that it finds open.
+LONGEST_ANSWER_BYTES: Final = 1 << 20
 #: Seconds that the server may take to tell the end of a child beyond the child's own limit.
 SERVER_SECONDS: Final = 30.0
 
@@ -182,7 +184,8 @@ def _read(conversation: socket.socket, answer: bytearray) -> bool:
     with contextlib.suppress(BlockingIOError):
         try:
             while data := conversation.recv(CHUNK_BYTES):
-                answer += data
+                if len(answer) < LONGEST_ANSWER_BYTES:  # the rest is read and dropped: no answer of ours is as long
+                    answer += data
         except ConnectionResetError:
             pass
         return False

@@ -11,13 +11,15 @@
 -- KEYS[9] rq:results:<id>                stream of the job's results
 -- KEYS[10] ackfirst:in-flight:<engine>       hash job id -> <take> <execution id> <lane> ('held')
 -- KEYS[11] ackfirst:ready                sorted set lane -> turn: the lanes that have work
+-- KEYS[12] ackfirst:record              stream of what happened
 -- ARGV[1] job id   ARGV[2] why it is looked at: 'held', 'overdue', 'stranded'
 -- ARGV[3] the engine that died ('held'), the member of KEYS[4] ('overdue')
 -- ARGV[4] the engine's entry in KEYS[6] when it was found dead
 -- ARGV[5] field of the kills   ARGV[6] its value when it was read, '' for none   ARGV[7] its new value
 -- ARGV[8] now, unix seconds   ARGV[9] now as RQ writes times   ARGV[10] most tokens in the bell
 -- ARGV[11] prefix of execution keys, with the job id   ARGV[12] seconds for which a dead letter is kept; 0: run it again
--- ARGV[13] lane   ARGV[14..] fields and values of the dead letter's result
+-- ARGV[13] lane   ARGV[14] outcome for the record, '' while it is off
+-- ARGV[15..] fields and values of the dead letter's result
 --
 -- Returns 'queued', 'dead', 'vanished' (there is no job hash), 'ended' (nothing is to be done), 'alive' (an engine of ours
 -- that lives runs it: it is late, or a clock was set) or 'changed' (look again).
@@ -95,11 +97,14 @@ if not lost then
   return 'ended'
 end
 
+if ARGV[14] ~= '' then
+  redis.pcall('XADD', KEYS[12], '*', 'o', ARGV[14])
+end
 if tonumber(ARGV[12]) ~= 0 then
   redis.call('HDEL', KEYS[1], ARGV[5])
   redis.call('HSET', KEYS[1], 'status', 'failed', 'ended_at', ARGV[9])
   redis.call('ZADD', KEYS[8], tonumber(ARGV[8]) + tonumber(ARGV[12]), id)
-  redis.call('XADD', KEYS[9], 'MAXLEN', '10', '*', unpack(ARGV, 14))
+  redis.call('XADD', KEYS[9], 'MAXLEN', '10', '*', unpack(ARGV, 15))
   redis.call('EXPIRE', KEYS[1], ARGV[12])
   redis.call('EXPIRE', KEYS[9], ARGV[12])
   return 'dead'

@@ -3,10 +3,13 @@
 -- KEYS[1] ackfirst:in-flight:<engine>         hash job id -> <take> <execution id> <lane>
 -- KEYS[2] rq:worker:<engine>              hash
 -- KEYS[3] rq:worker:<engine>:executions   set of <job id>:<execution id>
+-- KEYS[4] ackfirst:record                     stream of what happened
 -- ARGV[1] the engine   ARGV[2] now, unix seconds   ARGV[3] prefix of lane names in RQ   ARGV[4] field of the kills
 -- ARGV[5] prefix of job keys   ARGV[6] prefix of the keys of marks
+-- ARGV[7] '1' if the record is on: finished jobs then stay until the recorder has them   ARGV[8] what is added to the
+-- score of such a job in RQ's registry of finished ones
 -- then for each job: id, execution id, lane, result as RQ encodes it, seconds for which the job stays,
--- began and ended in unix seconds, ended as RQ writes times, '1' if it has killed workers
+-- began and ended in unix seconds, ended as RQ writes times, '1' if it has killed workers, outcome for the record
 --
 -- Returns two lists: the ids that RQ itself must end, because other jobs wait for them; and those that are lost: the
 -- engine was taken for dead, and another has them. A job that the engine does not have in flight is not touched.
@@ -21,9 +24,10 @@ local function write(...)
   end
 end
 
-local first = 7
+local first, stride = 9, 10
+local is_recorded = ARGV[7] == '1'
 local ids, jobs, dependents = {}, {}, {}
-for at = first, #ARGV, 9 do
+for at = first, #ARGV, stride do
   ids[#ids + 1] = ARGV[at]
   jobs[#jobs + 1] = ARGV[5] .. ARGV[at]
   dependents[#dependents + 1] = ARGV[5] .. ARGV[at] .. ':dependents'
@@ -32,7 +36,7 @@ local held = call('HMGET', KEYS[1], unpack(ids))
 local all_exist = call('EXISTS', unpack(jobs)) == #jobs
 local some_depend = call('EXISTS', unpack(dependents)) > 0
 
-local left, lost, gone, ended, trash = {}, {}, {}, {}, {}
+local left, lost, gone, ended, trash, outcomes = {}, {}, {}, {}, {}, {}
 local working = 0.0
 local lanes = {}
 
@@ -47,23 +51,26 @@ local function settle(at, job)
     if ARGV[at + 8] == '1' then
       call('HDEL', job, ARGV[4])
     end
-    call('EXPIRE', job, keep)
+    if not is_recorded then
+      call('EXPIRE', job, keep)
+    end
   end
   local of_lane = lanes[lane] or {finished = {}, running = {}}
   lanes[lane] = of_lane
-  of_lane.finished[#of_lane.finished + 1] = string.format('%.6f', ARGV[2] + keep)
+  of_lane.finished[#of_lane.finished + 1] = string.format('%.6f', ARGV[2] + (is_recorded and ARGV[8] or keep))
   of_lane.finished[#of_lane.finished + 1] = id
   of_lane.running[#of_lane.running + 1] = composite
   for _, key in ipairs({'rq:execution:' .. composite, 'rq:executions:' .. id, ARGV[6] .. id}) do
     trash[#trash + 1] = key
   end
   ended[#ended + 1] = id
+  outcomes[#outcomes + 1] = ARGV[at + 9]
   gone[#gone + 1] = composite
   working = working + seconds
 end
 
 for index, id in ipairs(ids) do
-  local at = first + 9 * (index - 1)
+  local at = first + stride * (index - 1)
   if held[index] and string.find(held[index], ' ' .. ARGV[at + 1] .. ' ', 1, true) then
     if some_depend and call('EXISTS', dependents[index]) == 1 then
       left[#left + 1] = id
@@ -82,6 +89,9 @@ for lane, of_lane in pairs(lanes) do
   write('ZREM', 'rq:wip:' .. ARGV[3] .. lane, unpack(of_lane.running))
 end
 if #ended > 0 then
+  if is_recorded then -- before the engine lets go of the jobs: if this is refused, the whole call is repeated
+    write('XADD', KEYS[4], '*', 'o', '[' .. table.concat(outcomes, ',') .. ']')
+  end
   call('DEL', unpack(trash))
   call('HDEL', KEYS[1], unpack(ended))
   call('SREM', KEYS[3], unpack(gone))

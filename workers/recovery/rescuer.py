@@ -11,6 +11,7 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink
+from ackfirst.workers.processing.outcome_record import recorded
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.replies import printable, text
@@ -34,8 +35,17 @@ class Rescuer:
     """
 
     def __init__(
-        self, redis: Redis, rejects: Rejects, *, keep: int, sink: OutcomeSink, log: "FilteringBoundLogger"
+        self,
+        redis: Redis,
+        rejects: Rejects,
+        *,
+        keep: int,
+        sink: OutcomeSink,
+        log: "FilteringBoundLogger",
+        is_recorded: bool = False,
     ) -> None:
+        """``is_recorded`` says whether the record is on: the script then adds the outcome to it."""
+        self._is_recorded = is_recorded
         self._redis = redis
         self._rejects = rejects
         self._keep = keep
@@ -77,15 +87,25 @@ class Rescuer:
         killed_it = why != "stranded" and status == b"started"
         kills = [*_kills(before), *([printable(cause)[:LONGEST_CAUSE]] if killed_it else [])]
         is_dead = len(kills) >= MAX_KILLS
+        replay = JobReplay.decode(field)
+        outcome = Outcome(
+            event_id=job_id,
+            lane=lane,
+            ending=EventEnding.DEAD if is_dead else EventEnding.RESCUED,
+            ended=now,
+            worker=owner if why == "held" else "",
+            reason="; ".join(kills) if is_dead else cause,
+            replay=replay.id if replay else None,
+        )
         came = text(
             self._rescue(
-                keys=[*_keys(lane, job_id), keys.in_flight(owner), keys.READY],
+                keys=[*_keys(lane, job_id), keys.in_flight(owner), keys.READY, keys.RECORD],
                 args=[
                     *(job_id, why, owner, heartbeat),
                     *(keys.KILLS, before or b"", orjson.dumps(kills)),
                     *(now, rq_time(now), keys.BELL_LIMIT, keys.execution(job_id, "")),
                     _seconds(failure_ttl, self._keep) if is_dead else 0,
-                    lane,
+                    *(lane, b"[%b]" % recorded(outcome) if self._is_recorded else b""),
                     *(_result(job_id, owner, kills, self._redis) if is_dead else ()),
                 ],
             )
@@ -93,19 +113,7 @@ class Rescuer:
         if came == "vanished":
             self._reject(lane, job_id, why, owner, "no job hash")
         self._report(came, lane, job_id, cause, kills)
-        if came in _ENDINGS:
-            worker = owner if why == "held" else ""
-            reason = "; ".join(kills) if came == "dead" else cause
-            replay = JobReplay.decode(field)
-            outcome = Outcome(
-                event_id=job_id,
-                lane=lane,
-                ending=_ENDINGS[came],
-                ended=now,
-                worker=worker,
-                reason=reason,
-                replay=replay.id if replay else None,
-            )
+        if came in ("queued", "dead"):
             self._sink.write([outcome])
         return came
 
@@ -123,9 +131,6 @@ class Rescuer:
             self._log.warning("job.late", job_id=job_id, lane=lane, hint="its engine lives: ackfirst worker --isolate")
         elif came == "dead":
             self._log.error("job.killed-its-workers", job_id=job_id, lane=lane, causes=kills)
-
-
-_ENDINGS: Final = {"queued": EventEnding.RESCUED, "dead": EventEnding.DEAD}
 
 
 def _keys(lane: str, job_id: str) -> list[str]:

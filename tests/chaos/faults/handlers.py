@@ -35,15 +35,6 @@ _UNSETTLED: Final = 20
 
 FAULTS = (
     Fault(
-        name="handlers-burn-cpu",
-        about="six engines whose handlers use every CPU; every answer is 200",
-        strike=_none,
-        handlers="burns",
-        worker=("--processes", "6"),
-        ack_p99=250.0,
-        recovery=120.0,
-    ),
-    Fault(
         name="handler-raises",
         about="every tenth event raises at its first attempt",
         strike=_none,

@@ -1,0 +1,98 @@
+"""Check the configuration against the newest quarantined callbacks: secrets, and how the SMS API signs."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final, Literal
+
+from ackfirst.ops.quarantine.recheck import callback_of
+from ackfirst.shared.accounts import Accounts
+from ackfirst.shared.findings import Findings, error, warning
+from ackfirst.shared.nexmo.family import Family
+from ackfirst.shared.nexmo.sms_signature import METHODS, SmsMethod
+from ackfirst.shared.policy import Verdict
+from ackfirst.shared.quarantine.stream import QuarantineRecord
+from ackfirst.shared.verification import Verifier
+
+Kind = Literal["confirmed", "unconfirmed", "unsigned-sms"] | SmsMethod
+"""What a record turns out to be; a method: the SMS API signs with that one instead of the configured one."""
+
+#: What the SMS API sends.
+_SMS: Final = (Family.INBOUND_SMS, Family.DELIVERY_RECEIPT)
+
+
+class _Judge:
+    """Judges quarantined callbacks by today's accounts.
+
+    Args:
+        accounts: Ours.
+        verifier: With today's secrets.
+    """
+
+    def __init__(self, accounts: Accounts, verifier: Verifier) -> None:
+        self._accounts = accounts
+        self._verifier = verifier
+        self._by_method: Mapping[SmsMethod, Verifier] = {
+            method: Verifier(Accounts(replace(account, sms_signature_method=method) for account in accounts))
+            for method in METHODS
+        }
+
+    def judge(self, record: QuarantineRecord) -> tuple[str, Kind] | None:
+        """Return the account and what the record turns out to be; None if it is of no account of ours."""
+        found = self._verifier.verify(callback_of(record), now=record.received_at)
+        if found.verdict in (Verdict.VERIFIED, Verdict.UNREADABLE):
+            return record.account, "confirmed"
+        if found.verdict is Verdict.SUSPECT and (signed := self._signed_with(record)):
+            return signed
+        if found.verdict is Verdict.UNSIGNED and found.family in _SMS and not record.account:
+            return "(not named)", "unsigned-sms"
+        if self._accounts.get(record.account) is None:
+            return None
+        if found.verdict is Verdict.UNSIGNED and found.family in _SMS:
+            return record.account, "unsigned-sms"
+        return (record.account, "unconfirmed") if found.verdict is Verdict.SUSPECT else None
+
+    def _signed_with(self, record: QuarantineRecord) -> tuple[str, SmsMethod] | None:
+        """Try the methods of the SMS API that are not configured."""
+        for method, verifier in self._by_method.items():
+            found = verifier.verify(callback_of(record), now=record.received_at)
+            if found.verdict is Verdict.VERIFIED and found.account and found.reason == "sig":
+                return found.account, method
+        return None
+
+
+def secrets_findings(accounts: Accounts, records: Iterable[QuarantineRecord], verifier: Verifier) -> Findings:
+    """Yield accounts whose newest quarantined callbacks today's configuration confirms, or should.
+
+    Args:
+        accounts: Ours.
+        records: The newest records of the quarantine.
+        verifier: With today's secrets.
+    """
+    judge = _Judge(accounts, verifier)
+    counts = Counter(found for record in records if (found := judge.judge(record)))
+    for (api_key, kind), count in counts.items():
+        if kind == "unconfirmed" and not counts[api_key, "confirmed"]:
+            yield error(
+                "secret-unconfirmed",
+                f"no secret of account {api_key} confirms its newest quarantined callbacks ({count} looked at)",
+                "compare its secret with Nexmo's dashboard, restart ingest, then: ackfirst quarantine recheck",
+            )
+        elif kind == "unsigned-sms":
+            yield warning(
+                "sms-unsigned",
+                f"{count} quarantined SMS callbacks of account {api_key} carry no signature: they reach no handler",
+                "have signed webhooks of the SMS API switched on at Nexmo, or allow_unsigned (ackfirst.example.toml)",
+            )
+        elif kind in METHODS:
+            yield error(
+                "sms-signature-method",
+                f"the SMS API signs for account {api_key} with {kind}, which is not configured ({count} looked at)",
+                f'set sms_signature_method = "{kind}" (ACKFIRST_SMS_SIGNATURE_METHOD), restart ingest, then recheck',
+            )
+    if healed := sum(count for (_, kind), count in counts.items() if kind == "confirmed"):
+        yield warning(
+            "quarantine-healed",
+            f"{healed} of the newest quarantined callbacks verify with today's configuration",
+            "ackfirst quarantine recheck",
+        )
