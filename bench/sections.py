@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench import drain, engine, growth, ingest, memory, stages, tasks
+from bench import drain, engine, growth, ingest, memory, overload, stages, tasks
 from bench.plan import Plan
 from bench.rows import Row
 
@@ -47,6 +47,19 @@ event loop.""",
         """An open loop: a callback is sent when it is due, whatever became of the one before, so that a stall shows
 as latency of everything that was due meanwhile. The load generator's own delays count as well.""",
         ingest.latency,
+    ),
+    "replicas": Section(
+        "Time to the 200 with a replica",
+        """A master and a replica on this machine, both with `appendfsync always`. In turns: an answer once the
+master has the event, and once the replica has it too (`ACKFIRST_REDIS_REPLICAS=1`). On a network its round
+trip is added.""",
+        overload.replicas,
+    ),
+    "flood": Section(
+        "Time to the 200 during a flood",
+        """Genuine callbacks in an open loop, on connections of their own, beside connections that send forgeries with
+our API key and a wrong secret, each as fast as it is answered. The edge gives up after two seconds.""",
+        overload.flood,
     ),
     "outage": Section(
         "Time to the 200 while Redis is killed",

@@ -13,7 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import redis as client
+
 from ackfirst.shared.embedded import EmbeddedServer
+from ackfirst.shared.embedded.binary import find_binary
 from ackfirst.shared.processes.free_port import free_port
 from bench.load import API_KEY, SECRET
 from bench.peers.install import ROOT
@@ -86,6 +89,33 @@ def redis() -> Iterator[str]:
 
 
 @contextmanager
+def replicated_redis() -> Iterator[str]:
+    """Run a master and a replica that has all of it; yields the master's URL."""
+    with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
+        master, replica = free_port(), free_port()
+        with (
+            _redis_on(master, Path(folder) / "m"),
+            _redis_on(replica, Path(folder) / "r", f"replicaof 127.0.0.1 {master}"),
+        ):
+            with client.Redis(port=replica, socket_timeout=5) as follower:
+                wait_until(
+                    lambda: follower.info("replication").get("master_link_status") == "up", "the replica has everything"
+                )
+            yield f"redis://127.0.0.1:{master}"
+
+
+@contextmanager
+def _redis_on(port: int, folder: Path, *lines: str) -> Iterator[None]:
+    folder.mkdir()
+    config = folder / "conf"
+    common = ("appendonly yes", "appendfsync always", 'save ""', "maxmemory-policy noeviction", "bind 127.0.0.1")
+    config.write_text("\n".join([*common, f"port {port}", f'dir "{folder}"', "repl-diskless-sync-delay 0", *lines]))
+    with running(str(config), env={}, program=str(find_binary())):
+        wait_until(lambda: _accepts(port), f"a server listens on port {port}")
+        yield
+
+
+@contextmanager
 def bare() -> Iterator[int]:
     """Run the bare handler; yields its port."""
     with _serving("-m", "bench.peers.bare") as port:
@@ -117,10 +147,12 @@ def fastify(redis_url: str, folder: str) -> Iterator[int]:
 
 
 @contextmanager
-def ingest(redis_url: str, *, processes: int = 1, spool: Path | None = None) -> Iterator[int]:
+def ingest(
+    redis_url: str, *, processes: int = 1, spool: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[int]:
     """Run ``ackfirst ingest``, its log in a file; yields its port when all processes accept connections.
 
-    ``spool`` is a data folder in which events wait already.
+    ``spool`` is a data folder in which events wait already, ``settings`` are further ones.
     """
     with tempfile.TemporaryDirectory(prefix="af-bench-") as folder:
         port, admin_port = free_port(), free_port()
@@ -132,6 +164,7 @@ def ingest(redis_url: str, *, processes: int = 1, spool: Path | None = None) -> 
             "ACKFIRST_API_KEY": API_KEY,
             "ACKFIRST_SIGNATURE_SECRET": SECRET,
             "ACKFIRST_LOG_FORMAT": "json",
+            **(settings or {}),
         }
         log = Path(folder) / "ingest.log"
         with running("-m", "ackfirst", "ingest", "--processes", str(processes), env=env, output=log):

@@ -33,6 +33,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "stats": Entry("ops.record.stats_command:command", "Show rates, delays, slow handlers and what waits."),
         "dead": Entry("ops.record.dead_command:command", "Look at handlers that failed for good."),
         "purge": Entry("ops.record.purge_command:command", "Delete old events from the record."),
+        "redact": Entry("ops.record.redact_command:command", "Take a person's data out of everything that is kept."),
+        "reconcile": Entry("ops.record.reconcile_command:command", "Compare the record with Nexmo's own records."),
         "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),
         "lanes": Entry("ops.lanes:command", "List the lanes; pause and resume one."),

@@ -12,15 +12,20 @@ from ackfirst.shared.errors import ConfigurationError
 
 _SIGN: Final = ("ingest", "web", "simulator")
 _SPEAK_TO_REDIS: Final = ("ingest", "worker", "web")
+_READ_THE_RECORD: Final = ("worker", "web")
 
 #: Name in ``config/`` → the roles that read it, in ``/etc/ackfirst/`` under the same name.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "ackfirst.toml": _SIGN,
         "signature-secret": _SIGN,
+        "api-secret": ("ingest",),
+        "redaction-key": ("ingest",),
         "redis-url": _SPEAK_TO_REDIS,
         "redis-ca.pem": _SPEAK_TO_REDIS,
         "redis-password": ("redis",),
+        "store-url": _READ_THE_RECORD,
+        "postgres-password": ("postgres",),
         "web-password": ("web",),
         "web-viewer-password": ("web",),
         "grafana-password": ("grafana",),

@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     store_keep: Annotated[WholeSeconds, AfterValidator(long_enough_to_keep)] = Field(
         7_776_000, description="How long the record keeps an event after its arrival."
     )
+    redaction_key: Secret | None = Field(
+        None,
+        description="Key of the hashes that `ackfirst redact` puts in place of numbers; the same on every machine. "
+        "Not set: one is made at the first use and kept in `redaction-key` in the data folder.",
+    )
     policy: Policy = Field(
         Policy.NEVER_STALL,
         description="How to answer what cannot be verified: `never-stall` or `strict`; `ackfirst policy` shows both.",
@@ -253,6 +258,7 @@ SECRETS: Final = (
     "store_url",
     "signature_secret",
     "api_secret",
+    "redaction_key",
     "web_password",
     "web_viewer_password",
 )

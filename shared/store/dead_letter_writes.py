@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
-from ackfirst.shared.store.part import Key, among, chunks, insert
+from ackfirst.shared.store.part import Key, chunks, insert, rows_of
 from ackfirst.shared.store.rows import Attempt, Batch, Ending
 from ackfirst.shared.store.tables import dead_letters, dead_minutes, events
 from ackfirst.shared.store.texts import LONGEST_KEY, clean
 
 MINUTE_SECONDS: Final = 60
+
+_OF_EVENT: Final = (events.c.received_at, events.c.event_id, events.c.message_id, events.c.lane)
 
 #: An event and one of its handlers; the empty handler stands for the event itself.
 _Slot = tuple[float, str, str]
@@ -94,7 +96,7 @@ def _any_known(connection: Connection, batch: Batch) -> bool:
 
 def _known(connection: Connection, keys: list[Key]) -> Iterable[Row[Any]]:
     for some in chunks(keys):
-        yield from connection.execute(select(dead_letters).where(among(dead_letters, some)))
+        yield from connection.execute(rows_of(connection, dead_letters, some))
 
 
 def _outlived(batch: Batch, known: Iterable[Row[Any]], tried: set[Key]) -> list[Row[Any]]:
@@ -154,6 +156,6 @@ def _letters_of_events(connection: Connection, endings: list[Ending]) -> list[di
 def _events(connection: Connection, keys: list[Key]) -> dict[Key, Row[Any]]:
     found: dict[Key, Row[Any]] = {}
     for some in chunks(keys):
-        query = select(events.c.received_at, events.c.event_id, events.c.message_id, events.c.lane)
-        found |= {(row.received_at, row.event_id): row for row in connection.execute(query.where(among(events, some)))}
+        query = rows_of(connection, events, some, *_OF_EVENT)
+        found |= {(row.received_at, row.event_id): row for row in connection.execute(query)}
     return found

@@ -1,9 +1,24 @@
 """Define what the parts of ``Store`` share: the database, upserts, and lists of keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, tuple_
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    Select,
+    Table,
+    Text,
+    and_,
+    any_,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ackfirst.shared.store.database import Database
@@ -28,17 +43,33 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-def among(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
-    """Match the rows of these events."""
-    return tuple_(table.c.received_at, table.c.event_id).in_(keys)
+def rows_of(connection: Connection, table: Table, keys: Iterable[Key], *columns: Column[Any]) -> Select[Any]:
+    """Select the rows of some events, at most ``KEYS_AT_ONCE`` of them.
+
+    On PostgreSQL as a join with two arrays: it looks into one partition for each key, where a list of pairs would be
+    looked for in every partition; and it is one statement whatever the number of keys, which is planned once.
+    """
+    wanted = sorted(set(keys))
+    times, ids = [key[0] for key in wanted], [key[1] for key in wanted]
+    query = select(*(columns or table.c)).select_from(table)
+    if connection.dialect.name != "postgresql":
+        # SQLite uses the index for the lists, not for the pairs.
+        pairs = tuple_(table.c.received_at, table.c.event_id).in_(wanted)
+        return query.where(table.c.received_at.in_(times), table.c.event_id.in_(ids), pairs)
+    arrays = literal(times, ARRAY(Double)), literal(ids, ARRAY(Text))
+    given = func.unnest(*arrays).table_valued("received_at", "event_id").render_derived("wanted")
+    same = and_(table.c.received_at == given.c.received_at, table.c.event_id == given.c.event_id)
+    return query.join(given, same)
+
+
+def one_of(connection: Connection, column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """Match a text with some values: one statement on PostgreSQL, whatever their number."""
+    if connection.dialect.name != "postgresql":
+        return column.in_(values)
+    return column == any_(literal(list(values), ARRAY(Text)))
 
 
 def chunks(items: Sequence[Item], size: int = KEYS_AT_ONCE) -> Iterator[Sequence[Item]]:
     """Cut a list into pieces that fit into one statement."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def row_values(row: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Copy some of a row's fields."""
-    return {name: getattr(row, name) for name in names}

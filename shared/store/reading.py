@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, TextClause, and_, exists, func, select, tuple_
 
-from ackfirst.shared.store.part import Key, StorePart, among, chunks
+from ackfirst.shared.store.part import Key, StorePart, chunks, one_of, rows_of
 from ackfirst.shared.store.rows import FINAL_STATES, Attempt, Cursor, EventFilter, EventRow, Request
 from ackfirst.shared.store.tables import RARE_STATES, attempts, dead_letters, events, requests
 from ackfirst.shared.store.texts import LONGEST_KEY, clean, query_text
@@ -52,7 +52,7 @@ class EventReads(StorePart):
         found = []
         with self._database.reading() as connection:
             for some in chunks(_cleaned(event_ids)):
-                query = select(requests).where(requests.c.event_id.in_(some)).order_by(requests.c.at)
+                query = select(requests).where(one_of(connection, requests.c.event_id, some)).order_by(requests.c.at)
                 found += [_request(row) for row in connection.execute(query.limit(MOST_STEPS))]
         return sorted(found, key=lambda row: row.at)[:MOST_STEPS]
 
@@ -118,7 +118,7 @@ class EventReads(StorePart):
 
 
 def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool] | TextClause] = []
     if wanted.since is not None:
         conditions.append(events.c.received_at >= wanted.since)
     if wanted.until is not None:
@@ -162,14 +162,13 @@ def _keys(connection: Connection, event_ids: Sequence[str]) -> list[Key]:
     """Look up the times of events: the keys of all other tables begin with them."""
     found: list[Key] = []
     for some in chunks(_cleaned(event_ids)):
-        query = select(events.c.received_at, events.c.event_id).where(events.c.event_id.in_(some))
+        query = select(events.c.received_at, events.c.event_id).where(one_of(connection, events.c.event_id, some))
         found += [(row.received_at, row.event_id) for row in connection.execute(query.limit(MOST_STEPS))]
     return sorted(found)
 
 
 def _attempts(connection: Connection, keys: Sequence[Key]) -> Sequence[Row[Any]]:
-    times = attempts.c.received_at.between(min(keys)[0], max(keys)[0])
-    query = select(attempts).where(among(attempts, keys), times).order_by(attempts.c.started)
+    query = rows_of(connection, attempts, keys).order_by(attempts.c.started)
     return connection.execute(query.limit(MOST_STEPS)).all()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 from ackfirst.shared.errors import AckfirstError
 from ackfirst.shared.store.dead_letter_writes import update_dead_letters
 from ackfirst.shared.store.event_writes import write_attempts, write_events, write_requests
-from ackfirst.shared.store.part import StorePart, chunks
+from ackfirst.shared.store.part import StorePart, chunks, one_of
 from ackfirst.shared.store.partitions import days_of, make_partitions
 from ackfirst.shared.store.rollup_writes import add_to_rollups
 from ackfirst.shared.store.rows import Attempt, Batch, Ending, Gap
@@ -94,7 +94,8 @@ def _with_known_times(connection: Connection, batch: Batch) -> Batch:
         known.setdefault(attempt.event_id, attempt.started)
     newest = func.max(events.c.received_at)
     for ids in chunks(sorted(unknown)):
-        found = select(events.c.event_id, newest).where(events.c.event_id.in_(ids)).group_by(events.c.event_id)
+        mine = one_of(connection, events.c.event_id, ids)
+        found = select(events.c.event_id, newest).where(mine).group_by(events.c.event_id)
         known.update({row[0]: row[1] for row in connection.execute(found)})
     known.update({row.event_id: row.received_at for row in batch.arrivals})
     return replace(

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_, select, update
 
-from ackfirst.shared.store.part import Key, StorePart, among, chunks
+from ackfirst.shared.store.part import Key, StorePart, chunks, one_of, rows_of
 from ackfirst.shared.store.retention import ROWS_AT_ONCE
 from ackfirst.shared.store.rows import Redacted
 from ackfirst.shared.store.tables import attempts, audit, dead_letters, events, handler_errors, replays
@@ -50,7 +50,8 @@ class Redaction(StorePart):
     def _events_of(self, event_ids: Sequence[str], number: str | None) -> Iterator[list[Key]]:
         for some in chunks(sorted({clean(one, LONGEST_KEY) for one in event_ids}), ROWS_AT_ONCE):
             with self._database.reading() as connection:
-                found = connection.execute(select(*_KEY).where(events.c.event_id.in_(some))).all()
+                mine = one_of(connection, events.c.event_id, some)
+                found = connection.execute(select(*_KEY).where(mine)).all()
             for part in chunks([(row.received_at, row.event_id) for row in found], ROWS_AT_ONCE):
                 yield list(part)
         number = "" if is_hash(number or "") else clean(number or "", LONGEST_KEY)
@@ -65,23 +66,24 @@ class Redaction(StorePart):
     def _redact_events(self, keys: list[Key], key: bytes) -> Redacted:
         with self._database.writing() as connection:
             columns = [events.c[name] for name in (*_HASHED, "redacted_at")]
-            rows = connection.execute(select(*_KEY, *columns).where(among(events, keys))).all()
+            rows = connection.execute(rows_of(connection, events, keys, *_KEY, *columns)).all()
             values = [
                 {"received": row.received_at, "id": row.event_id, "now": row.redacted_at or time.time()}
                 | {f"new_{name}": hashed(getattr(row, name), key) for name in _HASHED}
                 for row in rows
             ]
-            if values:
-                connection.execute(_EMPTIED, values)
-            touched = update(attempts).where(among(attempts, keys))
-            texts = or_(attempts.c.message.is_not(None), attempts.c.returned.is_not(None))
-            of_attempts = connection.execute(touched.where(texts).values(message=None, returned=None)).rowcount
-            letters = update(dead_letters).where(among(dead_letters, keys), dead_letters.c.error != "")
-            of_letters = connection.execute(letters.values(error="")).rowcount
-            ids = [event_id for _, event_id in keys]
-            connection.execute(update(handler_errors).where(handler_errors.c.event_id.in_(ids)).values(message=""))
-            fresh = sum(row.redacted_at is None for row in rows)
-            return Redacted(events=fresh, attempts=of_attempts, dead_letters=of_letters)
+            if not values:
+                return Redacted()
+            connection.execute(_EMPTIED, values)
+            of_keys = [{"received": row.received_at, "id": row.event_id} for row in rows]
+            ids = [row.event_id for row in rows]
+            of_errors = update(handler_errors).where(one_of(connection, handler_errors.c.event_id, ids))
+            connection.execute(of_errors.values(message=""))
+            return Redacted(
+                events=sum(row.redacted_at is None for row in rows),
+                attempts=connection.execute(_ATTEMPTS_EMPTIED, of_keys).rowcount,
+                dead_letters=connection.execute(_LETTERS_EMPTIED, of_keys).rowcount,
+            )
 
     def _redact_texts(self, number: str, instead: str | None) -> int:
         """Replace a number in what operators wrote; return how many replays had it."""
@@ -103,13 +105,23 @@ def hashed(value: str | None, key: bytes) -> str | None:
     return PREFIX + hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:_HASH_LENGTH]
 
 
+def _of_key(table: Table) -> ColumnElement[bool]:
+    return and_(table.c.received_at == bindparam("received"), table.c.event_id == bindparam("id"))
+
+
 _EMPTIED: Final = (
     update(events)
-    .where(events.c.received_at == bindparam("received"), events.c.event_id == bindparam("id"))
+    .where(_of_key(events))
     .values(
         body=b"", query=b"", reason=None, redacted_at=bindparam("now"), **{n: bindparam(f"new_{n}") for n in _HASHED}
     )
 )
+_ATTEMPTS_EMPTIED: Final = (
+    update(attempts)
+    .where(_of_key(attempts), or_(attempts.c.message.is_not(None), attempts.c.returned.is_not(None)))
+    .values(message=None, returned=None)
+)
+_LETTERS_EMPTIED: Final = update(dead_letters).where(_of_key(dead_letters), dead_letters.c.error != "").values(error="")
 
 
 def _replace_in(connection: Connection, table: Table, names: Sequence[str], old: str, new: str) -> int:

@@ -13,6 +13,8 @@ from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.store.database import Database
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+#: Not Alembic's usual name: an application's own migrations may be in the same database.
+VERSION_TABLE: Final = "ackfirst_schema"
 #: Any number that nobody else uses: held while a schema is changed.
 _LOCK: Final = 0x61636B66
 
@@ -32,6 +34,7 @@ def migrate(database: Database) -> None:
             return
         config = _config()
         config.attributes["connection"] = connection
+        config.attributes["version_table"] = VERSION_TABLE
         command.upgrade(config, "head")
 
 
@@ -60,7 +63,7 @@ def check(database: Database) -> None:
 
 
 def _refuse_unknown(database: Database, connection: Connection) -> str | None:
-    found = MigrationContext.configure(connection).get_current_revision()
+    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if found is not None and found not in known:
         raise ConfigurationError(

@@ -18,7 +18,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    literal_column,
+    text,
 )
 
 metadata: Final = MetaData()
@@ -68,7 +68,7 @@ events: Final = Table(
 )
 
 #: Only these states are in an index: the others are those of most events, which the order of time finds at once.
-RARE_STATES: Final = literal_column("state IN ('waiting', 'retrying', 'discarded', 'dead', 'rejected')", Boolean)
+RARE_STATES: Final = text("state IN ('waiting', 'retrying', 'discarded', 'dead', 'rejected')")
 
 Index("events_event_id", events.c.event_id)
 Index("events_message_id", events.c.message_id)
@@ -80,7 +80,7 @@ Index(
     sqlite_where=_REFERRED,
     postgresql_where=_REFERRED,
 )
-for _name in ("sender", "recipient", "status", "family", "application_id"):
+for _name in ("sender", "recipient", "status", "family", "account", "application_id", "lane"):
     Index(f"events_{_name}", events.c[_name], events.c.received_at)
 Index("events_state", events.c.state, events.c.received_at, sqlite_where=RARE_STATES, postgresql_where=RARE_STATES)
 Index("events_recorded_at", events.c.recorded_at)

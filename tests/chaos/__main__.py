@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tests.chaos.evidence import gather
 from tests.chaos.load import QUICK, SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.page import page
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs of the whole.")
 @click.option("--seed", type=int, help="Of the traffic; random if not given. Each row prints the same traffic again.")
 @click.option("--json", "as_json", is_flag=True, help="One object a row.")
-@click.option("--page", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the page of the last run.")
+@click.option(
+    "--page",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Run drills and tests too, and write the page.",
+)
 @click.option("--keep", is_flag=True, help="Keep each row's logs and data; a row that fails keeps them anyway.")
 def main(
     *,
@@ -94,7 +100,9 @@ def main(
         summary = f"{len(rows)} rows, {bad} do not hold, {sum(len(row.missing) for row in rows)} missing"
         click.echo(f"{summary}, {seconds:.0f} s, seed {seed}, {jobs} at a time", err=as_json)
         if file:
-            file.write_text(page(rows, seconds=seconds, seed=seed, jobs=jobs), encoding="utf-8")
+            click.echo("drills and tests of the promises", err=True)
+            text = page(gather(rows, seed), seconds=seconds, seed=seed, jobs=jobs, quick=quick)
+            file.write_text(text, encoding="utf-8")
     sys.exit(0 if good else 1)
 
 

@@ -3,21 +3,38 @@
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
 from ackfirst.shared.embedded.binary import find_binary
-from tests.chaos.ledger import Ledger
+from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import table as promise_table
 from tests.chaos.load import SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.table import markdown
+from tests.support.processes import ROOT
 
 _TEXT: Final = """\
 # Nothing lost: the proof
 
-Written by `make chaos`. Each row starts Redis (AOF, `appendfsync always`), ingest and a worker pool as real processes,
+Written by `make chaos`.
+
+## The promises, and how often each was exercised
+
+{date}, commit {commit}, seed {seed}, {cores} cores{extent}. A promise of which nothing was run is *unchecked*.
+
+{promises}
+
+The rows are below. `python -m tests.drills power-loss` runs Redis and ingest on a file system that forgets what was not
+synced, and takes their power away at random moments; `--careless` takes the syncs of one of them away, and must find
+what is missing. `lost-machine` destroys Redis's master and its disk under load while its replica is 40 ms behind: what
+is missing without `ACKFIRST_REDIS_REPLICAS` is counted beside it. The seed repeats every choice; the moments depend on
+the machine.
+
+## The rows
+
+Each row starts Redis (AOF, `appendfsync always`), ingest and a worker pool as real processes,
 lets the simulator send signed callbacks of every family like the provider, causes one fault meanwhile, and compares.
 What was acknowledged is counted by the simulator only; handlers write what they finished to a file outside Redis.
 
@@ -86,9 +103,13 @@ The three that were hardest to find, each with the test that prevents its return
 """
 
 
-def page(rows: Sequence[Ledger], *, seconds: float, seed: int, jobs: int) -> str:
+def page(evidence: Evidence, *, seconds: float, seed: int, jobs: int, quick: bool) -> str:
     """Everything as measured."""
+    rows = evidence.rows
     return _TEXT.format(
+        commit=_commit(),
+        promises=promise_table(evidence),
+        extent=", half of the rows with less traffic (`--quick`)" if quick else "",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         seed=seed,
         cores=os.cpu_count(),
@@ -104,6 +125,15 @@ def page(rows: Sequence[Ledger], *, seconds: float, seed: int, jobs: int) -> str
         table=markdown(rows),
         faults="\n".join(f"* `{fault.name}`: {fault.about}." for fault in FAULTS),
     )
+
+
+def _commit() -> str:
+    """The commit that was run, with a ``+`` when files were changed since."""
+    said = [
+        subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        for arguments in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+    ]
+    return f"{said[0] or 'unknown'}{'+' if said[1] else ''}"
 
 
 def _redis_version() -> str:

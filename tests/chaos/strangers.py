@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.strangers PORT CONNECTIONS SECONDS``: a flood of forgeries that look genuine.
+"""``python -m tests.chaos.strangers PORT CONNECTIONS SECONDS [API_KEY]``: a flood of forgeries that look genuine.
 
 A process of its own. Each connection sends one request after the other, as fast as it is answered: tokens of a wrong
 secret that name the account and hold the hash of the body, tokens of other accounts, bodies that were changed.
@@ -19,12 +19,12 @@ from tests.support.nexmo import signed_headers
 KINDS = 300
 
 
-def requests(dice: random.Random) -> list[bytes]:
+def requests(dice: random.Random, api_key: str) -> list[bytes]:
     """Make the requests before the clock starts: their signatures would cost more than the answers."""
     made = []
     for number in range(KINDS):
         body = json.dumps(inbound_message(message_uuid=f"forged-{number}", text=dice.randbytes(40).hex())).encode()
-        key = API_KEY if number % 3 else dice.randbytes(4).hex()
+        key = api_key if number % 3 else dice.randbytes(4).hex()
         headers = signed_headers(body, api_key=key, secret=dice.randbytes(16).hex())
         if number % 5 == 0:
             body = body.replace(b"forged", b"change")
@@ -53,9 +53,9 @@ class Stranger(asyncio.Protocol):
             self._transport.write(self._dice.choice(self._made))
 
 
-async def flood(port: int, connections: int, seconds: float) -> None:
+async def flood(port: int, connections: int, seconds: float, api_key: str = API_KEY) -> None:
     dice = random.Random(0)
-    made = requests(dice)
+    made = requests(dice, api_key)
     loop = asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Stranger(made, dice), "127.0.0.1", port)
@@ -67,4 +67,4 @@ async def flood(port: int, connections: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(flood(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    uvloop.run(flood(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]))

@@ -38,7 +38,9 @@ def _steps(steps: Steps) -> tuple[Callable[[], None], ...]:
         steps.observe,
         steps.serve_tls,
         steps.run_own_image,
+        steps.back_up_and_restore,
         steps.restart_everything,
+        steps.lose_the_master,
     )
 
 

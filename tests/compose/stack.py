@@ -50,6 +50,8 @@ class Stack:
             "ACKFIRST_IMAGE": IMAGE,
         }
         _copy_of_the_project(self.folder)
+        if engine.compose != ("docker", "compose"):
+            self._env["PATH"] = f"{_docker_with_compose(folder, engine)}:{self._env.get('PATH', '')}"
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +97,10 @@ class Stack:
             CommandFailed: It did not end with 0.
         """
         return self.run([*self._engine.compose, *arguments])
+
+    def shell(self, commands: str) -> str:
+        """Run commands of the documentation as they are; their standard output."""
+        return self.run(["sh", "-euc", commands])
 
     def run(self, argv: Sequence[str]) -> str:
         """Run a command in the project's folder, on this engine."""
@@ -169,6 +175,18 @@ class Stack:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
             path.chmod(0o600)
+
+
+def _docker_with_compose(folder: Path, engine: Engine) -> Path:
+    """Make a ``docker`` that knows ``compose``, where Compose is a program of its own; return its folder."""
+    real = shutil.which("docker", path=engine.env.get("PATH"))
+    place = folder / "bin"
+    place.mkdir()
+    (place / "docker").write_text(
+        f'#!/bin/sh\n[ "${{1:-}}" = compose ] && shift && exec {" ".join(engine.compose)} "$@"\nexec {real} "$@"\n'
+    )
+    (place / "docker").chmod(0o755)
+    return place
 
 
 def _copy_of_the_project(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from yarl import URL
 
+from tests.compose.documented import shell_blocks
 from tests.compose.ledger import Line, settle
 from tests.compose.load import Load
 from tests.compose.look import rq_info, screenshot
@@ -179,6 +180,41 @@ class Steps:
         self._stack.remove(OWN_IMAGE)
         self._stack.up("--no-deps", "--no-build", "--scale", "worker=3", "worker")
         wait_until(lambda: self._stack.health("worker") == ["healthy"] * 3, timeout=SOON)
+
+    def back_up_and_restore(self) -> None:
+        """The commands of docs/deployment.md, word for word: what waited is there again after Redis has lost it."""
+        back_up, restore, *_ = shell_blocks("### Backup")
+        before = len(self._stack.stored())
+        self._stack.compose("stop", "worker")
+        names = [f"backed-up-{number}" for number in range(5)]
+        assert [self._post(name) for name in names] == [200] * 5
+        self._stack.shell(back_up)
+        wait_until(lambda: self._stack.health("redis") == ["healthy"], timeout=SOON)
+        password = 'REDISCLI_AUTH="$(cat /etc/ackfirst/redis-password)"'
+        self._stack.exec("redis", "sh", "-c", f"{password} redis-cli flushall")
+        self._stack.shell(restore)
+        wait_until(lambda: self._stack.health("redis") == ["healthy"], timeout=SOON)
+        self._stack.up("--no-recreate", "--scale", "worker=3", "worker")
+        wait_until(lambda: len(self._stack.stored()) >= before + 5, timeout=SOON, message="what waited is handled")
+        self._report(f"{(self._stack.folder / 'redis.tgz').stat().st_size} bytes of backup, 5 of 5 events handled")
+
+    def lose_the_master(self) -> None:
+        """``deploy/compose.sentinel.yml``: the master's container and its volume are destroyed under load."""
+        with self._stack.changed(COMPOSE_FILE="docker-compose.yml:deploy/compose.sentinel.yml"):
+            self._stack.up("--scale", "ingest=2", "--scale", "worker=3")
+            for service in ("redis-2", "sentinel-1", "sentinel-2", "sentinel-3", "ingest", "worker"):
+                wait_until(lambda name=service: set(self._stack.health(name)) == {"healthy"}, timeout=SOON)
+            wait_until(lambda: self._stack.readiness()["spool"]["circuit"] == "closed", timeout=SOON)
+            with self._load():
+                self._stack.compose("rm", "--stop", "--force", "init")
+                self._stack.run(["docker", "rm", "--force", *self._stack.containers("redis")])
+                self._stack.run(["docker", "volume", "rm", f"{self._stack.project}_redis-data"])
+                time.sleep(BEFORE)
+                self._stack.up("--no-recreate", "--scale", "ingest=2", "--scale", "worker=3", "redis")
+                wait_until(lambda: self._stack.health("redis") == ["healthy"], timeout=SOON)
+                wait_until(lambda: not self._stack.readiness()["spool"]["records"], timeout=2 * SOON)
+            said = self._stack.logs("sentinel-1")
+            assert "+switch-master" in said, "a Sentinel has promoted the replica"
 
     def restart_everything(self) -> None:
         """``docker compose stop`` and ``up`` with events that wait: nothing is forgotten."""
