@@ -26,12 +26,15 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "demo": Entry("simulator.demo:command", "Send traffic through the whole system; count every event."),
         "ingest": Entry("ingest.command:command", "Answer Nexmo's callbacks and queue the events."),
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
-        "dashboard": Entry("ops.rq_dashboard.command:command", "Show queues, jobs and workers in the browser."),
+        "web": Entry("ops.web.command:command", "Show messages, lanes and what needs you in the browser."),
         "simulate": Entry("simulator.command:command", "Send signed callbacks, as Nexmo would."),
         "message": Entry("ops.record.message_command:command", "Show what happened to a message, step by step."),
         "events": Entry("ops.record.events_command:command", "Search the recorded events, and follow new ones."),
         "stats": Entry("ops.record.stats_command:command", "Show rates, delays, slow handlers and what waits."),
-        "dead": Entry("ops.record.dead_command:command", "Look at handlers that failed for good."),
+        "dead": Entry(
+            "ops.record.dead_command:command", "List, replay and drop events whose handlers failed for good."
+        ),
+        "replay": Entry("ops.record.replay_command:command", "Run the handlers again for events that have ended."),
         "purge": Entry("ops.record.purge_command:command", "Delete old events from the record."),
         "redact": Entry("ops.record.redact_command:command", "Take a person's data out of everything that is kept."),
         "reconcile": Entry("ops.record.reconcile_command:command", "Compare the record with Nexmo's own records."),

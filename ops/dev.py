@@ -1,4 +1,4 @@
-"""``ackfirst dev``: a private queue, ingest, worker and dashboard in one terminal, for as long as it is open."""
+"""``ackfirst dev``: a private queue, ingest, worker and the page in one terminal, for as long as it is open."""
 
 import contextlib
 import http.client
@@ -6,10 +6,9 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Sequence
-from types import FrameType, TracebackType
-from typing import Any, Final, Never, Protocol, Self
+from types import FrameType
+from typing import Any, Final, Never, Protocol
 
 import click
 import structlog
@@ -19,6 +18,7 @@ from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.shared.processes.signals import STOP_SIGNALS
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
@@ -50,7 +50,7 @@ RESTART_CHECK_SECONDS: Final = 1.0
     help="Point this application at the tunnel, and put its own URLs back at the end. [repeatable]",
 )
 def command(*, tunnel: str | None, borrowed: tuple[str, ...]) -> None:
-    """Run a private queue, ingest, worker and dashboard in this terminal.
+    """Run a private queue, ingest, worker and the operator's page in this terminal.
 
     The queue is a Valkey of its own that keeps its data in the data folder, unless ACKFIRST_REDIS_URL names another
     one. In a second terminal in the same folder, the other commands find it by themselves. Ctrl-C stops everything in
@@ -95,18 +95,18 @@ def _run(
 
     # Both: another server on one of the ports must not pass for ingest, which is about to say that the port is in use.
     places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
-    # Ingest, then workers, then the dashboard: the order in which they are stopped.
+    # Ingest, then workers, then the page: the order in which they are stopped.
     worker = ("worker",) if settings.handlers else ("worker", "--record-only")
     children = [
         Child(name=argv[0], argv=reexec(*argv), env=env, stage=stage)
-        for stage, argv in enumerate((("ingest",), worker, ("dashboard",)))
+        for stage, argv in enumerate((("ingest",), worker, ("web",)))
     ]
     with contextlib.ExitStack() as tasks:
         announcement = announce_when_healthy(places, ready)
-        tasks.enter_context(PeriodicTask(announcement, seconds=READY_CHECK_SECONDS))
-        tasks.enter_context(PeriodicTask(public.look, seconds=1.0))
+        tasks.enter_context(PeriodicThread(announcement, seconds=READY_CHECK_SECONDS))
+        tasks.enter_context(PeriodicThread(public.look, seconds=1.0))
         if server:
-            tasks.enter_context(PeriodicTask(restart_if_dead(server, logger), seconds=RESTART_CHECK_SECONDS))
+            tasks.enter_context(PeriodicThread(restart_if_dead(server, logger), seconds=RESTART_CHECK_SECONDS))
         return Supervisor(children, grace=settings.stop_grace + KILL_MARGIN_SECONDS, log=logger).run()
 
 
@@ -121,7 +121,7 @@ def check_ports_free(settings: Settings) -> None:
         ConfigurationError: An address cannot be listened on, most often because another process does.
     """
     addresses = [("listen", address) for address in settings.listen]
-    addresses += [("admin_listen", settings.admin_listen), ("dashboard_listen", settings.dashboard_listen)]
+    addresses += [("admin_listen", settings.admin_listen), ("web_listen", settings.web_listen)]
     for setting, address in addresses:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
@@ -130,31 +130,6 @@ def check_ports_free(settings: Settings) -> None:
             number = getattr(error, "errno", None)
             why = os.strerror(number).lower() if number and number > 0 else str(error)
             raise ConfigurationError(f"cannot listen on {address}: {why}, check ACKFIRST_{setting.upper()}") from error
-
-
-class PeriodicTask:
-    """Call ``task`` every few seconds from a thread of its own while a ``with`` block runs, until it returns True."""
-
-    def __init__(self, task: Callable[[], bool], *, seconds: float) -> None:
-        self._task = task
-        self._seconds = seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="periodic-task", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
-            if self._task():
-                return
 
 
 def announce_when_healthy(places: Sequence[tuple[str, int]], announce: Callable[[], None]) -> Callable[[], bool]:
