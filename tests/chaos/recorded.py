@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import redis
 
+from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.queue import keys
-from ackfirst.shared.store import Cursor, EventFilter, EventRow, Store, StoreUnavailableError, open_store
+from ackfirst.shared.store import Cursor, EventFilter, EventRow, Store, open_store
 from tests.support.waiting import POLL
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def wait_until_recorded(world: "World", events: int) -> set[str]:
         try:
             with open_store(world.store_url) as store:
                 found = ids_in(store)
-        except StoreUnavailableError:
+        except ConfigurationError:  # it does not answer, or there is none yet
             found = set()
         if len(found) >= events:
             return found

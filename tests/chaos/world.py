@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,8 +65,9 @@ class World:
             if self.fault.disk:
                 self.disk = stack.enter_context(small_disk(self.folder / "data", self.fault.disk))
             if self.fault.store == "postgresql":
-                (self.folder / "p").mkdir()
-                self.postgresql = PostgresProcess(self.folder / "p", fsync="on")
+                # Not in the row's folder, which the unprivileged user of the server may not enter.
+                place = stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True))
+                self.postgresql = PostgresProcess(Path(place), fsync="on")
                 stack.callback(self.postgresql.stop)
                 self.postgresql.start()
             stack.callback(self.redis.kill)

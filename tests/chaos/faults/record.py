@@ -87,7 +87,7 @@ FAULTS = (
         about="the disk of the record's SQLite file is full for a while",
         strike=_fill_disk,
         store="sqlite",
-        disk="8m",
+        disk="64m",
         lasts=3.0,
     ),
     Fault(
