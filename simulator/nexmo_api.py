@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from ackfirst.simulator.nexmo_records import NexmoRecords
+
 #: What the Application API calls an error's kind.
 _PROBLEM_TYPE: Final = "https://developer.nexmo.com/api-errors"
 _LARGEST_PAGE: Final = 100
@@ -35,6 +37,8 @@ class NexmoAccount:
     numbers: list[dict[str, Any]] = field(default_factory=list)
     balance: float = 10.0
     """EUR."""
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    """Records of the Reports API, each with its ``product``."""
     check_url: Callable[[str], Awaitable[bool]] | None = None
     """Calls an SMS URL before it is saved; None: every URL is taken."""
 
@@ -55,6 +59,8 @@ class NexmoApis:
 
     def __init__(self, account: NexmoAccount, *, allowed: int | None = None) -> None:
         self.account = account
+        self.records = NexmoRecords(account.api_key, account.messages)
+        """Plays the Reports and Redact APIs."""
         self.allowed = allowed
         self.retry_after = 1
         """Seconds that a 429 asks to wait; the limit is lifted by it."""
@@ -64,7 +70,7 @@ class NexmoApis:
         """Method and path of every request, in order."""
 
     def app(self) -> web.Application:
-        """Return the application with the routes of all three APIs."""
+        """Return the application with the routes of all APIs."""
         app = web.Application(middlewares=[self._guard])
         app.add_routes(
             [
@@ -76,6 +82,7 @@ class NexmoApis:
                 web.post("/account/settings", self._settings),
                 web.get("/account/numbers", self._numbers),
                 web.get("/account/get-balance", self._balance),
+                *self.records.routes(),
             ]
         )
         return app

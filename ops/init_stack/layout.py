@@ -21,6 +21,8 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "ackfirst.toml": _SIGN,
         "signature-secret": _SIGN,
+        "api-secret": ("ingest",),
+        "redaction-key": ("ingest",),
         "redis-url": _SPEAK_TO_REDIS,
         "redis-ca.pem": _SPEAK_TO_REDIS,
         "redis-password": ("redis",),

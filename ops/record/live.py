@@ -208,7 +208,7 @@ def _live_event(found: _Found) -> LiveEvent:
     envelope = read_envelope(job["data"])
     arrival = arrival_of(envelope) if envelope else _unreadable(found)
     parties = [party for party in (arrival.sender, arrival.recipient) if party]
-    traceback = _traceback(found.result)
+    traceback = traceback_of(found.result)
     status = (job["status"] or b"").decode(errors="replace")
     state = _returned(found.result) or "processed" if status == "finished" else _STATES.get(status, status)
     since = _since(found, state)
@@ -297,7 +297,8 @@ def _result(rows: Any) -> tuple[float | None, Mapping[bytes, bytes]]:
     return int(result_id.partition(b"-")[0]) / 1000, fields
 
 
-def _traceback(fields: Mapping[bytes, bytes]) -> str:
+def traceback_of(fields: Mapping[bytes, bytes]) -> str:
+    """Read the traceback in one of RQ's results; empty if it has none."""
     try:
         return zlib.decompress(b64decode(fields.get(b"exc_string", b""))).decode(errors="replace")
     except (ValueError, zlib.error):

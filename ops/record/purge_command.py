@@ -37,7 +37,7 @@ def command(*, before: float, yes: bool, local: bool, as_json: bool) -> None:
             more = "more than " if counted >= MOST_COUNTED else ""
             question = f"Delete {more}{counted:,} events received before {when} for good?"
             click.confirm(question, abort=True, err=True)
-        purged = store.purge(before)
+        purged = store.purge(before, exact=True)
         note_act(store, "purge", f"received before {Times().iso(before)}", f"{purged} events")
     if as_json:
         say_json({"purged": purged, "received_before": Times(local=local).iso(before)})

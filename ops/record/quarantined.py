@@ -1,11 +1,13 @@
 """Find the callbacks of a message that could not be verified and wait in quarantine."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from redis import Redis
 
 from ackfirst.ops.quarantine.recheck import callback_of
-from ackfirst.shared.nexmo.classify import classify
+from ackfirst.shared.nexmo.classify import classify, message_id
 from ackfirst.shared.nexmo.reading import read
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
@@ -23,7 +25,26 @@ def quarantined(redis: Redis, key: str, notes: list[str]) -> list[Request]:
     Raises:
         RedisError: Redis does not answer.
     """
-    text, found = key.encode(errors="surrogatepass"), []
+    text = key.encode(errors="surrogatepass")
+    return [_request(record)[1] for record in _records(redis, text, notes)]
+
+
+def quarantined_messages(redis: Redis, notes: list[str]) -> dict[str, Request]:
+    """List the messages that callbacks in quarantine are about: message id → the newest callback.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
+    found: dict[str, Request] = {}
+    for record in _records(redis, b"", notes):
+        message, request = _request(record)
+        if message is not None:
+            found.setdefault(message, request)
+    return found
+
+
+def _records(redis: Redis, text: bytes, notes: list[str]) -> Iterator[QuarantineRecord]:
+    """Read the records whose callback holds a text, newest first."""
     end, seen, size = "+", 0, 0
     while True:
         rows: Any = redis.xrevrange(keys.QUARANTINE, end, "-", count=_PAGE)
@@ -31,29 +52,26 @@ def quarantined(redis: Redis, key: str, notes: list[str]) -> list[Request]:
             seen += 1
             size += sum(map(len, fields.values()))
             if text in fields.get(b"body", b"") or text in fields.get(b"query", b""):
-                found += [_request(record)] if (record := _record(fields)) else []
+                with suppress(ValueError):  # another release wrote it
+                    yield QuarantineRecord.decode(fields)
         if len(rows) < _PAGE:
-            return found
+            return
         if seen >= MOST_RECORDS or size >= MOST_BYTES:
             notes.append(f"only the newest {seen:,} callbacks in quarantine were looked through")
-            return found
+            return
         end = f"({rows[-1][0].decode()}"
 
 
-def _record(fields: Any) -> QuarantineRecord | None:
-    try:
-        return QuarantineRecord.decode(fields)
-    except ValueError:
-        return None
-
-
-def _request(record: QuarantineRecord) -> Request:
+def _request(record: QuarantineRecord) -> tuple[str | None, Request]:
+    """Return the id of the message that a callback is about, and its row."""
     reading = read(callback_of(record))
-    return Request(
+    family = classify(reading) if reading else None
+    request = Request(
         at=record.received_at,
         kind="quarantined",
         account=record.account or None,
-        family=classify(reading).value if reading else None,
+        family=None if family is None else family.value,
         verdict=record.verdict,
         reason=record.reason,
     )
+    return (message_id(family, reading.fields) if reading and family else None), request

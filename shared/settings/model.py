@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     store_keep: Annotated[WholeSeconds, AfterValidator(long_enough_to_keep)] = Field(
         7_776_000, description="How long the record keeps an event after its arrival."
     )
+    redaction_key: Secret | None = Field(
+        None,
+        description="Key of the hashes that `ackfirst redact` puts in place of numbers; the same on every machine. "
+        "Not set: one is made at the first use and kept in `redaction-key` in the data folder.",
+    )
     policy: Policy = Field(
         Policy.NEVER_STALL,
         description="How to answer what cannot be verified: `never-stall` or `strict`; `ackfirst policy` shows both.",
@@ -242,7 +247,7 @@ class Settings(BaseSettings):
 
 
 #: Settings that are never shown, and that may also come from a file (``ACKFIRST_<NAME>_FILE``).
-SECRETS: Final = ("redis_url", "store_url", "signature_secret", "api_secret", "dashboard_password")
+SECRETS: Final = ("redis_url", "store_url", "signature_secret", "api_secret", "redaction_key", "dashboard_password")
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

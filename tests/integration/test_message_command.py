@@ -152,6 +152,18 @@ def test_the_state_of_the_queue_wins_over_a_record_that_is_behind(
     assert found[-1]["kind"] == "ended"
 
 
+def test_attempts_are_shown_before_they_are_recorded(
+    redis_sync: redis.Redis, redis_url: str, store: Store, run: Run
+) -> None:
+    enqueue(redis_sync, envelope := real_envelope(client_ref="order-17"))
+    burst(redis_url, save)
+    for key in (MESSAGE, envelope.id):
+        received, attempted, ended = steps(run(key, "--json"))
+        assert (attempted["ending"], attempted["returned"]) == ("done", f"stored {MESSAGE}")
+        assert attempted["seconds"] >= 0
+        assert (received["source"], ended["ending"]) == ("queue", "processed")
+
+
 def test_a_message_that_was_processed_long_ago_is_remembered_without_a_record(
     redis_sync: redis.Redis, redis_url: str, run: Run
 ) -> None:

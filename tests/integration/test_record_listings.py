@@ -167,10 +167,22 @@ def test_dead_letters_that_only_rq_has_are_pointed_at(
     redis_sync: redis.Redis, redis_url: str, store: Store, run: Run
 ) -> None:
     enqueue(redis_sync, make_envelope())
-    burst(redis_url, dies)
+    burst(redis_url, dies, store_url="off")
     result = run("dead", "list")
     assert "RQ holds 1 dead letters that the record does not have: add --queue" in result.stderr
     assert len(objects(run("dead", "list", "--queue", "--json"))) == 1
+
+
+def test_dead_letters_are_listed_before_they_are_recorded(
+    redis_sync: redis.Redis, redis_url: str, store: Store, run: Run
+) -> None:
+    enqueue(redis_sync, envelope := make_envelope())
+    burst(redis_url, dies)
+    [found] = objects(run("dead", "list", "--json"))
+    assert (found["event_id"], found["message_id"]) == (envelope.id, envelope.message_id)
+    assert found["error"] == "KeyError: 'berth'"
+    [row] = [line for line in run("dead", "list").stdout.splitlines() if "dies" in line]
+    assert row.split()[1:5] == ["KeyError", "1", "1", "1"]
 
 
 def test_a_dead_letter_is_shown_with_its_traceback(redis_sync: redis.Redis, redis_url: str, run: Run) -> None:
