@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench import drain, engine, growth, ingest, memory, overload, record, shards, stages, store, tasks
+from bench import drain, engine, growth, ingest, memory, overload, recorder, shards, stages, store, tasks
 from bench.plan import Plan
 from bench.rows import Row
 
@@ -110,12 +110,12 @@ those of the second lane.""",
 last row is the time during which a script keeps Redis from answering anything else, ingest included.""",
         engine.lanes,
     ),
-    "record": Section(
-        "The record",
+    "recorder": Section(
+        "Recording",
         """Ingest and one engine, in turns with the record on and off: without a recorder, which is another process.
 Then the recorder alone, with as many events that have been handled: it writes the arrival, the attempt and the end of
 each. SQLite and PostgreSQL sync each of its transactions.""",
-        record.record,
+        recorder.recording,
     ),
     "processes": Section(
         "More processes",

@@ -29,7 +29,7 @@ _OFF: Final = {"ACKFIRST_STORE_URL": "off"}
 _TIMEOUT_SECONDS: Final = 180.0
 
 
-def record(plan: Plan) -> list[Row]:
+def recording(plan: Plan) -> list[Row]:
     """Compare ingest and engine with the record on and off, in turns, and measure the recorder alone."""
     found: dict[str, list[float]] = {}
     for number in range(plan.rounds):
