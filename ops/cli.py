@@ -31,7 +31,10 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "message": Entry("ops.record.message_command:command", "Show what happened to a message, step by step."),
         "events": Entry("ops.record.events_command:command", "Search the recorded events, and follow new ones."),
         "stats": Entry("ops.record.stats_command:command", "Show rates, delays, slow handlers and what waits."),
-        "dead": Entry("ops.record.dead_command:command", "Look at handlers that failed for good."),
+        "dead": Entry(
+            "ops.record.dead_command:command", "List, replay and drop events whose handlers failed for good."
+        ),
+        "replay": Entry("ops.record.replay_command:command", "Run the handlers again for events that have ended."),
         "purge": Entry("ops.record.purge_command:command", "Delete old events from the record."),
         "redact": Entry("ops.record.redact_command:command", "Take a person's data out of everything that is kept."),
         "reconcile": Entry("ops.record.reconcile_command:command", "Compare the record with Nexmo's own records."),

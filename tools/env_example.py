@@ -60,6 +60,7 @@ STACK: Final = {
         "REDIS_MAXMEMORY": "Most memory for events. Full means refused: ingest then writes to its disk.",
         "REDIS_MEMORY_LIMIT": "The container's limit: more than twice as much, for a rewrite of the log copies what "
         "changes meanwhile.",
+        "POSTGRES_MEMORY_LIMIT": "Of the record's database, below what ingest gets.",
         "INGEST_MEMORY_LIMIT": "Of each ingest container.",
         "WORKER_MEMORY_LIMIT": "Of each worker container.",
         "STOP_GRACE_PERIOD": "Time that a container has to stop. Longer than ACKFIRST_STOP_GRACE, and that longer than "
@@ -69,6 +70,7 @@ STACK: Final = {
         "ACKFIRST_IMAGE": "Ours, or one of your own that begins FROM it.",
         "PYTHON_IMAGE": "What ours is built from.",
         "REDIS_IMAGE": "Redis 7 or newer; a Valkey image works as well if it has redis-server and redis-cli.",
+        "POSTGRES_IMAGE": "PostgreSQL, for the record. A new major version needs a dump and a restore.",
         "NGINX_IMAGE": "nginx; 1.27.3 or newer keeps connections to ingest open.",
         "PROMETHEUS_IMAGE": "Of the profile observability.",
         "GRAFANA_IMAGE": "As above.",

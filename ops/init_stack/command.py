@@ -67,8 +67,14 @@ def _password(folder: Path) -> bytes | None:
 
 def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     password = files["redis-password"]
-    everything = {"redis-url": generated.redis_url(password, os.environ.get("SENTINELS", "")), **files}
+    everything = {
+        "redis-url": generated.redis_url(password, os.environ.get("SENTINELS", "")),
+        "store-url": generated.store_url(files["postgres-password"]),
+        **files,
+    }
     mine = layout.shares(everything, role)
+    if role == "ingest":
+        mine["store-url"] = generated.store_switch(everything["store-url"])
     if role == "dashboard" and "ackfirst.toml" in files:
         mine["ackfirst.toml"] = layout.names_only(files["ackfirst.toml"])
     return {**mine, "users.acl": generated.redis_users(password)} if role == "redis" else mine
@@ -79,6 +85,7 @@ def _summary(*, has_account: bool, demo: bool, grafana: bool) -> str:
         "Passwords and configuration are in place. To read the passwords:",
         "  dashboard  docker compose exec dashboard cat /etc/ackfirst/dashboard-password   (user ackfirst)",
         "  Redis      docker compose exec redis cat /etc/ackfirst/redis-password",
+        "  PostgreSQL docker compose exec postgres cat /etc/ackfirst/postgres-password   (user ackfirst)",
     ]
     if grafana:
         place = "/etc/grafana/provisioning/grafana-password"

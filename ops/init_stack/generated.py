@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from ackfirst.shared.settings.types import OFF
+
 #: Name of the Redis service in ``docker-compose.yml``.
 _REDIS: Final = "redis:6379/0"
+
+#: Name of the PostgreSQL service there, and its database.
+_POSTGRES: Final = "postgres:5432/ackfirst"
 
 #: What the Sentinels of ``deploy/compose.sentinel.yml`` call it.
 _SERVICE: Final = "events"
@@ -27,6 +32,7 @@ def load_or_create(
     """Return passwords, and with ``demo`` an account: those of ``former`` unchanged, the missing ones new."""
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
+        "postgres-password": lambda: random(_BYTES),
         "dashboard-password": lambda: random(_BYTES),
         "grafana-password": lambda: random(_BYTES),
     }
@@ -45,6 +51,16 @@ def redis_url(password: bytes, sentinels: str = "") -> bytes:
     if sentinels:
         return f"redis+sentinel://:{secret}@{sentinels}/{_SERVICE}/0?sentinel_password={secret}\n".encode()
     return f"redis://:{secret}@{_REDIS}\n".encode()
+
+
+def store_url(password: bytes) -> bytes:
+    """Build the URL of the record in the stack's own PostgreSQL."""
+    return f"postgresql://ackfirst:{quote(_line(password), safe='')}@{_POSTGRES}\n".encode()
+
+
+def store_switch(url: bytes) -> bytes:
+    """Build what ingest gets instead: it only asks whether the record is on, and must not know a password."""
+    return url if _line(url) == OFF else f"postgresql://{_POSTGRES}\n".encode()
 
 
 def redis_users(password: bytes) -> bytes:

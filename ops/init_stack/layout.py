@@ -14,6 +14,7 @@ from ackfirst.shared.errors import ConfigurationError
 
 _SIGN: Final = ("ingest", "simulator")
 _SPEAK_TO_REDIS: Final = ("ingest", "worker", "dashboard")
+_READ_THE_RECORD: Final = ("worker", "dashboard")
 
 #: Name in ``config/`` → the roles that read it, in ``/etc/ackfirst/`` under the same name.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -25,6 +26,8 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "redis-url": _SPEAK_TO_REDIS,
         "redis-ca.pem": _SPEAK_TO_REDIS,
         "redis-password": ("redis",),
+        "store-url": _READ_THE_RECORD,
+        "postgres-password": ("postgres",),
         "dashboard-password": ("dashboard",),
         "grafana-password": ("grafana",),
         "tls/fullchain.pem": ("edge",),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 from redis.exceptions import RedisError
 
+from ackfirst.ops.record.dead_acts_command import drop, replay
 from ackfirst.ops.record.dead_letters import (
     DeadFilter,
     added,
@@ -58,11 +59,15 @@ _LETTER_COLUMNS: Final = (
 
 @click.group(cls=CommandGroup)
 def command() -> None:
-    """Look at dead letters: handlers that failed for good.
+    """Look at dead letters, handlers that failed for good; replay or drop them.
 
     A dead letter stays in the record when RQ has let go of it (ACKFIRST_FAILURE_TTL). Fix the handler, deploy it,
     then replay them.
     """
+
+
+command.add_command(replay)
+command.add_command(drop)
 
 
 @command.command("list")

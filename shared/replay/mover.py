@@ -121,7 +121,8 @@ def read_progress(redis: Redis, replay_id: str) -> Progress:
 
 def _arguments(move: Move, now: float) -> tuple[Any, ...]:
     # In the order of RecordedOutcome's fields (shared/queue/record.py).
-    line = [move.event_id, move.lane, REPLAYED, now, move.received_at, "", 0, None, move.replay.id, []]
+    reason = f"replay {move.replay.id}"
+    line = [move.event_id, move.lane, REPLAYED, now, move.received_at, "", 0, reason, move.replay.id, []]
     handlers = move.replay.handlers
     return (
         *(move.cursor, move.event_id, move.lane, move.passed_over, move.data, move.description),

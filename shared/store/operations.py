@@ -1,15 +1,17 @@
 """Keep what operators do: replays, and the audit of every act that changed something."""
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import BigInteger, Row, and_, cast, func, select, text, update
 
 from ackfirst.shared.record import field_names
 from ackfirst.shared.store.part import StorePart
-from ackfirst.shared.store.reading import MOST_ROWS
-from ackfirst.shared.store.rows import AuditRow, Replay
-from ackfirst.shared.store.tables import audit, replays
+from ackfirst.shared.store.reading import MOST_ROWS, filtered
+from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
+from ackfirst.shared.store.tables import audit, dead_letters, events, replays
 from ackfirst.shared.store.texts import clean
+
+DAY_SECONDS: Final = 86_400
 
 
 class Operations(StorePart):
@@ -46,6 +48,40 @@ class Operations(StorePart):
         query = select(replays).order_by(replays.c.created_at.desc(), replays.c.id.desc())
         with self._database.reading() as connection:
             return [_replay(row) for row in connection.execute(query.limit(min(limit, MOST_ROWS)))]
+
+    def replay_plan(self, wanted: EventFilter) -> list[ReplayDay]:
+        """Count the events that a replay would run, by day, family and state; oldest day first.
+
+        Exact, and so a scan of the filter's range: a plan must not stop at a cap that its replay does not have.
+        """
+        seen = (func.min(events.c.received_at), func.max(events.c.received_at))
+        with self._database.reading() as connection:
+            days = events.c.received_at / DAY_SECONDS
+            # PostgreSQL rounds where SQLite cuts, and SQLite may have been built without floor().
+            day = cast(days if connection.dialect.name == "sqlite" else func.floor(days), BigInteger).label("day")
+            query = filtered(select(day, events.c.family, events.c.state, func.count(), *seen), wanted)
+            order = (text("day"), events.c.family, events.c.state)
+            rows = connection.execute(query.group_by(*order).order_by(*order)).all()
+        return [
+            ReplayDay(
+                day=float(day * DAY_SECONDS),
+                family=family or "",
+                state=state,
+                count=count,
+                oldest=oldest,
+                newest=newest,
+            )
+            for day, family, state, count, oldest, newest in rows
+        ]
+
+    def replay_handlers(self, wanted: EventFilter) -> dict[str, int]:
+        """Count the dead handlers of the events that a replay would run; the empty name stands for no handler."""
+        letters = dead_letters.alias("letters")  # the filter may ask for one of them under the table's own name
+        mine = and_(letters.c.received_at == events.c.received_at, letters.c.event_id == events.c.event_id)
+        query = select(letters.c.handler, func.count()).select_from(events).join(letters, mine)
+        query = filtered(query, wanted).group_by(letters.c.handler).order_by(letters.c.handler)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def replay_update(self, replay_id: str, **changes: Any) -> bool:
         """Change fields of a replay; return whether there is one of this id."""

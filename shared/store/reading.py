@@ -69,7 +69,7 @@ class EventReads(StorePart):
 
         Without ``bodies`` the rows have neither body nor query: a page of them may be a gigabyte.
         """
-        query = _filtered(select(*(events.c if bodies else _HEAD)), wanted)
+        query = filtered(select(*(events.c if bodies else _HEAD)), wanted)
         place = tuple_(events.c.received_at, events.c.event_id)
         # The time once more on its own: PostgreSQL leaves out partitions by that, and not by the pair.
         if after is not None:
@@ -90,7 +90,7 @@ class EventReads(StorePart):
         begins with the newest events.
         """
         place = tuple_(events.c.recorded_at, events.c.event_id)
-        query = _filtered(select(*_HEAD), wanted).where(events.c.recorded_at.is_not(None)).limit(min(limit, MOST_ROWS))
+        query = filtered(select(*_HEAD), wanted).where(events.c.recorded_at.is_not(None)).limit(min(limit, MOST_ROWS))
         if after is None:
             query = query.order_by(events.c.recorded_at.desc(), events.c.event_id.desc())
         else:
@@ -102,7 +102,7 @@ class EventReads(StorePart):
 
     def resolve(self, wanted: EventFilter, cursor: Cursor | None, limit: int = 100) -> list[EventRow]:
         """List the events that a replay moves next, oldest first, with their bodies."""
-        query = _filtered(select(events), wanted)
+        query = filtered(select(events), wanted)
         if cursor is not None:
             place = tuple_(events.c.received_at, events.c.event_id)
             query = query.where(place > tuple_(cursor.at, cursor.id), events.c.received_at >= cursor.at)
@@ -112,12 +112,13 @@ class EventReads(StorePart):
 
     def count(self, wanted: EventFilter, cap: int = 10_000) -> int:
         """Count events, up to a cap: a larger number would be a scan."""
-        some = _filtered(select(events.c.event_id), wanted).limit(cap).subquery()
+        some = filtered(select(events.c.event_id), wanted).limit(cap).subquery()
         with self._database.reading() as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
-def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+    """Add the conditions of a filter to a query of events."""
     conditions: list[ColumnElement[bool] | TextClause] = []
     if wanted.since is not None:
         conditions.append(events.c.received_at >= wanted.since)
@@ -127,7 +128,8 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     conditions += [events.c[name] == clean(value, LONGEST_KEY) for name, value in equal.items()]
     if wanted.state in _INDEXED_STATES:
         conditions.append(RARE_STATES)  # SQLite uses the index only if the query says the same
-    if wanted.error_type is not None or (wanted.handler is not None and wanted.state == "dead"):
+    of_letter = (wanted.error_type, wanted.died_since, wanted.died_until)
+    if of_letter != (None, None, None) or (wanted.handler is not None and wanted.state == "dead"):
         conditions.append(_has_letter(wanted))
     elif wanted.handler is not None:
         mine = and_(attempts.c.received_at == events.c.received_at, attempts.c.event_id == events.c.event_id)
@@ -143,6 +145,10 @@ def _has_letter(wanted: EventFilter) -> ColumnElement[bool]:
         mine = mine.where(dead_letters.c.handler == clean(wanted.handler, LONGEST_KEY))
     if wanted.error_type is not None:
         mine = mine.where(dead_letters.c.error_type == clean(wanted.error_type, LONGEST_KEY))
+    if wanted.died_since is not None:
+        mine = mine.where(dead_letters.c.dead_at >= wanted.died_since)
+    if wanted.died_until is not None:
+        mine = mine.where(dead_letters.c.dead_at < wanted.died_until)
     return mine
 
 

@@ -185,6 +185,10 @@ class EventFilter:
     """Events that this handler has run; with the state ``dead`` those that are dead letters of this handler."""
     error_type: str | None = None
     """Events with a dead letter whose error is of this type."""
+    died_since: float | None = None
+    """Events with a dead letter that died at this time or later."""
+    died_until: float | None = None
+    """Events with a dead letter that died before this time."""
 
 
 @record
@@ -329,6 +333,19 @@ class Replay:
     cursor: str = ""
     note: str = ""
     updated_at: float = 0.0
+
+
+@named_record
+class ReplayDay:
+    """Events of one day that a replay would run, of one family and state."""
+
+    day: float
+    """Unix seconds of midnight UTC."""
+    family: str
+    state: str
+    count: int
+    oldest: float
+    newest: float
 
 
 @named_record

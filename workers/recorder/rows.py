@@ -10,13 +10,14 @@ from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.record import RecordedOutcome, RecordedRequest, RecordEntry
+from ackfirst.shared.replay.mover import REPLAYED
 from ackfirst.shared.store import Arrival, Attempt, Batch, Ending, Gap, Request
 from ackfirst.workers.engine.fetched_job import envelope_of
 from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.recorder.stream import Release
 
 #: Ending of a pass → state of the event from then on, where that is another word.
-STATES: Final = {"retried": "retrying", "rescued": "waiting"}
+STATES: Final = {"retried": "retrying", "rescued": "waiting", REPLAYED: "waiting"}
 #: Endings after which the job is in RQ's registry of finished ones.
 FINISHED: Final = frozenset({"processed", "unhandled", "discarded"})
 #: Reason of a gap whose job had been deleted, or had expired, when its entry was read.

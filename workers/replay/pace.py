@@ -17,7 +17,7 @@ class ReplayPace:
 
     def __init__(self, now: float) -> None:
         self._at = now
-        self._tokens = 1.0
+        self._tokens = float(LEAST_WINDOW)
         self._passes: deque[tuple[float, int]] = deque()
         self._moved = 0
 

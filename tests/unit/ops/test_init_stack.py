@@ -12,7 +12,7 @@ from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.settings.accounts_toml import parse_accounts
 
-ROLES = ("redis", "ingest", "worker", "dashboard", "edge", "simulator")
+ROLES = ("redis", "postgres", "ingest", "worker", "dashboard", "edge", "simulator")
 
 ACCOUNT = '[accounts.abcd1234]\nsecrets = ["x"]\n'
 
@@ -89,12 +89,27 @@ def test_each_container_gets_what_it_reads_and_nothing_else(volumes: Volumes) ->
     volumes.give("ackfirst.toml", ACCOUNT)
     (volumes.top / "shipped" / "redis" / "redis.conf").write_text("port 6379\n")
     volumes.init()
-    assert volumes.names("ingest") == {"ackfirst.toml", "signature-secret", "redis-url", "redis-ca.pem"}
+    assert volumes.names("ingest") == {"ackfirst.toml", "signature-secret", "redis-url", "redis-ca.pem", "store-url"}
     assert volumes.names("simulator") == {"ackfirst.toml", "signature-secret"}
-    assert volumes.names("worker") == {"redis-url", "redis-ca.pem"}
-    assert volumes.names("dashboard") == {"redis-url", "redis-ca.pem", "dashboard-password", "ackfirst.toml"}
+    assert volumes.names("worker") == {"redis-url", "redis-ca.pem", "store-url"}
+    dashboard = {"redis-url", "redis-ca.pem", "store-url", "dashboard-password", "ackfirst.toml"}
+    assert volumes.names("dashboard") == dashboard
     assert volumes.names("redis") == {"redis-password", "users.acl", "redis.conf"}
     assert volumes.names("edge") == {"tls/fullchain.pem", "tls/privkey.pem"}
+
+
+def test_the_record_has_a_password_that_ingest_does_not_get(volumes: Volumes) -> None:
+    volumes.init()
+    password = volumes.text("postgres", "postgres-password").strip()
+    assert volumes.text("worker", "store-url") == f"postgresql://ackfirst:{password}@postgres:5432/ackfirst\n"
+    assert password not in volumes.text("ingest", "store-url")
+    assert load_settings({"ACKFIRST_STORE_URL": volumes.text("ingest", "store-url").strip()}).is_recorded
+
+
+def test_switched_off_the_record_is_off_for_everybody(volumes: Volumes) -> None:
+    volumes.give("store-url", "off")
+    volumes.init()
+    assert {volumes.text(role, "store-url") for role in ("ingest", "worker", "dashboard")} == {"off\n"}
 
 
 def test_files_can_be_read_by_their_owner_alone(volumes: Volumes) -> None:

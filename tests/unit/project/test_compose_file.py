@@ -12,6 +12,9 @@ from ackfirst.shared.settings.types import seconds
 from tools.env_example import FIXED, ROOT, STACK, compose_defaults, example
 from tools.settings_table import default
 
+#: Settings that the stack gives to its containers as files.
+AS_FILES = {"ACKFIRST_REDIS_URL", "ACKFIRST_STORE_URL", "ACKFIRST_DASHBOARD_PASSWORD"}
+
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -22,7 +25,7 @@ def test_every_setting_is_passed_on_or_decided_by_the_file() -> None:
     settings = {variable(name) for name in Settings.model_fields}
     inside_the_image = {"ACKFIRST_DATA_DIR", "ACKFIRST_LISTEN", "ACKFIRST_CONFIG"}
     assert named - files - settings == set(), "names that ackfirst would refuse"
-    assert settings - named - inside_the_image == {"ACKFIRST_REDIS_URL", "ACKFIRST_DASHBOARD_PASSWORD"}, "as files"
+    assert settings - named - inside_the_image == AS_FILES
 
 
 def test_a_setting_that_is_passed_on_keeps_its_name() -> None:

@@ -1,0 +1,123 @@
+"""A replay whose process is killed again and again: no event is queued twice, none is skipped."""
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+import redis
+
+from ackfirst.shared.queue import keys
+from ackfirst.shared.store import Batch, EventFilter
+from tests.support.factories import NOW, make_envelope
+from tests.support.handlers import write_handlers
+from tests.support.processes import ROOT, Cli, clean_environment
+from tests.support.redis_process import RedisProcess
+from tests.support.replays import begin, known, record_in, write
+from tests.support.waiting import wait_until
+
+EVENTS = 2_000
+
+
+@contextmanager
+def driver(redis_url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that drives replays; killed with SIGKILL at the end."""
+    command = [sys.executable, "-m", "tests.support.replay_driver", redis_url, f"sqlite:///{folder / 'record.db'}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def workers(redis_url: str, folder: Path) -> Iterator[None]:
+    write_handlers(folder, "@on()\ndef count(event):\n    notes.hincrby('runs', event.id, 1)\n")
+    settings = {"redis_url": redis_url, "handlers": "my_handlers", "store_url": "off", "retry_schedule": "0s,1s,1s"}
+    env = {f"ACKFIRST_{name.upper()}": value for name, value in settings.items()}
+    with Cli("worker", cwd=folder, env={**env, "ACKFIRST_DATA_DIR": str(folder)}, name="worker"):
+        yield
+
+
+def queued(client: redis.Redis) -> Counter[str]:
+    """How often each event was queued by a replay, according to the stream of the record."""
+    lines = [line for _, fields in client.xrange(keys.RECORD) for line in orjson.loads(fields.get(b"o", b"[]"))]
+    return Counter(line[0] for line in lines if line[2] == "replayed")
+
+
+def record_is_ahead(position_at: float) -> Batch:
+    return Batch(position=f"{int(position_at * 1000)}-0")
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kills_at_random_moments_neither_repeat_nor_skip_an_event(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    envelopes = [make_envelope(lane=f"lane-{n % 3}", received_at=NOW + n // 7) for n in range(EVENTS)]
+    kills = 0
+    with record_in(tmp_path) as store, workers(redis_url, tmp_path):
+        write(store, envelopes, at=NOW + EVENTS)
+        replay = begin(store, EventFilter(until=NOW + EVENTS), total=EVENTS, rate=1_000.0)
+        store.write(record_is_ahead(time.time() + 3600))
+        deadline = time.monotonic() + 120
+        while known(store, replay).state == "running" and time.monotonic() < deadline:
+            with driver(redis_url, tmp_path):
+                time.sleep(chance.uniform(0.02, 0.4))
+            kills += 1
+        ended = known(store, replay)
+        wait_until(lambda: redis_sync.hlen("runs") == EVENTS, timeout=30)
+    assert (ended.state, ended.moved, ended.skipped) == ("done", EVENTS, 0)
+    assert kills > 5
+    ids = {one.id for one in envelopes}
+    assert queued(redis_sync) == dict.fromkeys(ids, 1)
+    assert {key.decode(): int(n) for key, n in redis_sync.hgetall("runs").items()} == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.timeout(170)
+def test_two_processes_at_once_neither_repeat_nor_skip_an_event(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    envelopes = [make_envelope(received_at=NOW + n // 7) for n in range(EVENTS)]
+    with record_in(tmp_path) as store, workers(redis_url, tmp_path):
+        write(store, envelopes, at=NOW + EVENTS)
+        replay = begin(store, EventFilter(until=NOW + EVENTS), total=EVENTS)
+        store.write(record_is_ahead(time.time() + 3600))
+        with driver(redis_url, tmp_path), driver(redis_url, tmp_path):
+            wait_until(lambda: known(store, replay).state == "done", timeout=120)
+        wait_until(lambda: redis_sync.hlen("runs") == EVENTS, timeout=30)
+    assert queued(redis_sync) == {one.id: 1 for one in envelopes}
+    assert set(redis_sync.hvals("runs")) == {b"1"}
+
+
+@pytest.mark.timeout(170)
+def test_a_redis_that_is_killed_during_a_replay_loses_and_repeats_nothing(
+    own_redis: RedisProcess, tmp_path: Path
+) -> None:
+    envelopes = [make_envelope(received_at=NOW + n // 7) for n in range(EVENTS)]
+    with record_in(tmp_path) as store, workers(own_redis.url, tmp_path):
+        write(store, envelopes, at=NOW + EVENTS)
+        replay = begin(store, EventFilter(until=NOW + EVENTS), total=EVENTS)
+        store.write(record_is_ahead(time.time() + 3600))
+        with driver(own_redis.url, tmp_path):
+            for share in (4, 2):
+                wait_until(lambda share=share: known(store, replay).moved > EVENTS // share - EVENTS // 5, timeout=60)
+                own_redis.kill()
+                own_redis.start()
+            wait_until(lambda: known(store, replay).state == "done", timeout=60)
+        with own_redis.client() as client:
+            wait_until(lambda: client.hlen("runs") == EVENTS, timeout=30)
+            assert queued(client) == {one.id: 1 for one in envelopes}
