@@ -120,12 +120,12 @@ class Stack:
     def _environment(self) -> dict[str, str]:
         """Return the environment without the user's own settings, so that their data is not touched."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
-        public, admin, dashboard = (f"127.0.0.1:{port}" for port in self._ports)
+        public, admin, page = (f"127.0.0.1:{port}" for port in self._ports)
         return {
             **inherited,
             "ACKFIRST_LISTEN": public,
             "ACKFIRST_ADMIN_LISTEN": admin,
-            "ACKFIRST_DASHBOARD_LISTEN": dashboard,
+            "ACKFIRST_WEB_LISTEN": page,
             "ACKFIRST_DATA_DIR": str(self.folder),
             "ACKFIRST_CONFIG": str(self.folder / "ackfirst.toml"),
             "ACKFIRST_API_KEY": self._account.api_key,

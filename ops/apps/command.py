@@ -247,7 +247,7 @@ def _cells(one: Application, now: float) -> tuple[str, ...]:
         one.account or "(none)",
         one.id or "(SMS API)",
         one.name,
-        one.lane + ("*" if one.is_lane_shared else ""),
+        f"{one.lane}*" if one.is_lane_shared else "its own",
         _ago(one.last_callback, now),
         _ago(one.last_unconfirmed, now),
         *(str(count) for count in (held.waiting, held.retrying, held.dead)),

@@ -2,6 +2,7 @@
 
 from ackfirst.ops.record.render import Times, duration
 from ackfirst.ops.record.steps import Kind, Pending, Step
+from ackfirst.ops.record.timeline import Timeline
 from ackfirst.shared.store.rows import EventRow
 
 _ENDINGS = {"done": "done", "discarded": "discarded", "retry": "failed", "dead": "failed for good"}
@@ -51,3 +52,13 @@ def waits(event: EventRow, pending: Pending, now: float, times: Times) -> str:
             return f"waits for the retry of {names}: in {duration(wait)}, at {times.clock(pending.due_at)[:8]}"
         case _:
             return ""
+
+
+def unknown(found: Timeline) -> str:
+    """Say that nothing is known of a message, or what little is."""
+    if found.seen:
+        return (
+            f"{found.seen} events of {found.key!r} were queued within the last four days and have ended; "
+            "what happened to them was not recorded"
+        )
+    return f"nothing is known of {found.key!r}: it is neither in the record, nor in the queue, nor in quarantine"
