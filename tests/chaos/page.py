@@ -45,6 +45,9 @@ What was acknowledged is counted by the simulator only; handlers write what they
 * **processed**, **dead** (dead letters), **quarantined** (quarantine): where the acknowledged events ended. **again**:
   events that a handler finished more than once.
 * **missing** = acked - processed - dead - quarantined. It must be 0.
+* **recorded**: events in the record, where the row keeps one (`recorder-…`, `record-…`). Every event that was
+  acknowledged and processed is there exactly once, with its body, its final state and its attempt, or the row does not
+  hold; of a store that was wiped, those that it did not hold at that time.
 * **p50, p99, max**: from the time at which a callback was due (open loop: a stall counts) to its first answer.
 * **recovered**: seconds from the end of the fault until every event that was acknowledged by then was processed; after
   a burst mostly the time to process the queue.
@@ -86,6 +89,19 @@ Not guaranteed: a segment that was cut exactly between two records cannot be tol
 power may bring back a segment whose deletion had not reached the disk; Redis recognises its events for
 72 hours. Redis never syncs the name of `appendonlydir` when it makes that folder at its first start:
 ext4 and XFS write it with the first sync of a file in it, and `ackfirst dev` makes and syncs the folder before.
+
+## What the record guarantees
+
+* **It never costs an answer or a handler.** Nothing waits for it: ids of arrivals and outcomes go into a stream inside
+  the scripts that change the queue, and another process writes them into the store.
+* **Every event is recorded once.** A finished job stays in Redis until the store has committed it; a batch and its
+  position in the stream are one transaction. The rows `recorder-…` and `record-…`; for stock workers, rescued and
+  rejected jobs `tests/integration/test_recorder.py`.
+* **What is not recorded is said.** Above 70 % of Redis's memory, or a million events, the oldest finished ones are let
+  go: counted with their times in the store, in `record.gap`, in a metric and by an alert.
+
+Not guaranteed: a dead letter that expires (`ACKFIRST_FAILURE_TTL`) while the store is away is recorded without its
+body, as a gap. A job that somebody deletes before it was recorded is a gap, too.
 
 ## What it has found
 

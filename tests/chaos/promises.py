@@ -73,6 +73,14 @@ PROMISES: Final = (
         tests=("integration/test_worker_rescue.py",),
     ),
     Promise(
+        says="Every event is in the record once, whatever is killed or full; a gap is counted",
+        rows=(
+            *("recorder-kill-9", "record-postgresql-kill-9", "record-redis-kill-9"),
+            *("record-disk-full", "record-store-wiped"),
+        ),
+        tests=("integration/test_recorder.py",),
+    ),
+    Promise(
         says="A stop finishes what has begun and gives the rest back",
         rows=("worker-sigterm", "ingest-sigterm"),
         tests=("integration/test_ingest_stop.py", "integration/test_supervisor_stops.py"),
