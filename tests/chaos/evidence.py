@@ -109,11 +109,11 @@ class Evidence:
         mine = [row for row in self.rows if row.fault in promise.rows or ALL in promise.rows]
         if not mine:
             return []
-        held, acked = sum(row.holds for row in mine), sum(row.acked for row in mine)
+        kept, acked = sum(map(promise.judge, mine)), sum(row.acked for row in mine)
         names = "all rows" if ALL in promise.rows else ", ".join(f"`{n}`" for n in dict.fromkeys(r.fault for r in mine))
         missing = sum(len(row.missing) for row in mine)
-        words = f"{names}: {held} of {len(mine)} rows hold, {acked:,} acknowledged, missing {missing}"
-        return [Exercise(words, good=held == len(mine))]
+        words = f"{names}: kept in {kept} of {len(mine)} rows, {acked:,} acknowledged, missing {missing}"
+        return [Exercise(words, good=kept == len(mine))]
 
 
 def _of_tests(file: str, counts: tuple[int, int, int]) -> Exercise:

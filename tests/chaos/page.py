@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from ackfirst.shared.embedded.binary import find_binary
 from tests.chaos.evidence import Evidence
 from tests.chaos.evidence import table as promise_table
+from tests.chaos.ledger import Ledger
 from tests.chaos.load import SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.table import markdown
@@ -58,6 +60,8 @@ minutes, {jobs} at a time (each additional row slows the answers of the others).
 second, a burst {burst:,.0f} per second.
 
 {table}
+
+{problems}
 
 ## The faults
 
@@ -139,8 +143,15 @@ def page(evidence: Evidence, *, seconds: float, seed: int, jobs: int, quick: boo
         steady=SHAPES[Kind.STEADY].rate,
         burst=SHAPES[Kind.BURST].rate,
         table=markdown(rows),
+        problems=_problems(rows),
         faults="\n".join(f"* `{fault.name}`: {fault.about}." for fault in FAULTS),
     )
+
+
+def _problems(rows: Sequence[Ledger]) -> str:
+    """Why rows do not hold."""
+    broken = [f"* `{row.fault}`, {row.load}: {'; '.join(row.problems)}" for row in rows if not row.holds]
+    return "\n".join(["Rows that do not hold, and why:", "", *broken]) if broken else "Every row holds."
 
 
 def _commit() -> str:
