@@ -403,16 +403,12 @@ async def test_a_refused_deletion_is_one_sentence_and_changes_nothing(
         assert id_ in apis.account.applications
 
 
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [("http://127.0.0.1:1", "cannot be reached"), ("http://127.0.0.1:{redis}", "cannot be reached|did not answer")],
-)
 async def test_without_nexmo_nothing_is_deleted_and_quiet_is_not_known(
-    redis_url: str, redis_sync: redis.Redis, tmp_path: Path, url: str, sentence: str
+    redis_url: str, redis_sync: redis.Redis, tmp_path: Path
 ) -> None:
     watched_for(redis_sync, 30 * DAY)
-    async with account(tmp_path, redis_url, NEXMO_API_URL=url.format(redis=2)) as (_, _, settings):
-        with pytest.raises(NexmoApiError, match=sentence):
+    async with account(tmp_path, redis_url, NEXMO_API_URL="http://127.0.0.1:1") as (_, _, settings):
+        with pytest.raises(NexmoApiError, match="cannot be reached"):
             await find(settings, ours(settings), APPLICATION)
         found = await evidence(settings, ours(settings))
     assert states(found)["urls"] is State.UNKNOWN
