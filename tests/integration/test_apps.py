@@ -318,10 +318,10 @@ async def test_watching_ends_when_the_application_is_quiet(
         redis_sync.zadd(keys.failed(f"{API_KEY}.{id_}"), {"m-1": time.time() + 60})
         queue = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_STORE_URL": "off"}
         watch = asyncio.create_task(operator.run("apps", "quiet", id_, "--watch", "--every", "1s", **queue))
-        await await_until(lambda: "GET" in [method for method, _ in apis.requests])
+        await await_until(lambda: "GET" in [method for method, _ in apis.requests], timeout=60)
         assert not watch.done()
         redis_sync.delete(keys.failed(f"{API_KEY}.{id_}"))
-        done = await asyncio.wait_for(watch, 30)
+        done = await asyncio.wait_for(watch, 90)
     assert done.code == 0
     assert done.output.count("quiet: it can be deleted") == 1
 
