@@ -109,7 +109,7 @@ class Stack:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 reexec("dev"),
                 cwd=ROOT,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -117,8 +117,8 @@ class Stack:
             )
         self._wait_until_ready()
 
-    def _environment(self) -> dict[str, str]:
-        """Return the environment without the user's own settings, so that their data is not touched."""
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its commands, without the user's own settings: their data is not touched."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
         public, admin, page = (f"127.0.0.1:{port}" for port in self._ports)
         return {

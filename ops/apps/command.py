@@ -177,7 +177,7 @@ async def _delete(running: _Installation, application_id: str, period: float, *,
 
 
 def _confirm(found: Found) -> None:
-    """Ask for the application's name, which nobody types by accident."""
+    """Ask for the application's name: it is not typed by accident."""
     name = printable(str(found.content.get("name") or found.content["id"]))
     if not sys.stdin.isatty():
         raise RemovalError("not deleted: there is no terminal to ask; say --yes")

@@ -103,12 +103,15 @@ def _show(found: Timeline, times: Times, *, personal: bool) -> None:
     events = (_event_row(names, event, times, personal=personal) for event in found.events)
     show_table(out, _EVENT_COLUMNS, events)
     day = ""
+    before: Step | None = None
     rows: list[tuple[str, ...]] = []
     for step in found.steps:
         if times.day(step.at) != day:
             day = times.day(step.at)
-            rows.append((f"{day} {times.zone(step.at)}", "", "", ""))
-        rows.append((times.clock(step.at), names.get(step.event_id or "", ""), step.kind.value, words(step, times)))
+            rows.append((f"{day} {times.zone(step.at)}", " ", " ", " "))
+        said = words(step, times, before=before)
+        rows.append((times.clock(step.at), names.get(step.event_id or "", " "), step.kind.value, said))
+        before = step
     show_table(out, _STEP_COLUMNS, rows)
     for line in _now(found, names, times):
         out.print(line, soft_wrap=True)

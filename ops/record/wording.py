@@ -8,8 +8,8 @@ from ackfirst.shared.store.rows import EventRow
 _ENDINGS = {"done": "done", "discarded": "discarded", "retry": "failed", "dead": "failed for good"}
 
 
-def words(step: Step, times: Times) -> str:
-    """Describe a step in one line, without its time, event and kind."""
+def words(step: Step, times: Times, *, before: Step | None = None) -> str:
+    """Describe a step in one line, without its time, event and kind, and without what the step ``before`` has said."""
     number = f" #{step.attempt}" if step.attempt else ""
     who = f"{step.handler}{number}" if step.handler else ""
     said = ""
@@ -31,7 +31,8 @@ def words(step: Step, times: Times) -> str:
         case Kind.RETRY:
             said = f"{who} was scheduled" if step.due_at is None else f"{who} due at {times.clock(step.due_at)[:8]}"
         case Kind.DEAD:
-            said = ": ".join(part for part in (who, step.error) if part)
+            is_repeated = before is not None and (before.handler, before.error) == (step.handler, step.error)
+            said = f"{who}: no retry is left" if is_repeated else ": ".join(part for part in (who, step.error) if part)
         case Kind.ENDED:
             said = ": ".join(part for part in (step.ending, step.reason) if part)
     return said

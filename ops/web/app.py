@@ -13,14 +13,14 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ackfirst.ops.rq_dashboard.app import CONTENT_SECURITY_POLICY as RQ_POLICY
 from ackfirst.ops.rq_dashboard.app import create_app as create_rq_app
-from ackfirst.ops.web import dead, filters, handlers, lanes, messages, now, quarantine
+from ackfirst.ops.web import dead, filters, handlers, lanes, messages, now, quarantine, replays
 from ackfirst.ops.web.access import Gate, Role
 from ackfirst.ops.web.live import Live, live
 from ackfirst.ops.web.sources import Sources
 from ackfirst.shared import masking
 from ackfirst.shared.errors import ConfigurationError, QueueUnavailableError, StoreUnavailableError
 
-_BLUEPRINTS: Final = (now, messages, dead, quarantine, lanes, handlers)
+_BLUEPRINTS: Final = (now, messages, dead, quarantine, lanes, replays, handlers)
 
 #: Endpoint, title and icon of each page, in the order of the menu.
 _PAGES: Final = (
@@ -29,6 +29,7 @@ _PAGES: Final = (
     ("dead.index", "Dead letters", "dead"),
     ("quarantine.index", "Quarantine", "quarantine"),
     ("lanes.index", "Lanes", "lanes"),
+    ("replays.index", "Replays", "replays"),
     ("handlers.index", "Handlers", "handlers"),
 )
 
@@ -37,6 +38,7 @@ _DONE: Final[Mapping[str, str]] = {
     "paused": "The lane is paused: workers take nothing more from it, and what runs goes on.",
     "resumed": "The lane is resumed: workers take from it again.",
     "dropped": "Dropped.",
+    "replayed": "The replay is started. Workers queue its events beside live traffic, oldest first.",
 }
 
 log = structlog.get_logger(__name__)
@@ -85,7 +87,6 @@ def _shared_context(app: Flask, sources: Sources) -> Any:
             "is_viewer": g.get("role") is Role.VIEWER,
             "lane_name": sources.names.of_lane,
             "asset_version": version,
-            "endpoints": app.view_functions,
             "done": _DONE.get(request.args.get("done", "")),
         }
 

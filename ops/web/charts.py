@@ -136,10 +136,10 @@ def _axis(since: float, until: float, plot_width: float) -> Markup:
 
 def _nice(most: float) -> float:
     """Round up to 1, 2 or 5 times a power of ten, so that the middle line has a plain number."""
-    size = 1.0
+    size = 1.0  # even an empty chart has a scale
     while most > 10 * size:
         size *= 10
-    return next((factor * size for factor in (2, 4, 10) if most <= factor * size), 10 * size)
+    return next(factor * size for factor in (1, 2, 3, 4, 6, 8, 10) if most <= factor * size)
 
 
 def _short(value: float) -> str:

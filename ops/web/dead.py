@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request, url_for
+import structlog
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from redis.exceptions import RedisError
+from werkzeug.exceptions import BadRequest, Conflict, NotFound
+from werkzeug.wrappers import Response
 
+from ackfirst.ops.record import dead_acts, replays
 from ackfirst.ops.record.dead_letters import (
     DeadFilter,
     added,
@@ -14,8 +18,11 @@ from ackfirst.ops.record.dead_letters import (
     queued_letters,
     unrecorded_letters,
 )
+from ackfirst.ops.record.replays import ReplayError
 from ackfirst.ops.web.filters import sentence
+from ackfirst.ops.web.live import live
 from ackfirst.ops.web.messages import live_queue
+from ackfirst.ops.web.selected import WINDOWS, chosen_selection, decoded, words_of
 from ackfirst.ops.web.sources import Sources, sources
 from ackfirst.shared.errors import StoreUnavailableError
 from ackfirst.shared.store import Cursor, DeadGroup, DeadLetter
@@ -28,13 +35,9 @@ PAGE_SIZE: Final = 30
 _MOST_UNRECORDED: Final = 1_000
 #: Letters that are read in RQ while there is no record.
 _MOST_QUEUED: Final = 1_000
+_LONGEST_REASON: Final = 400
 
-#: Name of a window → its seconds, and how ``ackfirst dead list --since`` writes it.
-WINDOWS: Final[Mapping[str, tuple[int, str]]] = {
-    "hour": (3_600, "1h"),
-    "day": (86_400, "24h"),
-    "week": (604_800, "7d"),
-}
+log = structlog.get_logger(__name__)
 
 
 @blueprint.get("/")
@@ -67,6 +70,41 @@ def listing() -> str:
         newer=url_for("dead.listing", **conditions) if "after" in request.args else None,
         command=f"ackfirst dead list --each{named}{since}",
     )
+
+
+@blueprint.get("/drop")
+def plan_drop() -> str:
+    """Say which dead letters would be dropped; nothing is changed."""
+    found = sources()
+    try:
+        plan = replays.plan(found.store, found.redis, chosen_selection(request.args, now=found.clock()))
+    except ReplayError as error:
+        raise Conflict(sentence(str(error))) from error
+    count = plan.states.get("dead", 0)
+    if not count:
+        raise NotFound("None of these is a dead letter any more.")
+    return render_template(
+        "web/dead_drop.html",
+        plan=plan,
+        count=count,
+        selection=words_of(plan.selection),
+        encoded=plan.selection.encode(),
+        command="ackfirst dead drop" + "".join(f" --event {one}" for one in plan.selection.events[:3]),
+    )
+
+
+@blueprint.post("/drop")
+def drop() -> Response:
+    """Drop the dead letters of the plan: their events end as discarded, and stay in the record."""
+    found = sources()
+    selection = decoded(request.form.get("selection", ""))
+    if selection is None or not (selection.events or selection.filter.state == "dead"):
+        raise BadRequest("The form holds no selection of dead letters.")
+    reason = request.form.get("reason", "").strip()[:_LONGEST_REASON]
+    count = dead_acts.drop(found.store, found.redis, selection, who=g.user, reason=reason)
+    log.info("web.dead-dropped", user=g.user, count=count, remote=request.remote_addr)
+    live().forget()
+    return redirect(url_for("dead.index", done="dropped"), code=303)
 
 
 def chosen_letters(given: Mapping[str, str], *, now: float) -> tuple[DeadFilter, str | None]:

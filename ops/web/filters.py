@@ -71,6 +71,11 @@ def iso_moment(text: str) -> Markup:
     return moment(datetime.fromisoformat(text).timestamp())
 
 
+def utc_day(seconds: float) -> str:
+    """Format the day of Unix seconds, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
 def duration(seconds: float | None) -> str:
     """Format a duration with two digits that count: ``3.2 ms``, ``1.4 s``, ``3 h 20 m``."""
     if seconds is None:
@@ -134,5 +139,5 @@ def tone(state: str | None) -> str:
 
 def register(app: Flask) -> None:
     """Give the templates these filters."""
-    functions = (moment, iso_moment, duration, age, number, size, plural, sentence, tone)
+    functions = (moment, iso_moment, utc_day, duration, age, number, size, plural, sentence, tone)
     app.jinja_env.filters.update({function.__name__: function for function in functions})

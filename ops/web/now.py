@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, current_app, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from markupsafe import Markup
 
 from ackfirst.ops.web import charts
@@ -122,8 +122,7 @@ def headline(state: LiveState) -> Headline:
 
 def _with_page(finding: Finding) -> dict[str, Any]:
     endpoint = _PAGES.get(finding.id)
-    has_page = endpoint in current_app.view_functions
-    return {**finding.as_dict(), "url": url_for(endpoint) if endpoint and has_page else None}
+    return {**finding.as_dict(), "url": url_for(endpoint) if endpoint else None}
 
 
 def _tiles(state: LiveState) -> list[Tile]:
@@ -185,7 +184,7 @@ def _queue_tiles(state: LiveState) -> list[Tile]:
             value=number(dead),
             note=f"{number(state.total('dead_letters'))} in all",
             tone="bad" if dead else "",
-            url=url_for("dead.index") if "dead.index" in current_app.view_functions else None,
+            url=url_for("dead.index"),
         ),
         Tile(
             label="Workers",

@@ -93,7 +93,7 @@ def test_ctrl_c_typed_into_a_terminal_ends_it_with_0(folder: Path) -> None:
 def test_after_kill_9_only_the_queue_is_left_and_the_next_start_takes_it_over(folder: Path) -> None:
     with Dev(folder, name="killed") as dev:
         dev.wait_until_ready()
-        wait_until(lambda: len(dev.started) == 5, message="ingest, worker, page, engine, janitor")
+        wait_until(lambda: len(dev.started) == 6, message="ingest, worker, page, engine, janitor, recorder")
         queue = dev.queue
         dev.process.kill()
         wait_until(lambda: dev.survivors == [], message="the children are gone")

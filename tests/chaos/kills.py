@@ -90,7 +90,9 @@ class Run:
 
     def has_begun(self, engine: Cli) -> bool:
         """Whether this engine has events in hand."""
-        return any(self.client.scan_iter(f"{keys.in_flight('*')}-{engine.process.pid}", count=1_000))
+        suffix = f"-{engine.process.pid}".encode()
+        names = [name.decode() for name in self.client.hkeys(keys.ENGINES) if name.endswith(suffix)]
+        return any(self.client.exists(keys.in_flight(name)) for name in names)
 
     def dead(self) -> set[str]:
         """Return the dead letters: events that had three engines killed under them."""

@@ -183,7 +183,7 @@ class Steps:
 
     def back_up_and_restore(self) -> None:
         """The commands of docs/deployment.md, word for word: what waited is there again after Redis has lost it."""
-        back_up, restore, *_ = shell_blocks("### Backup")
+        back_up, restore, dump, restore_record = shell_blocks("### Backup")
         before = len(self._stack.stored())
         self._stack.compose("stop", "worker")
         names = [f"backed-up-{number}" for number in range(5)]
@@ -197,6 +197,17 @@ class Steps:
         self._stack.up("--no-recreate", "--scale", "worker=3", "worker")
         wait_until(lambda: len(self._stack.stored()) >= before + 5, timeout=SOON, message="what waited is handled")
         self._report(f"{(self._stack.folder / 'redis.tgz').stat().st_size} bytes of backup, 5 of 5 events handled")
+        if self._stack.health("postgres") != ["healthy"]:
+            self._report("the record's commands were not run: its database is not healthy on this engine")
+            return
+        count = ("psql", "-U", "ackfirst", "-At", "-c", "SELECT count(*) FROM events")
+        wait_until(lambda: int(self._stack.exec("postgres", *count)) >= 5, timeout=SOON, message="they are recorded")
+        self._stack.shell(dump)
+        recorded = int(self._stack.exec("postgres", *count))
+        self._stack.exec("postgres", "psql", "-U", "ackfirst", "-c", "DROP TABLE events CASCADE")
+        self._stack.shell(restore_record)
+        restored = int(self._stack.exec("postgres", *count))
+        assert restored >= recorded, f"{restored} of {recorded} events of the record are back"
 
     def lose_the_master(self) -> None:
         """``deploy/compose.sentinel.yml``: the master's container and its volume are destroyed under load."""

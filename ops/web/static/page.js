@@ -23,6 +23,15 @@
     });
   }
 
+  function localAxes(root) {
+    root.querySelectorAll("text[data-time]").forEach(function (one) {
+      var at = new Date(one.dataset.time);
+      one.textContent = one.textContent.includes(":")
+        ? at.toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", hourCycle: "h23"})
+        : at.toLocaleDateString([], {day: "numeric", month: "short"});
+    });
+  }
+
   function isPaused() { return control !== null && control.dataset.state === "paused"; }
 
   function show(state, text) {
@@ -47,6 +56,7 @@
       var next = fresh.getElementById(region.id);
       if (next === null || isInUse(region)) { return; }
       localTimes(next);
+      localAxes(next);
       if (next.innerHTML !== region.innerHTML) { region.replaceChildren.apply(region, Array.from(next.childNodes)); }
     });
     trouble.hidden = true;
@@ -79,6 +89,7 @@
   }
 
   localTimes(document);
+  localAxes(document);
   document.querySelectorAll("[data-check-all]").forEach(function (all) {
     all.hidden = false;
     all.addEventListener("change", function () {
