@@ -1,6 +1,7 @@
 """Measure the worker's engine: against RQ's own worker, over many lanes, and from a callback to its handler."""
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from bench.load import LANE, callbacks, open_loop
 from bench.peers.install import ROOT
 from bench.plan import Plan, say
 from bench.rows import Row, at, ratio, row
-from bench.servers import THREADS, running, thread_options, wait_until
+from bench.servers import POLITELY, THREADS, running, thread_options, wait_until
 
 _NOTHING: Final = "bench.handlers.nothing"
 _STOPWATCH: Final = "bench.handlers.stopwatch"
@@ -50,10 +51,11 @@ def _our_worker(url: str) -> AbstractContextManager[Any]:
 
 
 def _stock_worker(url: str) -> AbstractContextManager[Any]:
-    command = ["-m", "rq.cli", "worker", "--burst", "--quiet", "--serializer", "json"]
+    nice, *options = POLITELY
+    command = [*options, sys.executable, "-m", "rq.cli", "worker", "--burst", "--quiet", "--serializer", "json"]
     command += ["--worker-class", "rq.worker.SimpleWorker", keys.queue_name(LANE)]
     env = {"ACKFIRST_REDIS_URL": url, "RQ_REDIS_URL": url, "ACKFIRST_HANDLERS": _NOTHING, "PYTHONPATH": str(ROOT)}
-    return running(*command, env={**env, "ACKFIRST_LOG_LEVEL": "warning"})
+    return running(*command, env={**env, "ACKFIRST_LOG_LEVEL": "warning"}, program=nice)
 
 
 def _burst_rate(worker: Callable[[str], AbstractContextManager[Any]], count: int) -> float:

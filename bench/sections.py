@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench import drain, engine, growth, ingest, memory, overload, stages, tasks
+from bench import drain, engine, growth, ingest, memory, overload, stages, store, tasks
 from bench.plan import Plan
 from bench.rows import Row
 
@@ -82,9 +82,10 @@ time.""",
     ),
     "tasks": Section(
         "One Redis command in each task",
-        """One process each, eight threads for plain functions and a hundred coroutines at once for async ones. Redis
-syncs each write at once, also those of the tasks. Celery gets a quarter of the tasks. *bare* is the same
-function or coroutine without a queue: what the user's own code costs, which no queue can beat.""",
+        """One process each, all at the niceness that an engine gives itself, eight threads for plain functions and
+a hundred coroutines at once for async ones. Redis syncs each write at once, also those of the tasks. Celery
+gets a quarter of the tasks. *bare* is the same function or coroutine without a queue: what the user's own
+code costs, which no queue can beat.""",
         tasks.commands,
         needs_peers=True,
     ),
@@ -127,6 +128,13 @@ append-only file meanwhile, except when these writes make it grow that far.""",
         "Larger bodies",
         """The same turns with an empty queue and other sizes of bodies; of the largest there are a tenth as many.""",
         growth.bodies,
+    ),
+    "record": Section(
+        "The record",
+        """The store alone, without the recorder's reading and parsing: batches of 500 events with one attempt each, and
+each read with the values of random events of 90 days. Both engines sync at every commit; PostgreSQL is one
+server on a unix socket. `python -m bench.store --rows 10000000` does the same with as many rows.""",
+        store.store_rows,
     ),
     "memory": Section(
         "Redis memory of an event",

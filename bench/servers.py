@@ -18,6 +18,7 @@ import redis as client
 from ackfirst.shared.embedded import EmbeddedServer
 from ackfirst.shared.embedded.binary import find_binary
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.workers.pool import ENGINE_NICENESS
 from bench.load import API_KEY, SECRET
 from bench.peers.install import ROOT
 
@@ -26,6 +27,10 @@ _LISTENING: Final = b'"ingest.listening"'
 
 #: Threads of plain handlers, here as at the peers.
 THREADS: Final = 8
+
+#: Runs a peer as politely as an engine runs by itself: on a machine that is busy with something else, the engine gets a
+#: tenth of what a peer at normal priority would get.
+POLITELY: Final = ("nice", "-n", str(ENGINE_NICENESS))
 
 Process = subprocess.Popen[bytes]
 

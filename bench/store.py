@@ -206,18 +206,21 @@ def measure(engine: str, url: str, rows: int, rounds: int) -> list[Row]:
     found = []
     with open_store(url, migrate=True) as store:
         for what, later in (("with their ends", False), ("ended in the next batch", True)):
-            rates = [write_rate(store, 20, ended_later=later) for _ in range(rounds)]
-            say(f"{engine}: {max(rates):,.0f} events/s written, {what}")
-            found.append(row(f"{engine}: events/s written, {what}", rates, at_least=NEEDED_PER_SECOND[engine]))
-        size = fill(url, rows)
-        say(f"{engine}: {rows:,} events filled in, {size / rows:,.0f} bytes each")
-        found.append(row(f"{engine}: bytes of an event with its attempt", [size / rows]))
+            found.append(_write_rates(store, engine, what, rounds, ended_later=later))
+    size = fill(url, rows)
+    say(f"{engine}: {rows:,} events filled in, {size / rows:,.0f} bytes each")
+    found.append(row(f"{engine}: bytes of an event with its attempt", [size / rows]))
+    with open_store(url) as store:
         found += time_reads(store, engine)
-        rates = [write_rate(store, 20) for _ in range(rounds)]
-        say(f"{engine}: {max(rates):,.0f} events/s written into {rows:,} rows")
-        found.append(row(f"{engine}: events/s into {rows:,} rows", rates, at_least=NEEDED_PER_SECOND[engine]))
+        found.append(_write_rates(store, engine, f"into {rows:,}", rounds))
         found += purge_day(store, engine)
     return found
+
+
+def _write_rates(store: Store, engine: str, what: str, rounds: int, *, ended_later: bool = False) -> Row:
+    rates = [write_rate(store, 20, ended_later=ended_later) for _ in range(rounds)]
+    say(f"{engine}: {max(rates):,.0f} events/s written, {what}")
+    return row(f"{engine}: events/s written, {what}", rates, at_least=NEEDED_PER_SECOND[engine])
 
 
 def store_rows(plan: Plan) -> list[Row]:

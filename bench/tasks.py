@@ -21,7 +21,7 @@ from bench.load import LANE, callback_bodies
 from bench.peers.install import ROOT, Peers
 from bench.plan import Plan, say
 from bench.rows import Row, ratio, row
-from bench.servers import THREADS, thread_options
+from bench.servers import POLITELY, THREADS, thread_options
 
 _TIMEOUT_SECONDS: Final = 60.0
 _CONCURRENCY: Final = 100
@@ -151,7 +151,8 @@ def _rate(one: Contender, count: int) -> float:
             bodies = b"\n".join(callback_bodies(count))
             subprocess.run(one.fill, env=env, cwd=one.folder, input=bodies, check=True, stdout=subprocess.DEVNULL)
         quiet = subprocess.DEVNULL
-        process = subprocess.Popen(one.work, env=env, cwd=one.folder, stdout=quiet, stderr=quiet)
+        work = one.work if one.fill is None else (*POLITELY, *one.work)
+        process = subprocess.Popen(work, env=env, cwd=one.folder, stdout=quiet, stderr=quiet)
 
         def done() -> int:
             if "BENCH_SLEEP" in one.env:

@@ -6,10 +6,9 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Sequence
-from types import FrameType, TracebackType
-from typing import Any, Final, Never, Protocol, Self
+from types import FrameType
+from typing import Any, Final, Never, Protocol
 
 import click
 import structlog
@@ -19,6 +18,7 @@ from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.shared.processes.signals import STOP_SIGNALS
 from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
@@ -103,10 +103,10 @@ def _run(
     ]
     with contextlib.ExitStack() as tasks:
         announcement = announce_when_healthy(places, ready)
-        tasks.enter_context(PeriodicTask(announcement, seconds=READY_CHECK_SECONDS))
-        tasks.enter_context(PeriodicTask(public.look, seconds=1.0))
+        tasks.enter_context(PeriodicThread(announcement, seconds=READY_CHECK_SECONDS))
+        tasks.enter_context(PeriodicThread(public.look, seconds=1.0))
         if server:
-            tasks.enter_context(PeriodicTask(restart_if_dead(server, logger), seconds=RESTART_CHECK_SECONDS))
+            tasks.enter_context(PeriodicThread(restart_if_dead(server, logger), seconds=RESTART_CHECK_SECONDS))
         return Supervisor(children, grace=settings.stop_grace + KILL_MARGIN_SECONDS, log=logger).run()
 
 
@@ -130,31 +130,6 @@ def check_ports_free(settings: Settings) -> None:
             number = getattr(error, "errno", None)
             why = os.strerror(number).lower() if number and number > 0 else str(error)
             raise ConfigurationError(f"cannot listen on {address}: {why}, check ACKFIRST_{setting.upper()}") from error
-
-
-class PeriodicTask:
-    """Call ``task`` every few seconds from a thread of its own while a ``with`` block runs, until it returns True."""
-
-    def __init__(self, task: Callable[[], bool], *, seconds: float) -> None:
-        self._task = task
-        self._seconds = seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="periodic-task", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
-            if self._task():
-                return
 
 
 def announce_when_healthy(places: Sequence[tuple[str, int]], announce: Callable[[], None]) -> Callable[[], bool]:

@@ -114,15 +114,16 @@ def _supervise(settings: Settings, processes: int, options: list[str]) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="ackfirst-") as boards,
         Heartbeat.from_settings(settings) as heartbeats,
-        WedgedEngines(heartbeats, Path(boards), log=log) as watcher,
     ):
+        watcher = WedgedEngines(heartbeats, Path(boards), log=log)
         env = {POOL: heartbeats.pool, BOARDS: boards}
         engine = reexec("worker", "--role", "engine", *options)
         children = [Child(name=f"engine-{number}", argv=engine, env=env) for number in range(1, processes + 1)]
         children.append(Child(name="janitor", argv=reexec("worker", "--role", "janitor")))
         if settings.is_recorded:  # last of all: what the engines settle at their stop is recorded by this pool
             children.append(Child(name="recorder", argv=reexec("worker", "--role", "recorder"), stage=1))
-        return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
+        with watcher.thread:
+            return Supervisor(children, grace=settings.stop_grace, log=log, watcher=watcher).run()
 
 
 def _work(settings: Settings, options: "WorkOptions", *, record_only: bool) -> None:

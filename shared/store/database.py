@@ -70,7 +70,8 @@ class Database:
         """
         self._url = _parsed(url)
         self._prepare = prepare
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._preparing_thread: int | None = None
         self._is_prepared = False
         self._identity: tuple[int, int] | None = None
         self.is_postgresql = self._url.get_backend_name() == "postgresql"
@@ -126,19 +127,20 @@ class Database:
         """
         if self._is_prepared and self._identity == self._find_file():
             return
+        if self._preparing_thread == threading.get_ident():
+            return  # called by the transactions of ``_prepare``
         with self._lock:
-            if self._is_prepared and self._identity != self._find_file():
+            if self._identity != self._find_file():
                 self._engine.dispose()  # its connections would go on writing into the removed file
                 self._is_prepared = False
             if not self._is_prepared:
-                self._is_prepared = True  # for the transactions of ``_prepare``
-                self._identity = self._find_file()
+                self._preparing_thread = threading.get_ident()
                 try:
                     self._prepare(self)
-                except BaseException:
-                    self._is_prepared = False
-                    raise
+                finally:
+                    self._preparing_thread = None
                 self._identity = self._find_file()
+                self._is_prepared = True
 
     def make_file(self) -> None:
         """Make the SQLite file and its folder, for their owner only. SQLite gives its side files the same rights.
@@ -155,7 +157,6 @@ class Database:
             raise StoreUnavailableError(
                 f"cannot make the record's file {self.file}: {error.strerror}, check ACKFIRST_STORE_URL"
             ) from error
-        self._identity = self._find_file()
 
     def forget_deleted(self) -> None:
         """Bring what was overwritten from SQLite's write-ahead log into its file, and empty the log.

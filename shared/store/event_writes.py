@@ -11,6 +11,9 @@ from ackfirst.shared.store.rows import Arrival, Attempt, Batch, Ending, Request
 from ackfirst.shared.store.tables import attempts, events, requests
 from ackfirst.shared.store.texts import LONGEST_KEY, clean, clean_or_none, query_bytes
 
+#: Rows of one batch for requests that belong to no event.
+MOST_REQUESTS: Final = 100
+
 _KEY: Final = ("received_at", "event_id")
 _OF_STATE: Final = ("state", "state_at", "attempts", "reason")
 _OF_ARRIVAL: Final = tuple(one for one in events.c.keys() if one not in (*_KEY, *_OF_STATE, "redacted_at"))  # noqa: SIM118 - a collection of columns, not a mapping
@@ -136,6 +139,9 @@ def write_requests(connection: Connection, rows: Sequence[Request]) -> None:
     for row in rows:
         texts = (row.kind, row.event_id, row.account, row.application_id, row.family, row.verdict, row.reason)
         values = tuple(map(clean_or_none, texts))
+        if row.event_id is None and values not in merged and len(merged) >= MOST_REQUESTS:
+            # Strangers may name an application of their own in each request: those are counted together.
+            values = (values[0], None, None, None, None, values[5], None)
         at, count = merged.get(values, (row.at, 0))
         merged[values] = min(at, row.at), count + row.count
     _insert_requests(connection, [(at, *values, count) for values, (at, count) in merged.items()])

@@ -3,7 +3,6 @@
 There is no DEFAULT partition: rows in it would stand in the way of the partition that they belong into.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
@@ -19,12 +18,15 @@ DAYS_AHEAD: Final = 7
 #: Any number that no other program uses: held while partitions are made.
 _LOCK: Final = 0x61636B67
 
+#: All that was ever made and not dropped; ``inhdetachpending`` is null of one that was detached.
 _OF_TABLE: Final = text(
-    "SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-    "WHERE i.inhparent = CAST(:parent AS regclass)"
+    "SELECT c.relname, i.inhdetachpending FROM pg_class c "
+    "LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = CAST(:parent AS regclass) "
+    "WHERE c.relkind = 'r' AND c.relname ~ :pattern AND pg_table_is_visible(c.oid)"
 )
 _ATTACHED: Final = text(
-    "SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relispartition AND pg_table_is_visible(oid)"
+    "SELECT c.relname FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid "
+    "WHERE c.relname = ANY(:names) AND NOT i.inhdetachpending AND pg_table_is_visible(c.oid)"
 )
 
 
@@ -47,9 +49,10 @@ def make_partitions(connection: Connection, days: Iterable[int]) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     for name in _missing(connection, names):
         table, day = names[name]
+        _drop(connection, table, day, how="FINALIZE")  # what a purge of this day left when it was interrupted
         # Made beside the table and then attached: CREATE TABLE … PARTITION OF waits for all readers of the table, and
         # makes those that come after wait as well.
-        connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL)")
+        connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
         bounds = f"FROM ({day * DAY_SECONDS}) TO ({(day + 1) * DAY_SECONDS})"
         connection.exec_driver_sql(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {bounds}")
 
@@ -60,23 +63,23 @@ def old_days(connection: Connection, older_than: float) -> list[int]:
     return sorted(day for day in found if (day + 1) * DAY_SECONDS <= older_than)
 
 
-def drop_day(connection: Connection, day: int) -> int:
-    """Drop the partitions of a day; return how many events were in it.
+def drop_day(connection: Connection, day: int) -> None:
+    """Drop the partitions of a day.
 
     Needs a connection without a transaction: a partition is first detached CONCURRENTLY, so that nobody waits for it,
     while dropping it at once would wait for all readers of the table. What an error interrupts, the next call finishes.
     """
-    removed = 0
     for table in PARTITIONED:
-        for name, of_day, is_pending in _partitions(connection, table):
-            if of_day != day:
-                continue
-            if table == "events":
-                removed = int(connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one())  # noqa: S608 - our own name
-            how = "FINALIZE" if is_pending else "CONCURRENTLY"
-            connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {name} {how}")
+        _drop(connection, table, day, how="CONCURRENTLY")
+
+
+def _drop(connection: Connection, table: str, day: int, *, how: str) -> None:
+    for name, of_day, is_pending in _partitions(connection, table):
+        if of_day == day:
+            if is_pending is not None:
+                how = "FINALIZE" if is_pending else how
+                connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {name} {how}")
             connection.exec_driver_sql(f"DROP TABLE {name}")
-    return removed
 
 
 def _missing(connection: Connection, names: Iterable[str]) -> list[str]:
@@ -84,13 +87,13 @@ def _missing(connection: Connection, names: Iterable[str]) -> list[str]:
     return sorted(wanted - set(connection.execute(_ATTACHED, {"names": list(wanted)}).scalars()))
 
 
-def _partitions(connection: Connection, table: str) -> list[tuple[str, int, bool]]:
-    """List name, day and whether it is half detached, of each partition of a table."""
+def _partitions(connection: Connection, table: str) -> list[tuple[str, int, bool | None]]:
+    """List name and day of each partition of a table, and whether it is half detached; None: it is detached."""
+    values = {"parent": table, "pattern": f"^{table}_[0-9]{{8}}$"}
     found = []
-    for name, is_pending in connection.execute(_OF_TABLE, {"parent": table}):
-        if matched := re.fullmatch(rf"{table}_(\d{{8}})", name):
-            date = datetime.strptime(matched[1], "%Y%m%d").replace(tzinfo=UTC)
-            found.append((name, day_of(date.timestamp()), is_pending))
+    for name, is_pending in connection.execute(_OF_TABLE, values):
+        date = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC)
+        found.append((name, day_of(date.timestamp()), is_pending))
     return found
 
 

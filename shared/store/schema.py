@@ -29,6 +29,8 @@ def migrate(database: Database) -> None:
     database.make_file()
     with database.writing() as connection:
         if database.is_postgresql:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # for what a migration has to rewrite
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if _refuse_unknown(database, connection) == _newest():
             return

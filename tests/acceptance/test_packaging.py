@@ -195,6 +195,14 @@ def test_commands_run_from_another_folder(installed: Installed, tmp_path: Path) 
     assert "Usage" in run(command, "worker", "--help", cwd=tmp_path)
 
 
+def test_the_record_is_made_by_the_migrations_that_come_along(installed: Installed, tmp_path: Path) -> None:
+    script = (
+        "from ackfirst.shared.store import open_store\n"
+        "print(open_store('sqlite:///record.db', migrate=True).position())\n"
+    )
+    assert run(installed.python, "-c", script, cwd=tmp_path) == "0-0\n"
+
+
 def test_a_handler_may_use_packages_of_its_own_called_shared_workers_and_ops(
     installed: Installed, redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:

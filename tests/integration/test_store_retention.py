@@ -131,3 +131,25 @@ def test_a_day_that_a_long_reader_keeps_goes_at_the_next_purge(
         store.purge(MIDNIGHT)
         assert {name[-8:] for name in partitions(postgres_server, empty_url)} == {"20260115"}
         assert store.count(ALL) == 10
+
+
+@pytest.mark.parametrize("left", ["half detached", "detached"])
+def test_a_late_event_of_a_day_whose_purge_was_interrupted_brings_nothing_back(
+    postgres_server: PostgresProcess, empty_url: str, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = "SET lock_timeout = '200ms'; SET statement_timeout = '2s'"
+    monkeypatch.setattr("ackfirst.shared.store.database._TIMEOUTS", short)
+    with open_store(empty_url) as store, psycopg.connect(empty_url) as reader:
+        filled(store, days=3)
+        if left == "detached":
+            postgres_server.execute("ALTER TABLE events DETACH PARTITION events_20260113", make_url(empty_url).database)
+        else:
+            reader.execute("SELECT count(*) FROM events")
+            with pytest.raises(StoreUnavailableError):
+                store.purge(MIDNIGHT)
+            reader.rollback()
+        store.write(batch(9, handled("late", NOON - 2 * DAY)))
+        old = store.events(EventFilter(until=MIDNIGHT - DAY))
+        assert [row.event_id for row in old] == [event_id("late")]
+        assert store.purge(MIDNIGHT) > 0
+        assert {name[-8:] for name in partitions(postgres_server, empty_url)} == {"20260115"}

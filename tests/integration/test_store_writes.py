@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
 
 from ackfirst.shared.store import Batch, Cursor, EventFilter, Request, StaleBatchError, Store, open_store
 from tests.support.record_rows import HANDLER, NOON, arrival, attempt, batch, ended, event_id, handled
@@ -131,6 +132,16 @@ def test_requests_of_a_batch_that_are_alike_are_one_row(store: Store) -> None:
     )
     assert store.requests([event_id(1)]) == [Request(at=NOON, count=4, **same)]
     assert store.stats(NOON - 60, NOON + 60).totals["request"] == {"duplicate": 4, "refused": 1}
+
+
+def test_a_flood_of_requests_that_all_differ_is_counted_in_few_rows(store: Store, store_url: str) -> None:
+    flood = [Request(at=NOON, kind="quarantined", verdict="forged", application_id=f"a{n}") for n in range(5_000)]
+    store.write(batch(1, requests=flood))
+    assert store.stats(NOON, NOON + 1).totals["verdict"] == {"forged": 5_000}
+    engine = create_engine(store_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*), sum(count) FROM requests")).one() == (101, 5_000)
+    engine.dispose()
 
 
 def test_an_event_twice_in_one_batch_is_one_row(store: Store) -> None:

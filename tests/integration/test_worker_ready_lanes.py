@@ -29,8 +29,8 @@ class FlatPace:
     def usual(self) -> tuple[int, float]:
         return 128, 0.001
 
-    def known(self) -> list[tuple[str, int, float]]:
-        return [(lane, 0, 0.001) for lane in self._full]
+    def known(self) -> dict[str, tuple[int, float]]:
+        return dict.fromkeys(self._full, (0, 0.001))
 
 
 def lanes_for(client: redis.Redis, *pinned: str, engine: str = "e") -> Lanes:

@@ -12,9 +12,9 @@ import struct
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
+from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.shared.processes.supervisor import Watcher
 
 if TYPE_CHECKING:
@@ -64,18 +64,8 @@ class WedgedEngines:
         self._log = log
         self._lock = threading.Lock()
         self._living: set[int] = set()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="wedged-engines", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
+        self.thread = PeriodicThread(self._look, seconds=LOOK_SECONDS, name="wedged-engines")
+        """Looks while it runs."""
 
     def started(self, pid: int) -> None:
         """Watch this process."""
@@ -91,13 +81,12 @@ class WedgedEngines:
             (self._folder / str(pid)).unlink(missing_ok=True)
         self._inner.ended(pid, cause)
 
-    def _watch(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            with self._lock:
-                for pid in sorted(self._living):
-                    self._look(pid)
+    def _look(self) -> None:
+        with self._lock:
+            for pid in sorted(self._living):
+                self._look_at(pid)
 
-    def _look(self, pid: int) -> None:
+    def _look_at(self, pid: int) -> None:
         try:
             deadline = earliest((self._folder / str(pid)).read_bytes())
         except OSError:  # it has not begun, or is no engine

@@ -10,8 +10,8 @@ from ackfirst.workers.engine.run import HandlerRun
 from ackfirst.workers.engine.settle import InFlightStore
 from ackfirst.workers.engine.threads import ThreadPool
 
-#: Part of a batch that must be wanted for a round trip to be worth its while.
-LEAST_BATCH: Final = 0.5
+#: Share of what the threads can begin that must be wanted for a round trip to be worth its while.
+LEAST_SHARE: Final = 0.5
 #: Most jobs that wait for a thread.
 MOST_WAITING: Final = MOST_JOBS
 
@@ -72,4 +72,4 @@ class Prefetcher:
         running = [(run.lane, now - run.resumed if run.resumed else 0.0) for run in self._pool.running()]
         threads = self._pool.size - len(running) + self._pace.soon_free(running)
         wanted = threads - self._pace.batches(run.lane for run in waiting)
-        return wanted if threads >= 1 and wanted >= LEAST_BATCH else 0.0
+        return wanted if threads >= 1 and wanted >= LEAST_SHARE * threads else 0.0

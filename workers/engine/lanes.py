@@ -2,9 +2,10 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+import orjson
 from redis import Redis
 from rq.defaults import DEFAULT_WORKER_TTL
 
@@ -35,8 +36,8 @@ class LanePace(Protocol):
     def usual(self) -> tuple[int, float]:
         """Room and seconds for a job of a lane that ``known`` does not list."""
 
-    def known(self) -> Iterable[tuple[str, int, float]]:
-        """Lane, room and seconds of every lane that differs; a few hundred at most: they are sent with each take."""
+    def known(self) -> Mapping[str, tuple[int, float]]:
+        """Lane → room and seconds, of every lane that differs; a few hundred at most: they are sent with each take."""
 
 
 class Lanes:
@@ -72,16 +73,20 @@ class Lanes:
             keys.READY,
             keys.PAUSED,
         ]
-        self._constants: list[str | int | float] = [
-            DEFAULT_WORKER_TTL,
-            keys.KILLS,
-            JOB_PREFIX,
-            MARKS_PREFIX,
-            LIMIT,
-            LONGEST_ENTRY,
-            life,
-        ]
-        self._constants += [keys.queue(""), keys.running("")]
+        self._fixed = orjson.dumps(
+            {
+                "timeout": DEFAULT_WORKER_TTL,
+                "life": life,
+                "kills": keys.KILLS,
+                "replay": keys.REPLAY,
+                "rejects": LIMIT,
+                "entry": LONGEST_ENTRY,
+                "job": JOB_PREFIX,
+                "marks": MARKS_PREFIX,
+                "list": keys.queue(""),
+                "running": keys.running(""),
+            }
+        )
         self._names_of_takes = map(f"{seed}{{:08x}}".format, itertools.count())
         self._unanswered: str | None = None
         self._asked_at = 0.0
@@ -122,12 +127,21 @@ class Lanes:
         self._unanswered = self._unanswered or next(self._names_of_takes)
         now = self._wall()
         room, seconds = pace.usual()
-        arguments: list[str | int | float] = [self.engine, have, self._unanswered, most, pace.budget, now, rq_time(now)]
-        arguments += [*self._constants, room, seconds, keys.REPLAY, len(self._pinned), *self._pinned]
-        for known in pace.known():
-            arguments += known
+        ask = {
+            "engine": self.engine,
+            "have": have,
+            "take": self._unanswered,
+            "most": most,
+            "budget": pace.budget,
+            "now": now,
+            "time": rq_time(now),
+            "room": room,
+            "seconds": seconds,
+            "known": pace.known(),
+            "pinned": self._pinned,
+        }
         self._asked_at = self._clock()
-        reply: list[Any] = self._take(keys=self._keys, args=arguments)
+        reply: list[Any] = self._take(keys=self._keys, args=[orjson.dumps(ask), self._fixed])
         return reply
 
     def wait(self, seconds: int) -> bool:

@@ -148,7 +148,7 @@ class EventWorker(RqWorker):
             self._retry(self._arrive)
             self._settler.start()
             self._runner.pool.start(self._runner.run_plain, self._invoke.enter)
-            with self._monitor:
+            with self._monitor.thread:
                 while self._retry(lambda: self._step(burst=burst)):
                     pass
                 self._wind_down()

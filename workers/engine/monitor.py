@@ -1,12 +1,11 @@
 """Watch handlers from outside their threads: end those that are late, and give back what waits behind slow ones."""
 
-import threading
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
+from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.workers.engine.deadline_board import WEDGE_GRACE_SECONDS
 from ackfirst.workers.engine.run import HandlerRun, Runner
 from ackfirst.workers.engine.settle import InFlightStore
@@ -47,25 +46,14 @@ class SlowHandlerMonitor:
         self._unreleased: list[FetchedJob] = []
         self.wedged: dict[str, str] = {}
         """Id of a job that does not end → its handler."""
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
+        self.thread = PeriodicThread(self._look, seconds=LOOK_SECONDS, name="monitor")
+        """Looks while it runs."""
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            now = time.monotonic()
-            self._look_at_threads(now)
-            self._look_at_loop(now)
-            self._relieve(now)
+    def _look(self) -> None:
+        now = time.monotonic()
+        self._look_at_threads(now)
+        self._look_at_loop(now)
+        self._relieve(now)
 
     def _look_at_threads(self, now: float) -> None:
         for number, deadline in enumerate(self._invoke.deadlines):

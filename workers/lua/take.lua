@@ -6,21 +6,21 @@
 -- KEYS[4] ackfirst:rejects                stream of entries that no worker can run
 -- KEYS[5] ackfirst:ready                  sorted set lane -> turn: the lanes that have work
 -- KEYS[6] ackfirst:paused                 hash lane -> since when and by whom: no job of these is taken
--- ARGV[1] the engine   ARGV[2] how many jobs it knows to be in flight   ARGV[3] name of this take, the same when it
--- is repeated   ARGV[4] most jobs   ARGV[5] seconds of work that they may be together   ARGV[6] now, unix seconds
--- ARGV[7] now as RQ writes times   ARGV[8] seconds for a job without a timeout   ARGV[9] field of the kills
--- ARGV[10] prefix of job keys   ARGV[11] prefix of the keys of marks   ARGV[12] most entries in the stream
--- ARGV[13] characters of an entry that are kept in it   ARGV[14] seconds without a heartbeat after which RQ forgets
--- the engine   ARGV[15] prefix of the lists of waiting jobs   ARGV[16] prefix of the sorted sets of running jobs
--- ARGV[17] most jobs, and ARGV[18] seconds of work of one job, of a lane that is not listed below
--- ARGV[19] field of the replay
--- ARGV[20] number of pinned lanes, which follow; 0 to serve all lanes
--- then for each lane that the engine knows: lane, most jobs of it, seconds of work of one of them
+-- ARGV[1] what is asked for, a JSON object:
+--   engine, have (jobs that it knows to be in flight), take (name of this take, the same when it is repeated),
+--   most (jobs), budget (seconds of work that they may be together), now (unix seconds), time (now as RQ writes it),
+--   room and seconds (most jobs of a lane that is not in known, and seconds of work of one of them),
+--   known (lane -> the same two), pinned (list of lanes; empty to serve all lanes)
+-- ARGV[2] what is the same in every take, a JSON object:
+--   timeout (seconds for a job without one), life (seconds without a heartbeat after which RQ forgets the engine),
+--   kills and replay (fields of a job), rejects (most entries in KEYS[4]), entry (characters of an entry that are kept there),
+--   prefixes of keys: job, marks, list (of a lane's waiting jobs), running (sorted set of its running ones)
 --
 -- Returns {what stopped it, job, job, …}. What stopped it is 'lonely' when the next job of a lane must wait until the
 -- engine has nothing in flight (that lane then comes first), 'more' when the call should be repeated, because so much was
--- set aside, or lanes turned out to be empty, that others should have their turn at Redis, 'full' when the jobs are as many as were wanted, else ''. A job is {lane, id, execution id,
--- data, timeout, result_ttl, field of the kills, marks as a flat list, field of the replay}.
+-- set aside, or lanes turned out to be empty, that others should have their turn at Redis, 'full' when the jobs are as
+-- many as were wanted, else ''. A job is {lane, id, execution id, data, timeout, result_ttl, field of the kills, marks as
+-- a flat list, field of the replay}.
 --
 -- Only lanes of the ready set are looked at, in the order of their turns, and no more of them than can give a job: ten
 -- thousand lanes cost a take as much as one. A lane that gave a job goes behind all others; a lane without jobs leaves
@@ -36,19 +36,18 @@ local MOST_LOOKED_AT = 1000
 local GRACE = 60
 local call = redis.call
 local in_flight, worker, executions, stream, ready, pauses = unpack(KEYS)
-local engine, have, take = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local most, budget, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_known = 21 + tonumber(ARGV[20])
+local ask, fixed = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
+local take, most, budget = ask.take, ask.most, ask.budget
 local reply = {''}
 
 local function look_at(id)
-  return redis.pcall('HMGET', ARGV[10] .. id, 'status', 'data', 'timeout', 'result_ttl', ARGV[9], 'started_at',
-    'ended_at', 'ttl', ARGV[19])
+  return redis.pcall('HMGET', fixed.job .. id, 'status', 'data', 'timeout', 'result_ttl', fixed.kills, 'started_at',
+    'ended_at', 'ttl', fixed.replay)
 end
 
 local function give(lane, id, execution, fields)
   -- None before the first start, except those that a replay has restored.
-  local marks = (fields[6] or fields[9]) and redis.pcall('HGETALL', ARGV[11] .. id) or {}
+  local marks = (fields[6] or fields[9]) and redis.pcall('HGETALL', fixed.marks .. id) or {}
   local data, timeout, result_ttl, kills = fields[2] or false, fields[3] or false, fields[4] or false, fields[5] or false
   reply[#reply + 1] = {lane, id, execution, data, timeout, result_ttl, kills, marks.err and {} or marks,
     fields[9] or false}
@@ -68,11 +67,6 @@ if redis.pcall('HGET', worker, 'ackfirst_take') == take then
   end
 end
 
-local known = {}
-for at = first_known, #ARGV, 3 do
-  known[ARGV[at]] = at
-end
-
 local is_paused = {}
 local paused = redis.pcall('HKEYS', pauses)
 for _, name in ipairs(paused.err and {} or paused) do
@@ -82,10 +76,9 @@ end
 local open = {}
 local function open_lanes(names)
   for _, name in ipairs(names) do
-    local at = known[name]
-    local room, seconds = tonumber(ARGV[at and at + 1 or 17]), tonumber(ARGV[at and at + 2 or 18])
+    local room, seconds = unpack(ask.known[name] or {ask.room, ask.seconds})
     if room > 0 and not is_paused[name] then
-      open[#open + 1] = {name = name, list = ARGV[15] .. name, running_key = ARGV[16] .. name, room = room,
+      open[#open + 1] = {name = name, list = fixed.list .. name, running_key = fixed.running .. name, room = room,
         seconds = seconds, ids = {}, at = 1, gone = 0, turn = 0}
     end
   end
@@ -93,21 +86,20 @@ end
 
 -- Pinned lanes are looked at whether they are in the ready set or not: they are few.
 local function pinned_in_turn()
-  local names = {unpack(ARGV, 21, first_known - 1)}
-  local scores = redis.pcall('ZMSCORE', ready, unpack(names))
+  local scores = redis.pcall('ZMSCORE', ready, unpack(ask.pinned))
   local turns = {}
-  for index, name in ipairs(names) do
+  for index, name in ipairs(ask.pinned) do
     turns[name] = tonumber(scores[index] or nil) or math.huge
   end
-  table.sort(names, function(one, other) return turns[one] < turns[other] end)
-  return names
+  table.sort(ask.pinned, function(one, other) return turns[one] < turns[other] end)
+  return ask.pinned
 end
 
-if first_known > 21 then
+if #ask.pinned > 0 then
   open_lanes(pinned_in_turn())
 else
   -- Some lanes may have no room: look further, in growing steps, but not through all of them.
-  local wanted = math.min(most, math.max(1, math.ceil(budget / tonumber(ARGV[18]))))
+  local wanted = math.min(most, math.max(1, math.ceil(budget / ask.seconds)))
   local from, step = 0, wanted
   while #open < wanted and from < MOST_LOOKED_AT do
     local names = redis.pcall('ZRANGE', ready, from, from + step - 1)
@@ -151,44 +143,65 @@ end
 
 local moved_aside = 0
 local function set_aside(lane, id, reason)
-  call('XADD', stream, 'MAXLEN', '~', ARGV[12], '*', 'lane', lane.name, 'place', 'waiting',
-    'entry', string.sub(id, 1, tonumber(ARGV[13])), 'reason', reason)
+  call('XADD', stream, 'MAXLEN', '~', fixed.rejects, '*', 'lane', lane.name, 'place', 'waiting',
+    'entry', string.sub(id, 1, fixed.entry), 'reason', reason)
   moved_aside = moved_aside + 1
 end
 
+local began = string.format('%.6f', ask.now)
 local longest = 0
 local started = {}
 local noted = {}
 local is_started = {}
 
--- The name of the job's execution, which begins; or nil and the reason to set the job aside.
+-- Write the first job of a lane into the lane's registry of running jobs; false when that is of another type. The others
+-- follow in one call. Should the script end in between, the janitor drops the entry: its job does not run.
+local function list_first(lane, due, composite)
+  local added = redis.pcall('ZADD', lane.running_key, due, composite)
+  if type(added) ~= 'table' then
+    return true
+  end
+  if call('TYPE', lane.running_key).ok == 'zset' then
+    call('ZADD', lane.running_key, due, composite) -- raises it as it is
+  end
+  return false
+end
+
+-- The name of the job's execution, which begins; or nil and the reason to set the job aside, if it is the job's.
 local function start(lane, id, fields)
   local execution = take .. string.format('%08x', #started + 1)
   local composite = id .. ':' .. execution
-  local seconds = tonumber(fields[3]) or tonumber(ARGV[8])
+  local seconds = tonumber(fields[3]) or fixed.timeout
   if not (seconds >= 0 and seconds < 1e9) then -- also what is no number: such a time would be refused
-    seconds = tonumber(ARGV[8])
+    seconds = fixed.timeout
   end
   seconds = math.floor(seconds) + GRACE
-  local due = string.format('%.6f', now + seconds)
-  local registry, key, job = 'rq:executions:' .. id, 'rq:execution:' .. composite, ARGV[10] .. id
-  local added = redis.pcall('ZADD', registry, now + seconds + GRACE, execution)
+  local due = string.format('%.6f', ask.now + seconds)
+  local registry, key, job = 'rq:executions:' .. id, 'rq:execution:' .. composite, fixed.job .. id
+  local added = redis.pcall('ZADD', registry, ask.now + seconds + GRACE, execution)
   if type(added) == 'table' then
     if call('TYPE', registry).ok ~= 'zset' then
       return nil, 'its executions are of another type'
     end
-    call('ZADD', registry, now + seconds + GRACE, execution) -- raises it as it is
+    call('ZADD', registry, ask.now + seconds + GRACE, execution) -- raises it as it is
+  end
+  if not lane.running and not list_first(lane, due, composite) then
+    call('ZREM', registry, execution)
+    return nil
   end
   call('EXPIRE', registry, seconds + GRACE)
-  call('HSET', key, 'id', execution, 'job_id', id, 'created_at', now, 'last_heartbeat', now, 'worker_name', engine)
+  call('HSET', key, 'id', execution, 'job_id', id, 'created_at', began, 'last_heartbeat', began, 'worker_name', ask.engine)
   call('EXPIRE', key, seconds)
-  call('HSET', job, 'status', 'started', 'started_at', ARGV[7], 'last_heartbeat', ARGV[7], 'worker_name', engine)
+  call('HSET', job, 'status', 'started', 'started_at', ask.time, 'last_heartbeat', ask.time, 'worker_name', ask.engine)
   if fields[7] or fields[8] then -- only what has ended before, or was given a life, expires
     call('PERSIST', job)
   end
-  lane.running = lane.running or {}
-  lane.running[#lane.running + 1] = due
-  lane.running[#lane.running + 1] = composite
+  if lane.running then
+    lane.running[#lane.running + 1] = due
+    lane.running[#lane.running + 1] = composite
+  else
+    lane.running = {}
+  end
   noted[#noted + 1] = id
   noted[#noted + 1] = take .. ' ' .. execution .. ' ' .. lane.name
   started[#started + 1] = composite
@@ -202,7 +215,7 @@ local function fault_of(id, fields)
     return 'no job id'
   elseif fields.err then
     return 'the job key holds no hash'
-  elseif not fields[1] and not fields[2] and call('EXISTS', ARGV[10] .. id) == 0 then
+  elseif not fields[1] and not fields[2] and call('EXISTS', fixed.job .. id) == 0 then
     return 'no job hash'
   end
 end
@@ -213,13 +226,6 @@ local function take_one(lane)
     if not id then
       return 'empty'
     end
-    if not lane.kind then -- only now: most lanes of a take are never looked at
-      lane.kind = call('TYPE', lane.running_key).ok
-    end
-    if lane.kind ~= 'zset' and lane.kind ~= 'none' then
-      lane.turn = 1 -- behind the others, so that many such lanes cannot hide one that works
-      return 'empty'
-    end
     local fields = #id > 512 and {} or look_at(id)
     local reason = fault_of(id, fields)
     if reason then
@@ -227,11 +233,15 @@ local function take_one(lane)
       pass(lane)
     elseif fields[1] == 'finished' or note or is_started[id] then
       pass(lane) -- its id was pushed twice, by a repeated write
-    elseif fields[5] and (have > 0 or #reply > 1) then
+    elseif fields[5] and (ask.have > 0 or #reply > 1) then
       return 'lonely'
     else
       local execution
       execution, reason = start(lane, id, fields)
+      if not execution and not reason then
+        lane.turn = 1 -- behind the others, so that many such lanes cannot hide one that works
+        return 'empty'
+      end
       pass(lane)
       if execution then
         give(lane.name, id, execution, fields)
@@ -274,15 +284,15 @@ reply[1] = go()
 if #started > 0 then
   call('HSET', in_flight, unpack(noted))
   call('SADD', executions, unpack(started))
-  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ARGV[7], 'ackfirst_take', take)
-  local life = math.max(longest, tonumber(ARGV[14]))
+  call('HSET', worker, 'state', 'busy', 'last_heartbeat', ask.time, 'ackfirst_take', take)
+  local life = math.max(longest, fixed.life)
   call('EXPIRE', worker, life)
   call('EXPIRE', executions, life)
 end
 
 local behind, spent, first = {}, {}, nil
 for _, lane in ipairs(served) do
-  if lane.running then
+  if lane.running and #lane.running > 0 then
     call('ZADD', lane.running_key, unpack(lane.running))
   end
   if lane.gone > 0 then

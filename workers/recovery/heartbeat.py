@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import sync_redis
 from ackfirst.shared.settings import Settings
@@ -37,14 +38,13 @@ class Heartbeat:
     """
 
     def __init__(self, connect: Callable[[], Redis], *, pool: str) -> None:
-        self._connect = connect
         self.pool = pool
+        self._redis = connect()
+        self._send, self._mark_dead = script(self._redis, "heartbeat"), script(self._redis, "mark_dead")
         self._lock = threading.Lock()
         self._living: set[str] = set()
         self._deaths: dict[str, str] = {}
-        self._wake = threading.Event()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = PeriodicThread(self._report, seconds=HEARTBEAT_SECONDS, name="heartbeat", has_last_call=True)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -56,7 +56,7 @@ class Heartbeat:
         )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._thread.__enter__()
         return self
 
     def __exit__(
@@ -75,31 +75,22 @@ class Heartbeat:
         with self._lock:
             self._living.discard(name)
             self._deaths[name] = cause
-        self._wake.set()
+        self._thread.wake()
 
     def close(self) -> None:
         """Send the last reports, for ``CLOSE_SECONDS`` at most."""
-        self._closing = True
-        self._wake.set()
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.close(CLOSE_SECONDS)
+        self._redis.close()
 
-    def _run(self) -> None:
-        with self._connect() as redis:
-            heartbeat, mark_dead = script(redis, "heartbeat"), script(redis, "mark_dead")
-            while True:
-                closing = self._closing
+    def _report(self) -> None:
+        with self._lock:
+            living, deaths = sorted(self._living), dict(self._deaths)
+        try:
+            if living:
+                self._send(keys=[keys.ENGINES], args=living)
+            for name, cause in deaths.items():
+                self._mark_dead(keys=[keys.ENGINES], args=[name, cause])
                 with self._lock:
-                    living, deaths = sorted(self._living), dict(self._deaths)
-                try:
-                    if living:
-                        heartbeat(keys=[keys.ENGINES], args=living)
-                    for name, cause in deaths.items():
-                        mark_dead(keys=[keys.ENGINES], args=[name, cause])
-                        with self._lock:
-                            self._deaths.pop(name, None)
-                except (RedisError, OSError):
-                    pass  # engines log the outage, and a janitor that saw it does not take the silence for death
-                if closing:
-                    return
-                self._wake.wait(HEARTBEAT_SECONDS)
-                self._wake.clear()
+                    self._deaths.pop(name, None)
+        except (RedisError, OSError):
+            pass  # engines log the outage, and a janitor that saw it does not take the silence for death

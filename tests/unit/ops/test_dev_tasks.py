@@ -7,8 +7,9 @@ from itertools import count
 
 import pytest
 
-from ackfirst.ops.dev import PeriodicTask, announce_when_healthy, is_healthy
+from ackfirst.ops.dev import announce_when_healthy, is_healthy
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.processes.periodic import PeriodicThread
 from tests.support.waiting import wait_until
 
 
@@ -32,7 +33,7 @@ def healthy() -> Iterator[tuple[str, int]]:
 
 
 def _is_running() -> bool:
-    return any(thread.name == "periodic-task" for thread in threading.enumerate())
+    return any(thread.name == "periodic" for thread in threading.enumerate())
 
 
 def test_a_task_is_repeated_until_it_returns_true() -> None:
@@ -43,7 +44,7 @@ def test_a_task_is_repeated_until_it_returns_true() -> None:
         seen.append(next(looks))
         return seen[-1] == 3
 
-    with PeriodicTask(look, seconds=0.001):
+    with PeriodicThread(look, seconds=0.001):
         wait_until(lambda: not _is_running())
 
     assert seen == [1, 2, 3]
@@ -51,7 +52,7 @@ def test_a_task_is_repeated_until_it_returns_true() -> None:
 
 def test_a_task_is_not_called_after_the_end() -> None:
     seen: list[int] = []
-    with PeriodicTask(lambda: bool(seen.append(1)), seconds=0.001):
+    with PeriodicThread(lambda: bool(seen.append(1)), seconds=0.001):
         wait_until(lambda: seen)
     looks = len(seen)
 

@@ -16,16 +16,16 @@ from ackfirst.workers.engine.pace import (
 
 
 def seconds_of(pace: Pace, lane: str) -> float:
-    return {name: seconds for name, _, seconds in pace.known()}.get(lane, pace.usual()[1])
+    return pace.known().get(lane, pace.usual())[1]
 
 
 def room_of(pace: Pace, lane: str) -> int:
-    return {name: room for name, room, _ in pace.known()}.get(lane, pace.usual()[0])
+    return pace.known().get(lane, pace.usual())[0]
 
 
 def test_of_an_unknown_lane_a_few_jobs_are_taken() -> None:
     pace = Pace(concurrency=100)
-    assert pace.known() == []
+    assert pace.known() == {}
     assert pace.usual() == (FIRST_JOBS, UNKNOWN_SECONDS)
     assert 1 < BATCH_SECONDS / UNKNOWN_SECONDS < 50
 
@@ -55,6 +55,7 @@ def test_a_thread_is_soon_free_when_its_lane_is_quick_and_its_job_is_not_late() 
     assert pace.soon_free([("quick", 0.0)]) == 1
     assert pace.soon_free([("quick", 5.0)]) == 0
     assert pace.soon_free([("slow", 0.0)] * 8) < 1
+    assert pace.soon_free([("slow", 0.98)] * 8) == 8, "nearly done"
 
 
 def test_a_plain_lane_has_no_room_while_no_thread_is_free_and_an_async_one_has() -> None:
