@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench import drain, engine, growth, ingest, memory, overload, stages, store, tasks
+from bench import drain, engine, growth, ingest, memory, overload, shards, stages, store, tasks
 from bench.plan import Plan
 from bench.rows import Row
 
@@ -128,6 +128,12 @@ append-only file meanwhile, except when these writes make it grow that far.""",
         "Larger bodies",
         """The same turns with an empty queue and other sizes of bodies; of the largest there are a tenth as many.""",
         growth.bodies,
+    ),
+    "redis": Section(
+        "What one event costs Redis",
+        """Redis's own CPU time, with everything that belongs to an event: scripts, `appendfsync always`, keys that
+expire. Redis runs commands on one core; it should not need more than 60 % of it.""",
+        shards.cost,
     ),
     "record": Section(
         "The record",

@@ -9,7 +9,8 @@ config=/data/node.conf
 
 known_master() {
   for sentinel in sentinel-1 sentinel-2 sentinel-3; do
-    found=$(REDISCLI_AUTH=$password redis-cli -h "$sentinel" -p 26379 --raw sentinel get-master-addr-by-name events \
+    # A name that does not resolve yet would take half a minute.
+    found=$(REDISCLI_AUTH=$password timeout 1 redis-cli -h "$sentinel" -p 26379 --raw sentinel get-master-addr-by-name events \
       2>/dev/null | head -n 1) || continue
     case $found in redis*) echo "$found"; return ;; esac
   done

@@ -79,7 +79,7 @@ def recorded() -> Iterator[tuple[Sources, Store]]:
 def _store(settings: Settings) -> tuple[Store | None, str | None]:
     url = settings.record_url
     if url is None:
-        return None, "the record is off: ACKFIRST_STORE_URL is off; unset it, or name a database"
+        return None, "the record is off: ACKFIRST_STORE_URL is off"
     try:
         return open_store(url), None
     except (ConfigurationError, StoreUnavailableError) as error:
