@@ -1,4 +1,4 @@
-# One image for every role: ackfirst ingest | worker | dashboard | simulate. An image of your own begins FROM it
+# One image for every role: ackfirst ingest | worker | web | simulate. An image of your own begins FROM it
 # (docs/deployment.md). Needs neither BuildKit nor a frontend from a registry.
 ARG PYTHON_IMAGE=python:3.13-slim
 

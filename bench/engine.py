@@ -36,8 +36,8 @@ def rates(plan: Plan) -> list[Row]:
     """Compare events per second with RQ's ``SimpleWorker`` on the same jobs, with a handler that does nothing."""
     ours, stock = [], []
     for number in range(plan.rounds):
-        ours.append(_burst_rate(_our_worker, plan.count))
-        stock.append(_burst_rate(_stock_worker, max(500, plan.count // 10)))
+        ours.append(burst_rate(_our_worker, plan.count))
+        stock.append(burst_rate(_stock_worker, max(500, plan.count // 10)))
         say(f"worker, round {number + 1}: {ours[-1]:,.0f}/s, stock {stock[-1]:,.0f}/s")
     return [
         row("ackfirst, jobs/s", ours),
@@ -58,7 +58,7 @@ def _stock_worker(url: str) -> AbstractContextManager[Any]:
     return running(*command, env={**env, "ACKFIRST_LOG_LEVEL": "warning"}, program=nice)
 
 
-def _burst_rate(worker: Callable[[str], AbstractContextManager[Any]], count: int) -> float:
+def burst_rate(worker: Callable[[str], AbstractContextManager[Any]], count: int) -> float:
     """Return jobs per second between the first and the last finished one: the start does not count."""
     with servers.redis() as url, redis.Redis.from_url(url) as client:
         asyncio.run(fill(url, count))

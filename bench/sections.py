@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench import drain, engine, growth, ingest, memory, overload, shards, stages, store, tasks
+from bench import drain, engine, growth, ingest, memory, overload, recorder, shards, stages, store, tasks
 from bench.plan import Plan
 from bench.rows import Row
 
@@ -109,6 +109,13 @@ those of the second lane.""",
         """One engine, a handler that does nothing, 10,000 events: each in a lane of its own, or all in one lane. The
 last row is the time during which a script keeps Redis from answering anything else, ingest included.""",
         engine.lanes,
+    ),
+    "recorder": Section(
+        "Recording",
+        """Ingest and one engine, in turns with the record on and off: without a recorder, which is another process.
+Then the recorder alone, with as many events that have been handled: it writes the arrival, the attempt and the end of
+each. SQLite and PostgreSQL sync each of its transactions.""",
+        recorder.recording,
     ),
     "processes": Section(
         "More processes",

@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -236,6 +237,7 @@ def store_rows(plan: Plan) -> list[Row]:
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Where the records are.")
 def main(*, rows: int, rounds: int, only: str | None, folder: Path | None) -> None:
     """Measure the store with as many rows as wanted; a JSON line a row."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started
     with engines(folder) as urls:
         for name, url in urls.items():
             if only in (None, name):

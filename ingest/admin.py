@@ -12,7 +12,7 @@ from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.metrics import Exposition
 from ackfirst.ingest.snapshot import Snapshots
 from ackfirst.ingest.spool.keeper import Spool
-from ackfirst.shared.findings import SpoolState, SystemState, UnconfirmedAccount, judge
+from ackfirst.shared.findings import Finding, SpoolState, SystemState, UnconfirmedAccount, judge
 from ackfirst.shared.findings.judge import record_state
 from ackfirst.shared.policy import Policy
 from ackfirst.shared.queue.snapshot import QueueSnapshot
@@ -73,10 +73,13 @@ class Admin:
         body = orjson.dumps(readiness, option=orjson.OPT_APPEND_NEWLINE)
         return web.Response(status=200 if readiness["ready"] else 503, body=body, content_type="application/json")
 
-    def _readiness(self, snapshot: QueueSnapshot | None) -> dict[str, Any]:
-        latency = self._snapshots.latency
-        spool, lost, suspects = self._spool.state(), self._data_lost(), self._suspects()
-        state = SystemState(
+    def own_findings(self) -> list[Finding]:
+        """Return what is wrong with this process, for the operator's page, which judges the queue itself."""
+        return judge(self._state(QueueSnapshot(workers=1), self._spool.state()))
+
+    def _state(self, snapshot: QueueSnapshot | None, spool: Mapping[str, Any]) -> SystemState:
+        lost = self._data_lost()
+        return SystemState(
             queue=snapshot,
             redis_trouble=None if spool["circuit"] == "closed" else spool["circuit"],
             data_lost=lost.get("data_lost"),
@@ -91,17 +94,21 @@ class Admin:
                 trouble=spool["trouble"],
             ),
             record=None if snapshot is None else record_state(snapshot),
-            unconfirmed=tuple(map(_unconfirmed, suspects)),
+            unconfirmed=tuple(map(_unconfirmed, self._suspects())),
         )
+
+    def _readiness(self, snapshot: QueueSnapshot | None) -> dict[str, Any]:
+        latency = self._snapshots.latency
+        spool, lost = self._spool.state(), self._data_lost()
         return {
             "ready": snapshot is not None or spool["ok"],
             "version": installed_version(),
-            "reasons": [finding.as_dict() for finding in judge(state)],
+            "reasons": [finding.as_dict() for finding in judge(self._state(snapshot, spool))],
             "redis": {"ok": snapshot is not None, "latency_ms": latency and round(latency * 1000, 2), **lost},
             "spool": spool,
             "policy": self._policy.value,
             "accounts": self._accounts,
-            "suspect_accounts": suspects,
+            "suspect_accounts": self._suspects(),
             **({} if snapshot is None else _depths(snapshot)),
         }
 

@@ -12,12 +12,14 @@ from aiohttp import web
 from ackfirst.ingest.admin import Admin
 from ackfirst.ingest.alarm import Alarm
 from ackfirst.ingest.body import BodyReader
+from ackfirst.ingest.cancellation import cancel_all
 from ackfirst.ingest.connections import (
     HEAD_TIMEOUT_SECONDS,
     ConnectionGuard,
     room_for_connections,
 )
 from ackfirst.ingest.durable import ABANDON_SECONDS, Durability
+from ackfirst.ingest.figures import FiguresPublisher
 from ackfirst.ingest.http import Edge
 from ackfirst.ingest.limits import IngestLimits
 from ackfirst.ingest.listener import Listener
@@ -116,6 +118,7 @@ class IngestServer:
             spool=durability.spool,
             data_lost=durability.generation.shown,
         )
+        await self._publish_figures(exposition, admin)
         await self._listen_admin(admin)
         await self._listen_public(edge, GuardedServer(edge.handle, guard))
 
@@ -187,6 +190,11 @@ class IngestServer:
         bounded = BoundedQuarantine(quarantine, rate=rate, deadline=deadline, clock=time.monotonic)
         self._cleanup.push_async_callback(bounded.close, within=ABANDON_SECONDS)
         return bounded
+
+    async def _publish_figures(self, exposition: Exposition, admin: Admin) -> None:
+        publisher = FiguresPublisher(self._redis(1), exposition.registry, findings=admin.own_findings, clock=time.time)
+        task = asyncio.create_task(publisher.run())
+        self._cleanup.push_async_callback(cancel_all, [task], within=CLOSING_SECONDS)
 
     async def _listen_admin(self, admin: Admin) -> None:
         runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=CLOSING_SECONDS)

@@ -80,6 +80,7 @@ class SnapshotCollector(Collector):
             yield from _totals(snapshot)
             yield from _lanes(snapshot.lanes)
             yield from _work(snapshot)
+            yield from _record(snapshot)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -116,3 +117,15 @@ def _work(snapshot: QueueSnapshot) -> Iterable[CounterMetricFamily | SummaryMetr
     for handler, time in snapshot.handlers.items():
         seconds.add_metric([handler], count_value=time.runs, sum_value=time.seconds)
     yield seconds
+
+
+def _record(snapshot: QueueSnapshot) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+    waiting = "Entries of the stream that wait to be recorded"
+    yield _gauge("record_backlog_entries", waiting, snapshot.record_entries)
+    yield _gauge("record_lag_seconds", "How long the oldest of them has waited", snapshot.record_oldest_seconds)
+    yield _counter("record_events", "Events that were recorded", snapshot.record_events)
+    yield _counter("record_gap_events", "Events that the record misses", snapshot.record_gap_events)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"ackfirst_{name}", text, value=value)

@@ -1,1 +1,1 @@
-"""The operator's commands: the command line, the one-terminal stack, the dashboard, quarantine, spool and rejects."""
+"""The operator's commands: the command line, the one-terminal stack, the page, quarantine, spool and rejects."""

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from ackfirst.ops.rq_dashboard.password import USERNAME, password_source
+from ackfirst.ops.web.password import USERNAME, password_source
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.nexmo.family import WEBHOOKS
 from ackfirst.shared.policy import Policy
@@ -20,7 +20,7 @@ def banner(
     Args:
         settings: Addresses, folders, handlers.
         accounts: Whose callbacks are verified.
-        environ: Where the dashboard's password may come from.
+        environ: Where the page's password may come from.
         queue: Says in words where the events wait.
         public: Lines on the tunnel, if there is one.
     """
@@ -28,7 +28,7 @@ def banner(
         *([("public", list(public))] if public else []),
         ("webhooks", [url(settings.listen[0]) + path for path in WEBHOOKS.values()]),
         ("admin", [f"{url(settings.admin_listen)}/readyz and /metrics"]),
-        ("dashboard", [f"{url(settings.dashboard_listen)}/", _login(settings, environ)]),
+        ("page", [f"{url(settings.web_listen)}/", _login(settings, environ)]),
         ("queue", [queue]),
         ("data", [os.fspath(settings.data_dir.resolve())]),
         ("handlers", _handlers(settings)),

@@ -26,7 +26,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "demo": Entry("simulator.demo:command", "Send traffic through the whole system; count every event."),
         "ingest": Entry("ingest.command:command", "Answer Nexmo's callbacks and queue the events."),
         "worker": Entry("workers.command:command", "Run your handlers on the queued events."),
-        "dashboard": Entry("ops.rq_dashboard.command:command", "Show queues, jobs and workers in the browser."),
+        "web": Entry("ops.web.command:command", "Show messages, lanes and what needs you in the browser."),
         "simulate": Entry("simulator.command:command", "Send signed callbacks, as Nexmo would."),
         "message": Entry("ops.record.message_command:command", "Show what happened to a message, step by step."),
         "events": Entry("ops.record.events_command:command", "Search the recorded events, and follow new ones."),

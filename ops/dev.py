@@ -1,4 +1,4 @@
-"""``ackfirst dev``: a private queue, ingest, worker and dashboard in one terminal, for as long as it is open."""
+"""``ackfirst dev``: a private queue, ingest, worker and the page in one terminal, for as long as it is open."""
 
 import contextlib
 import http.client
@@ -50,7 +50,7 @@ RESTART_CHECK_SECONDS: Final = 1.0
     help="Point this application at the tunnel, and put its own URLs back at the end. [repeatable]",
 )
 def command(*, tunnel: str | None, borrowed: tuple[str, ...]) -> None:
-    """Run a private queue, ingest, worker and dashboard in this terminal.
+    """Run a private queue, ingest, worker and the operator's page in this terminal.
 
     The queue is a Valkey of its own that keeps its data in the data folder, unless ACKFIRST_REDIS_URL names another
     one. In a second terminal in the same folder, the other commands find it by themselves. Ctrl-C stops everything in
@@ -95,11 +95,11 @@ def _run(
 
     # Both: another server on one of the ports must not pass for ingest, which is about to say that the port is in use.
     places = [(address.local().host, address.port) for address in (*settings.listen, settings.admin_listen)]
-    # Ingest, then workers, then the dashboard: the order in which they are stopped.
+    # Ingest, then workers, then the page: the order in which they are stopped.
     worker = ("worker",) if settings.handlers else ("worker", "--record-only")
     children = [
         Child(name=argv[0], argv=reexec(*argv), env=env, stage=stage)
-        for stage, argv in enumerate((("ingest",), worker, ("dashboard",)))
+        for stage, argv in enumerate((("ingest",), worker, ("web",)))
     ]
     with contextlib.ExitStack() as tasks:
         announcement = announce_when_healthy(places, ready)
@@ -121,7 +121,7 @@ def check_ports_free(settings: Settings) -> None:
         ConfigurationError: An address cannot be listened on, most often because another process does.
     """
     addresses = [("listen", address) for address in settings.listen]
-    addresses += [("admin_listen", settings.admin_listen), ("dashboard_listen", settings.dashboard_listen)]
+    addresses += [("admin_listen", settings.admin_listen), ("web_listen", settings.web_listen)]
     for setting, address in addresses:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:

@@ -14,9 +14,9 @@ from typing import Final
 #: Time that a server has to answer; Docker itself gives up a little later.
 TIMEOUT_SECONDS: Final = 3.0
 
-#: Where ``/readyz`` and the dashboard are, unless the environment says otherwise.
+#: Where ``/readyz`` and the page are, unless the environment says otherwise.
 ADMIN: Final = "127.0.0.1:8081"
-DASHBOARD: Final = "127.0.0.1:9181"
+WEB: Final = "127.0.0.1:9181"
 
 _UNAUTHORIZED: Final = 401
 _OK: Final = 200
@@ -31,8 +31,8 @@ def find_trouble(proc: Path, environ: Mapping[str, str]) -> str | None:
     match role(argv):
         case "ingest":
             return _ingest(environ.get("ACKFIRST_ADMIN_LISTEN") or ADMIN)
-        case "dashboard":
-            return _dashboard(environ.get("ACKFIRST_DASHBOARD_LISTEN") or DASHBOARD)
+        case "web":
+            return _web(environ.get("ACKFIRST_WEB_LISTEN") or WEB)
         case "worker" if "--burst" not in argv:  # which is an engine itself
             return _worker(proc)
         case _:
@@ -61,10 +61,10 @@ def _ingest(listen: str) -> str | None:
     return None if status == _OK else f"ingest's /readyz on {listen} says {status or 'nothing'}"
 
 
-def _dashboard(listen: str) -> str | None:
-    """Check that it asks for a password. Whether Redis answers is not the dashboard's health."""
+def _web(listen: str) -> str | None:
+    """Check that the page asks for a password. Whether Redis answers is not its health."""
     status = _get(listen, "/")
-    return None if status == _UNAUTHORIZED else f"the dashboard on {listen} says {status or 'nothing'}"
+    return None if status == _UNAUTHORIZED else f"the page on {listen} says {status or 'nothing'}"
 
 
 def _worker(proc: Path) -> str | None:

@@ -1,7 +1,7 @@
 """``ackfirst lanes``: list the lanes, and pause or resume one. The operator's page uses the same functions."""
 
+import asyncio
 import getpass
-import heapq
 import json
 import time
 from collections.abc import Iterator
@@ -22,19 +22,16 @@ from ackfirst.ops.quarantine.tables import age
 from ackfirst.ops.terminal import as_json, operator_settings, printable
 from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.queue import keys
-from ackfirst.shared.queue.scripts import source
+from ackfirst.shared.queue.snapshot import LaneDepth, QueueSnapshot, take_snapshot
 from ackfirst.shared.redis import client as redis_client
+from ackfirst.shared.settings import Settings
 
-#: Lanes that one call of the script asks: less than a millisecond of the server's time.
-LANES_A_CALL: Final = 250
-#: Lanes that are listed unless the caller wants more: the deepest, then those with the oldest event.
-SHOWN_LANES: Final = 200
 #: Characters of a name that is kept beside a pause.
 _LONGEST_NAME: Final = 64
 
 
 class UnknownLaneError(Exception):
-    """No lane can have this name, or none of this name holds anything and none is paused."""
+    """There is no lane of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,52 +45,39 @@ class Lane:
     running: int
     oldest_seconds: float
     """Age of the event that waits longest; 0 when none waits."""
+    is_unserved: bool = False
+    """True if events wait and no living worker serves the lane."""
     paused_at: float | None = None
     """Unix seconds; None while workers take from it."""
     paused_by: str | None = None
 
 
-def read_lanes(redis: Redis, *, now: float, limit: int = SHOWN_LANES) -> tuple[list[Lane], int]:
-    """Read the lanes that hold most, paused ones included, by name; and how many lanes there are.
+def lanes_of(redis: Redis, snapshot: QueueSnapshot) -> list[Lane]:
+    """Return the lanes of a snapshot by name, with their pauses; a paused lane is listed even if it holds nothing.
 
     Raises:
         RedisError: Redis does not answer.
     """
-    script = redis.register_script(source("ackfirst.shared.queue", "lane_depths.lua"))
-    prefixes = (keys.queue(""), keys.scheduled(""), keys.failed(""), keys.job(""))
     pauses = _pauses(redis)
-    found: dict[str, Lane] = {}
-    total = 0
-    cursor: Any = 0
-    while True:
-        cursor, *cells = script(keys=[keys.LANES], args=[cursor, LANES_A_CALL, *prefixes, 0])
-        rows = [
-            Lane(
-                name=name.decode(errors="replace"),
-                waiting=waiting,
-                retries=retries,
-                dead_letters=dead,
-                running=0,
-                oldest_seconds=_age(queued_at, now),
-            )
-            for name, waiting, retries, dead, _, queued_at in zip(*(iter(cells),) * 6, strict=True)
-        ]
-        total += len(rows)
-        found.update((lane.name, lane) for lane in rows)
-        if len(found) > 2 * limit:
-            found = _fullest(found, limit, pauses)
-        if not int(cursor):
-            break
-    missing = [name for name in pauses if name not in found]
-    for name in missing:
-        found[name] = Lane(name=name, waiting=0, retries=0, dead_letters=0, running=0, oldest_seconds=0.0)
-    shown = _fullest(found, limit, pauses)
-    running = _running(redis, shown)
-    lanes = [
-        Lane(**{**asdict(lane), "running": running[name], **_pause_fields(pauses.get(name))})
-        for name, lane in sorted(shown.items())
+    nothing = LaneDepth(waiting=0, retries=0, dead_letters=0, oldest_seconds=0.0)
+    depths = {**dict.fromkeys(sorted(pauses), nothing), **snapshot.lanes}
+    with redis.pipeline(transaction=False) as pipeline:
+        for name in depths:
+            pipeline.zcard(keys.running(name))
+        counts = pipeline.execute(raise_on_error=False)
+    return [
+        Lane(
+            name=name,
+            waiting=depth.waiting,
+            retries=depth.retries,
+            dead_letters=depth.dead_letters,
+            running=running if isinstance(running, int) else 0,
+            oldest_seconds=depth.oldest_seconds,
+            is_unserved=depth.is_unserved,
+            **_pause_fields(pauses.get(name)),
+        )
+        for (name, depth), running in zip(sorted(depths.items()), counts, strict=True)
     ]
-    return lanes, total + len(missing)
 
 
 def pause(redis: Redis, lane: str, *, who: str, now: float) -> bool:
@@ -137,29 +121,6 @@ def _pause_fields(text: str | None) -> dict[str, Any]:
         return {"paused_at": 0.0, "paused_by": None}
 
 
-def _fullest(lanes: dict[str, Lane], limit: int, always: dict[str, str]) -> dict[str, Lane]:
-    if len(lanes) <= limit:
-        return lanes
-    names = heapq.nlargest(limit, lanes, key=lambda name: (lanes[name].waiting, lanes[name].oldest_seconds))
-    return {name: lanes[name] for name in {*names, *(name for name in always if name in lanes)}}
-
-
-def _running(redis: Redis, names: dict[str, Lane]) -> dict[str, int]:
-    with redis.pipeline(transaction=False) as pipeline:
-        for name in names:
-            pipeline.zcard(keys.running(name))
-        counts = pipeline.execute(raise_on_error=False)
-    return {name: count if isinstance(count, int) else 0 for name, count in zip(names, counts, strict=True)}
-
-
-def _age(queued_at: bytes, now: float) -> float:
-    try:
-        moment = datetime.fromisoformat(queued_at.decode())
-    except ValueError:
-        return 0.0
-    return max(0.0, now - (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-
-
 @click.group(invoke_without_command=True)
 @as_json
 @click.pass_context
@@ -171,7 +132,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     with _redis() as redis:
-        lanes, total = read_lanes(redis, now=time.time())
+        lanes = lanes_of(redis, asyncio.run(_snapshot(operator_settings())))
     if as_json:
         for lane in lanes:
             click.echo(json.dumps(asdict(lane)))
@@ -186,8 +147,6 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     console = Console(highlight=False)
     console.width = max(console.width, 120)
     console.print(table if lanes else "There are no lanes: nothing waits, runs or has failed.")
-    if total > len(lanes):
-        click.echo(f"{len(lanes):,} shown of {total:,} lanes")
 
 
 @command.command("pause")
@@ -212,6 +171,14 @@ def resume_command(*, lane: str) -> None:
     with _redis() as redis:
         was_paused = resume(redis, lane)
     click.echo(f"{lane} is resumed" if was_paused else f"{lane} was not paused")
+
+
+async def _snapshot(settings: Settings) -> QueueSnapshot:
+    redis = redis_client.async_redis(settings.redis_url.get_secret_value())
+    try:
+        return await take_snapshot(redis, now=time.time(), failure_ttl=settings.failure_ttl)
+    finally:
+        await redis.aclose()
 
 
 def _user() -> str:

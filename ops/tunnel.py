@@ -72,7 +72,7 @@ class OpenTunnel:
     """Keeps a tunnel open while its ``with`` block runs.
 
     Args:
-        kind: ``auto``, ``ngrok``, ``cloudflared``, or the https URL of a tunnel that somebody else keeps.
+        kind: ``auto``, ``ngrok``, ``cloudflared``, or the https URL of a tunnel that is kept elsewhere.
         port: Local port of ingest.
         log_file: Where the agent's output goes.
         environ: Where programs and tokens are looked for, usually ``os.environ``.
@@ -207,7 +207,7 @@ def _parsed(text: str | bytes) -> Any:
 
 
 def _given(url: str) -> str:
-    """Take the URL of a tunnel that somebody else keeps.
+    """Take the URL of a tunnel that is kept elsewhere.
 
     Raises:
         ConfigurationError: It is none that Nexmo could call.

@@ -44,7 +44,7 @@ _MAX_NAMED: Final = 5
 _NEXT_STEPS: Final = """
 Next:
   make dev              the same stack until Ctrl-C; its first lines name the URLs for callbacks
-                        and the dashboard, which shows queues, workers and dead letters
+                        and the operator's page, which shows messages, lanes and dead letters
   examples/handlers.py  the handlers that just ran: copy them, replace their code with yours, and
                         name your module in ACKFIRST_HANDLERS"""
 
@@ -145,7 +145,7 @@ class Demo:
         """
         stack = Stack(self._folder, account=self._account, handlers=HANDLERS)
         try:
-            with self._step("starting Valkey, ingest, worker and dashboard"):
+            with self._step("starting Valkey, ingest, worker and page"):
                 stack.start()
             result, entries = self._send(stack)
             with self._step("waiting for the handlers"):

@@ -1,4 +1,4 @@
-"""Play Nexmo's management APIs: applications, the account's SMS settings and numbers of one account.
+"""Play Nexmo's management APIs: applications, SMS settings and numbers of an account and its sub-accounts.
 
 Built to the published documents (Application API v2 2.4.1, Account API 1.0.4, Numbers API): PUT replaces a whole
 application, an empty POST to the settings changes nothing, listings have pages, errors are problem+json.
@@ -49,16 +49,22 @@ class NexmoAccount:
         return id_
 
 
+#: Where a request carries whose it is.
+_ACCOUNT: Final = web.RequestKey("account", NexmoAccount)
+
+
 class NexmoApis:
     """An aiohttp application that answers as Nexmo's management APIs do.
 
     Args:
         account: Whose data is served.
+        subaccounts: Further API keys, each with data of its own.
         allowed: Requests that are answered before the rate limit (429); None: no limit.
     """
 
-    def __init__(self, account: NexmoAccount, *, allowed: int | None = None) -> None:
+    def __init__(self, account: NexmoAccount, *subaccounts: NexmoAccount, allowed: int | None = None) -> None:
         self.account = account
+        self.accounts = (account, *subaccounts)
         self.records = NexmoRecords(account.api_key, account.messages)
         """Plays the Reports and Redact APIs."""
         self.allowed = allowed
@@ -95,25 +101,31 @@ class NexmoApis:
             answer = await self.hooks.popleft()(request)
             if answer is not None:
                 return answer
-        if not self._is_authorized(request):
+        account = self._authorized(request)
+        if account is None:
             return _problem(401, "Unauthorised", "You did not provide correct credentials.")
         if self.allowed is not None:
             self.allowed -= 1
             if self.allowed < 0:
                 self.allowed = None
                 return _problem(429, "Rate limited", "Slow down.", {"Retry-After": str(self.retry_after)})
+        request[_ACCOUNT] = account
         response: web.StreamResponse = await handler(request)
         return response
 
-    def _is_authorized(self, request: web.Request) -> bool:
-        credentials = f"{self.account.api_key}:{self.account.api_secret}".encode()
-        return request.headers.get("Authorization") == f"Basic {base64.b64encode(credentials).decode()}"
+    def _authorized(self, request: web.Request) -> NexmoAccount | None:
+        """Return the account whose key and secret the request brings."""
+        for account in self.accounts:
+            credentials = base64.b64encode(f"{account.api_key}:{account.api_secret}".encode()).decode()
+            if request.headers.get("Authorization") == f"Basic {credentials}":
+                return account
+        return None
 
     async def _list(self, request: web.Request) -> web.Response:
         size, page = _number(request, "page_size", _DEFAULT_PAGE), _number(request, "page", 1)
         if not 1 <= size <= _LARGEST_PAGE or page < 1:
             return _problem(400, "Bad Request", "page_size must be 1 to 100, page at least 1")
-        known = list(self.account.applications.values())
+        known = list(request[_ACCOUNT].applications.values())
         shown = [_with_links(one) for one in known[(page - 1) * size : page * size]]
         total_pages = max(1, -(-len(known) // size))
         return web.json_response(
@@ -131,17 +143,17 @@ class NexmoApis:
         content = await _json(request)
         if content is None or not content.get("name"):
             return _invalid("name", "is required")
-        id_ = self.account.add_application(**_stored(content))
-        return web.json_response(_with_links(self.account.applications[id_]), status=201)
+        id_ = request[_ACCOUNT].add_application(**_stored(content))
+        return web.json_response(_with_links(request[_ACCOUNT].applications[id_]), status=201)
 
     async def _get(self, request: web.Request) -> web.Response:
-        found = self.account.applications.get(request.match_info["id"])
+        found = request[_ACCOUNT].applications.get(request.match_info["id"])
         return _missing() if found is None else web.json_response(_with_links(found))
 
     async def _replace(self, request: web.Request) -> web.Response:
         """PUT: what is left out is gone, ``version`` becomes v1, ``improve_ai`` true, the key is kept."""
         id_ = request.match_info["id"]
-        old = self.account.applications.get(id_)
+        old = request[_ACCOUNT].applications.get(id_)
         if old is None:
             return _missing()
         content = await _json(request)
@@ -150,32 +162,33 @@ class NexmoApis:
         for name, webhook in _messages_webhooks(content).items():
             if webhook.get("http_method") != "POST":
                 return _invalid(f"capabilities.messages.webhooks.{name}.http_method", "must be POST")
-        self.account.applications[id_] = {"id": id_, "keys": old.get("keys", {}), **_stored(content)}
-        return web.json_response(_with_links(self.account.applications[id_]))
+        request[_ACCOUNT].applications[id_] = {"id": id_, "keys": old.get("keys", {}), **_stored(content)}
+        return web.json_response(_with_links(request[_ACCOUNT].applications[id_]))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        found = self.account.applications.pop(request.match_info["id"], None)
+        found = request[_ACCOUNT].applications.pop(request.match_info["id"], None)
         return _missing() if found is None else web.Response(status=204)
 
     async def _settings(self, request: web.Request) -> web.Response:
         form, names = await request.post(), {"moCallBackUrl": "mo-callback-url", "drCallBackUrl": "dr-callback-url"}
         changed = {names[key]: str(value) for key, value in form.items() if key in names}
+        check = request[_ACCOUNT].check_url
         for url in filter(None, changed.values()):
-            if self.account.check_url is not None and not await self.account.check_url(url):
+            if check is not None and not await check(url):
                 return web.json_response({"error-code": "420", "error-code-label": f"{url} is not valid"}, status=420)
-        self.account.settings.update(changed)
+        request[_ACCOUNT].settings.update(changed)
         limits = {"max-outbound-request": 30, "max-inbound-request": 30, "max-calls-per-second": 30}
-        return web.json_response({**self.account.settings, **limits})
+        return web.json_response({**request[_ACCOUNT].settings, **limits})
 
     async def _numbers(self, request: web.Request) -> web.Response:
         size, page = _number(request, "size", _DEFAULT_PAGE), _number(request, "index", 1)
-        if not self.account.numbers:
+        if not request[_ACCOUNT].numbers:
             return web.json_response({})
-        shown = self.account.numbers[(page - 1) * size : page * size]
-        return web.json_response({"count": len(self.account.numbers), "numbers": shown})
+        shown = request[_ACCOUNT].numbers[(page - 1) * size : page * size]
+        return web.json_response({"count": len(request[_ACCOUNT].numbers), "numbers": shown})
 
-    async def _balance(self, _: web.Request) -> web.Response:
-        return web.json_response({"value": self.account.balance, "autoReload": False})
+    async def _balance(self, request: web.Request) -> web.Response:
+        return web.json_response({"value": request[_ACCOUNT].balance, "autoReload": False})
 
 
 async def serve(apis: NexmoApis, host: str, port: int) -> tuple[web.AppRunner, int]:

@@ -28,18 +28,29 @@ EXAMPLE: Final[dict[str, Any]] = {
 @click.option("--api-key", default="abcd1234", show_default=True, help="The account.")
 @click.option("--api-secret", default="account-secret", show_default=True, help="Its account secret.")
 @click.option("--applications", type=click.IntRange(0, 1000), default=2, show_default=True, help="Applications it has.")
+@click.option("--sub-api-key", help="A sub-account with an application of its own. [default: none]")
 @click.option("--limit", type=click.IntRange(min=0), help="Answer 429 after so many requests, once.")
-def command(*, port: int, api_key: str, api_secret: str, applications: int, limit: int | None) -> None:
+def command(
+    *, port: int, api_key: str, api_secret: str, applications: int, sub_api_key: str | None, limit: int | None
+) -> None:
     """Play Nexmo's management APIs on this machine until Ctrl-C.
 
     Applications, the account's SMS settings, numbers and balance, as the published documents describe them: a PUT
-    replaces a whole application. Nothing is kept after the end.
+    replaces a whole application. One number has a URL of its own, and one is linked to each application. Nothing is
+    kept after the end.
     """
+    account = _account(api_key, api_secret, applications)
+    subaccounts = [_account(sub_api_key, f"{api_secret}-of-{sub_api_key}", 1)] if sub_api_key else []
+    asyncio.run(_serve(NexmoApis(account, *subaccounts, allowed=limit), port))
+
+
+def _account(api_key: str, api_secret: str, applications: int) -> NexmoAccount:
     account = NexmoAccount(api_key=api_key, api_secret=api_secret)
-    for number in range(1, applications + 1):
-        account.add_application(f"Example {number}", **EXAMPLE)
     account.numbers = [{"country": "GB", "msisdn": "447700900001", "moHttpUrl": "https://laptop.example.com/sms"}]
-    asyncio.run(_serve(NexmoApis(account, allowed=limit), port))
+    for number in range(1, applications + 1):
+        id_ = account.add_application(f"Example {number}", **EXAMPLE)
+        account.numbers.append({"country": "GB", "msisdn": f"4477009001{number:02}", "app_id": id_})
+    return account
 
 
 async def _serve(apis: NexmoApis, port: int) -> None:
@@ -55,7 +66,11 @@ async def _serve(apis: NexmoApis, port: int) -> None:
         ("PUBLIC_URL", "https://hooks.example.com"),
     ):
         click.echo(f"  export ACKFIRST_{name}={value}")
-    click.echo("\n  ackfirst webhooks show\n\nApplications: " + ", ".join(account.applications) + "\nCtrl-C ends it.")
+    for one in apis.accounts[1:]:
+        click.echo(f"\nIn ackfirst.toml, for the sub-account:\n\n  [accounts.{one.api_key}]")
+        click.echo(f'  secrets = ["another-secret-for-trials"]\n  api_secret = "{one.api_secret}"')
+    ids = (f"{id_} ({one.api_key})" for one in apis.accounts for id_ in one.applications)
+    click.echo("\n  ackfirst webhooks show\n\nApplications: " + ", ".join(ids) + "\nCtrl-C ends it.")
     try:
         await asyncio.Event().wait()
     finally:

@@ -109,7 +109,7 @@ class Stack:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 reexec("dev"),
                 cwd=ROOT,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -117,15 +117,15 @@ class Stack:
             )
         self._wait_until_ready()
 
-    def _environment(self) -> dict[str, str]:
-        """Return the environment without the user's own settings, so that their data is not touched."""
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its commands, without the user's own settings: their data is not touched."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
-        public, admin, dashboard = (f"127.0.0.1:{port}" for port in self._ports)
+        public, admin, page = (f"127.0.0.1:{port}" for port in self._ports)
         return {
             **inherited,
             "ACKFIRST_LISTEN": public,
             "ACKFIRST_ADMIN_LISTEN": admin,
-            "ACKFIRST_DASHBOARD_LISTEN": dashboard,
+            "ACKFIRST_WEB_LISTEN": page,
             "ACKFIRST_DATA_DIR": str(self.folder),
             "ACKFIRST_CONFIG": str(self.folder / "ackfirst.toml"),
             "ACKFIRST_API_KEY": self._account.api_key,

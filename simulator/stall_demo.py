@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ackfirst.simulator.command import INTERRUPTED
 from ackfirst.simulator.course import Snapshot, draw_courses
 from ackfirst.simulator.screen import View, line
 from ackfirst.simulator.stack import StackError, raise_interrupt, require_example
+from ackfirst.simulator.stall_cure import QUIET, QUIET_SECONDS, Attempt, Cure
 from ackfirst.simulator.stall_story import (
     ACKFIRST,
     PLAIN,
@@ -38,6 +40,11 @@ TITLE: Final = "One account's callbacks while its test application is broken"
 _EXPLANATION: Final = """
 Times are Nexmo's: a minute of them is a real second. On the left, production's callbacks waited behind a callback of
 the test application that was not accepted. On the right, ackfirst accepted all at once, and its worker retried.
+
+Deleting the test application then would have made it worse: callbacks of an application that is gone can never be
+delivered, and production waits behind them until they expire, after a day. ackfirst apps delete
+  while it was broken: {refused}
+  {quiet} after the end: {deleted}
 
 The chart is in {plot}. Another run with --seed {seed} sends the same messages."""
 NAMES: Final = {PLAIN: "plain application", ACKFIRST: "behind ackfirst"}
@@ -59,35 +66,45 @@ def command(minutes: float, seed: int | None, plot: TextIO, *, plain: bool) -> N
 
     Sends the same signed callbacks to an application that processes them before it answers, and to ackfirst with the
     same processing in a handler. Nexmo keeps one queue for the account (the strictest reading of its documentation); a
-    minute of its time passes in a second. Exits with 0 if both ledgers balance.
+    minute of its time passes in a second. Meanwhile, and at the end, it tries to delete the test application. Exits
+    with 0 if both ledgers balance, and the deletion was refused first and allowed last.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
     require_example("plain_app.py")
     story = Story.new(minutes, secrets.randbelow(2**32) if seed is None else seed)
     console, sides = Console(highlight=False), {PLAIN: Side(), ACKFIRST: Side()}
-    folder = Path(tempfile.mkdtemp(prefix="ackfirst-stall-")).resolve()
+    folder, attempts = Path(tempfile.mkdtemp(prefix="ackfirst-stall-")).resolve(), list[Attempt]()
     try:
-        code = _run(story, Stage(folder, story), sides, console, plain=plain)
+        code = _run(story, Stage(folder, story), sides, attempts, console, plain=plain)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if code != 1:
         plot.write(_chart(story, sides))
         console.print(_ledgers(story, sides))
-        console.print(_EXPLANATION.format(plot=plot.name, seed=story.seed), soft_wrap=True)
-    sys.exit(code or int(not all(side.balances(story) for side in sides.values())))
+        refused, deleted = [*(attempt.said for attempt in attempts), "not tried", "not tried"][:2]
+        text = _EXPLANATION.format(plot=plot.name, seed=story.seed, refused=refused, deleted=deleted, quiet=QUIET)
+        console.print(text, soft_wrap=True, markup=False)
+    is_cured = [attempt.is_deleted for attempt in attempts] == [False, True]
+    sys.exit(code or int(not (is_cured and all(side.balances(story) for side in sides.values()))))
 
 
-def _run(story: Story, stage: Stage, sides: dict[str, Side], console: Console, *, plain: bool) -> int:
+def _run(
+    story: Story, stage: Stage, sides: dict[str, Side], attempts: list[Attempt], console: Console, *, plain: bool
+) -> int:
     """Return the exit code before the ledgers are compared: 0, 1 if it could not run, 130 after Ctrl-C."""
     try:
         with ExitStack() as running:
             with console.status("starting the plain application, and ackfirst with its own Valkey"):
                 url = running.enter_context(stage.plain_app())
                 stack = running.enter_context(stage.ackfirst())
+            cure = running.enter_context(Cure(stack, story.account, story.test))
             with _view(plain=plain) as on_snapshot:
-                play(story, stage, {PLAIN: url, ACKFIRST: stack.url}, sides, on_snapshot)
+                urls = {PLAIN: url, ACKFIRST: stack.url}
+                play(story, stage, urls, sides, on_snapshot, while_broken=lambda: attempts.append(cure.attempt()))
             with console.status("waiting for the worker"):
                 wait_until_processed(story, stage, sides)
+                time.sleep(QUIET_SECONDS)
+                attempts.append(cure.attempt())
     except (StackError, UnreachableError) as error:
         console.print(f"[bold red]The demo could not run:[/] {error}", soft_wrap=True)
         return 1

@@ -215,8 +215,18 @@ class Stage:
         }
 
 
-def play(story: Story, stage: Stage, urls: dict[str, str], sides: dict[str, Side], on_snapshot: OnSnapshot) -> None:
+def play(
+    story: Story,
+    stage: Stage,
+    urls: dict[str, str],
+    sides: dict[str, Side],
+    on_snapshot: OnSnapshot,
+    *,
+    while_broken: Callable[[], object],
+) -> None:
     """Send the callbacks to both receivers at once, and break the test application meanwhile. ``sides`` fill.
+
+    ``while_broken`` is called in a thread in the middle of that time.
 
     Raises:
         UnreachableError: A receiver does not answer.
@@ -226,7 +236,7 @@ def play(story: Story, stage: Stage, urls: dict[str, str], sides: dict[str, Side
 
     async def all_at_once() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_break_for_a_while(story, stage))
+            group.create_task(_break_for_a_while(story, stage, while_broken))
             for name, url in urls.items():
                 group.create_task(_send(story.plan(url), sides[name], callbacks, partial(on_snapshot, name)))
 
@@ -265,11 +275,14 @@ async def _send(
     await deliver(plan, callbacks, side.sent, on_snapshot=keep_and_pass_on)
 
 
-async def _break_for_a_while(story: Story, stage: Stage) -> None:
+async def _break_for_a_while(story: Story, stage: Stage, while_broken: Callable[[], object]) -> None:
     try:
         await asyncio.sleep(story.breaks)
         stage.set_broken(broken=True)
-        await asyncio.sleep(story.repaired - story.breaks)
+        repair = asyncio.get_running_loop().time() + story.repaired - story.breaks
+        await asyncio.sleep((story.repaired - story.breaks) / 2)
+        await asyncio.to_thread(while_broken)
+        await asyncio.sleep(repair - asyncio.get_running_loop().time())
     finally:
         stage.set_broken(broken=False)
 

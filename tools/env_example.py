@@ -20,8 +20,8 @@ FIXED: Final = (
     "data_dir",
     "config",
     "store_url",
-    "dashboard_listen",
-    "dashboard_password",
+    "web_listen",
+    "web_password",
 )
 
 #: Settings that most installations change, in the order in which a newcomer needs them.
@@ -51,9 +51,9 @@ STACK: Final = {
     "Ports of this machine, as PORT or ADDRESS:PORT": {
         "HTTP_LISTEN": "Callbacks. Nexmo must reach this one or the next.",
         "HTTPS_LISTEN": "Callbacks over TLS, once there are certificates in config/tls/.",
-        "DASHBOARD_LISTEN": "The dashboard: plain HTTP with a password, hence for this machine only.",
+        "WEB_LISTEN": "The operator's page: plain HTTP with a password, hence for this machine only.",
         "PROMETHEUS_LISTEN": "Prometheus, without a password.",
-        "GRAFANA_LISTEN": "Grafana; the user is ackfirst, the password is made like the dashboard's.",
+        "GRAFANA_LISTEN": "Grafana; the user is ackfirst, the password is made like the page's.",
         "TUNNEL_LISTEN": "What the tunnel shows about itself.",
     },
     "Limits": {

@@ -29,9 +29,7 @@ def print_overload(*, seed: int) -> None:
 @_SEED
 def print_shards(*, seed: int) -> None:
     """Play a day of a hundred times today's load on several stacks, with one hot account."""
-    click.echo(
-        "| placed are | stacks | busiest | longest wait s | apart from the hot one s | events delayed |"
-    )
+    click.echo("| placed are | stacks | busiest | longest wait s | apart from the hot one s | events delayed |")
     click.echo("| --- | ---: | ---: | ---: | ---: | ---: |")
     for found in shards.table(seed):
         click.echo(

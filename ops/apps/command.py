@@ -177,7 +177,7 @@ async def _delete(running: _Installation, application_id: str, period: float, *,
 
 
 def _confirm(found: Found) -> None:
-    """Ask for the application's name, which nobody types by accident."""
+    """Ask for the application's name: it is not typed by accident."""
     name = printable(str(found.content.get("name") or found.content["id"]))
     if not sys.stdin.isatty():
         raise RemovalError("not deleted: there is no terminal to ask; say --yes")
@@ -247,7 +247,7 @@ def _cells(one: Application, now: float) -> tuple[str, ...]:
         one.account or "(none)",
         one.id or "(SMS API)",
         one.name,
-        one.lane + ("*" if one.is_lane_shared else ""),
+        f"{one.lane}*" if one.is_lane_shared else "its own",
         _ago(one.last_callback, now),
         _ago(one.last_unconfirmed, now),
         *(str(count) for count in (held.waiting, held.retrying, held.dead)),

@@ -132,7 +132,7 @@ async def exposure_findings(public_url: str, *, connector: aiohttp.BaseConnector
     exposed = [path for path in _ADMIN_PATHS if await _status(public_url + path, connector) == _OK]
     if not exposed:
         return iter(())
-    what = f"anybody can read {', '.join(exposed)} of ingest's admin port at {public_url}"
+    what = f"{', '.join(exposed)} of ingest's admin port can be read by everyone at {public_url}"
     return iter([error("edge-exposes-admin", what, "let the edge pass /webhooks/ only")])
 
 

@@ -75,15 +75,13 @@ def _files_of(role: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     mine = layout.shares(everything, role)
     if role == "ingest":
         mine["store-url"] = generated.store_switch(everything["store-url"])
-    if role == "dashboard" and "ackfirst.toml" in files:
-        mine["ackfirst.toml"] = layout.names_only(files["ackfirst.toml"])
     return {**mine, "users.acl": generated.redis_users(password)} if role == "redis" else mine
 
 
 def _summary(*, has_account: bool, demo: bool, grafana: bool) -> str:
     lines = [
         "Passwords and configuration are in place. To read the passwords:",
-        "  dashboard  docker compose exec dashboard cat /etc/ackfirst/dashboard-password   (user ackfirst)",
+        "  the page   docker compose exec web cat /etc/ackfirst/web-password   (user ackfirst)",
         "  Redis      docker compose exec redis cat /etc/ackfirst/redis-password",
         "  PostgreSQL docker compose exec postgres cat /etc/ackfirst/postgres-password   (user ackfirst)",
     ]

@@ -33,7 +33,7 @@ def load_or_create(
     wanted: dict[str, Callable[[], str]] = {
         "redis-password": lambda: random(_BYTES),
         "postgres-password": lambda: random(_BYTES),
-        "dashboard-password": lambda: random(_BYTES),
+        "web-password": lambda: random(_BYTES),
         "grafana-password": lambda: random(_BYTES),
     }
     if demo:

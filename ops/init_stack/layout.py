@@ -1,8 +1,6 @@
 """Map each file of an operator's ``config/`` to the containers that read it; no container gets another's."""
 
 import codecs
-import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,9 +10,9 @@ from typing import Final
 from ackfirst.ops.init_stack import volume
 from ackfirst.shared.errors import ConfigurationError
 
-_SIGN: Final = ("ingest", "simulator")
-_SPEAK_TO_REDIS: Final = ("ingest", "worker", "dashboard")
-_READ_THE_RECORD: Final = ("worker", "dashboard")
+_SIGN: Final = ("ingest", "web", "simulator")
+_SPEAK_TO_REDIS: Final = ("ingest", "worker", "web")
+_READ_THE_RECORD: Final = ("worker", "web")
 
 #: Name in ``config/`` → the roles that read it, in ``/etc/ackfirst/`` under the same name.
 PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -28,7 +26,8 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "redis-password": ("redis",),
         "store-url": _READ_THE_RECORD,
         "postgres-password": ("postgres",),
-        "dashboard-password": ("dashboard",),
+        "web-password": ("web",),
+        "web-viewer-password": ("web",),
         "grafana-password": ("grafana",),
         "tls/fullchain.pem": ("edge",),
         "tls/privkey.pem": ("edge",),
@@ -87,20 +86,3 @@ def shipped(folder: Path, role: str) -> dict[str, bytes]:
 def shares(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
     """Select the files that a role reads."""
     return {name: content for name, content in files.items() if role in PLACES.get(name, ())}
-
-
-def names_only(accounts: bytes) -> bytes:
-    """Reduce ``ackfirst.toml`` to the names and lanes that the dashboard shows: it must not see a secret."""
-    lines = []
-    for api_key, account in tomllib.loads(accounts.decode("utf-8-sig")).get("accounts", {}).items():
-        tables: list[tuple[tuple[str, ...], dict[str, str]]] = [((api_key,), account)]
-        tables += [((api_key, "applications", id_), entry) for id_, entry in account.get("applications", {}).items()]
-        for path, table in tables:
-            lines.append("[" + ".".join(["accounts", *map(_quoted, path)]) + "]")
-            lines += [f"{key} = {_quoted(table[key])}" for key in ("name", "lane") if key in table]
-    return "\n".join([*lines, ""]).encode()
-
-
-def _quoted(text: str) -> str:
-    # A JSON string is a basic string of TOML too, except for DEL, which TOML wants escaped.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

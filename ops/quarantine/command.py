@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -13,27 +13,16 @@ from redis.asyncio import Redis
 from rich.console import Console
 
 from ackfirst.ops.quarantine import tables, view
-from ackfirst.ops.quarantine.recheck import (
-    DryRunQueue,
-    DryRunRecords,
-    Finding,
-    Outcome,
-    Recheck,
-    by_arrival,
-    callback_of,
-)
-from ackfirst.ops.quarantine.selection import Selection, selected
+from ackfirst.ops.quarantine.recheck import Finding, Outcome, callback_of, recheck_entries, verifier
+from ackfirst.ops.quarantine.selection import Selection, matching, selected
 from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineDepth
-from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS
-from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.accounts_file import load_accounts
-from ackfirst.shared.verification import Verifier
 
 T = TypeVar("T")
 
@@ -78,12 +67,12 @@ def show(*, entry_id: str, personal: bool, as_json: bool) -> None:
     Changes nothing.
     """
     settings = operator_settings()
-    verifier = _verifier(settings, load_accounts(settings))
+    judge = verifier(settings, load_accounts(settings))
     entry = _run(settings, lambda redis: QuarantineReview(redis).get(entry_id))
     if entry is None:
         raise click.ClickException(f"no record {entry_id!r} is in quarantine")
     record = entry.record
-    today = verifier.verify(callback_of(record), now=record.received_at) if record else None
+    today = judge.verify(callback_of(record), now=record.received_at) if record else None
     shown = view.everything(entry, today, personal=personal, now=time.time())
     if as_json:
         _say(shown)
@@ -141,24 +130,6 @@ def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, 
         click.echo(f"{gone.records:,} records dropped, {gone.bytes:,} bytes")
 
 
-async def _newest(review: QuarantineReview, selection: Selection, limit: int) -> tuple[list[Entry], QuarantineDepth]:
-    found: list[Entry] = []
-    async for entry in _selected(review.newest_first(), selection):
-        found.append(entry)
-        if len(found) == limit:
-            break
-    return found, await review.depth()
-
-
-async def _chosen(review: QuarantineReview, entry_ids: tuple[str, ...], selection: Selection) -> list[str]:
-    if not entry_ids:
-        return [entry.id async for entry in _selected(review.oldest_first(), selection)]
-    for entry_id in entry_ids:
-        if await review.get(entry_id) is None:
-            raise click.ClickException(f"no record {entry_id!r} is in quarantine")
-    return list(entry_ids)
-
-
 async def _recheck(
     redis: Redis,
     settings: Settings,
@@ -168,32 +139,26 @@ async def _recheck(
     *,
     dry_run: bool,
 ) -> None:
-    review = QuarantineReview(redis)
-    run = Recheck(
-        judge=_verifier(settings, accounts),
-        accounts=accounts,
-        queue=DryRunQueue(redis, dedupe_seconds=DEDUPE_SECONDS) if dry_run else await _enqueuer(redis, settings),
-        records=DryRunRecords() if dry_run else review,
-        report=report,
-        clock=time.time,
-    )
-    await run.run(by_arrival(_selected(review.oldest_first(), selection)))
+    entries = matching(QuarantineReview(redis).oldest_first(), selection)
+    await recheck_entries(redis, settings, accounts, entries, report, dry_run=dry_run)
 
 
-async def _selected(entries: AsyncIterable[Entry], selection: Selection) -> AsyncIterator[Entry]:
-    async for entry in entries:
-        if selection.takes(entry):
-            yield entry
+async def _newest(review: QuarantineReview, selection: Selection, limit: int) -> tuple[list[Entry], QuarantineDepth]:
+    found: list[Entry] = []
+    async for entry in matching(review.newest_first(), selection):
+        found.append(entry)
+        if len(found) == limit:
+            break
+    return found, await review.depth()
 
 
-def _verifier(settings: Settings, accounts: Accounts) -> Verifier:
-    return Verifier(accounts, max_age=settings.max_age)
-
-
-async def _enqueuer(redis: Redis, settings: Settings) -> Enqueuer:
-    enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=DEDUPE_SECONDS)
-    await enqueuer.prepare()
-    return enqueuer
+async def _chosen(review: QuarantineReview, entry_ids: tuple[str, ...], selection: Selection) -> list[str]:
+    if not entry_ids:
+        return [entry.id async for entry in matching(review.oldest_first(), selection)]
+    for entry_id in entry_ids:
+        if await review.get(entry_id) is None:
+            raise click.ClickException(f"no record {entry_id!r} is in quarantine")
+    return list(entry_ids)
 
 
 def _run(settings: Settings, work: Callable[[Redis], Coroutine[Any, Any, T]]) -> T:

@@ -4,6 +4,7 @@ May be killed at any instant and run again: an event that is queued already is a
 """
 
 import heapq
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,14 +16,16 @@ from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailableError
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Verdict
-from ackfirst.shared.quarantine.review import Entry
+from ackfirst.shared.quarantine.review import Entry, QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
-from ackfirst.shared.queue.dedupe import PERIODS, period, place
+from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS, PERIODS, period, place
+from ackfirst.shared.queue.enqueue import Enqueuer
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
 from ackfirst.shared.redis.client import FAILURES
-from ackfirst.shared.verification import Verification
+from ackfirst.shared.settings import Settings
+from ackfirst.shared.verification import Verification, Verifier
 
 #: Events in one round trip, and records that are removed in one.
 BATCH: Final = 64
@@ -137,6 +140,36 @@ class Recheck:
         for result in results:
             if isinstance(result, QueueUnavailableError):
                 raise result
+
+
+async def recheck_entries(
+    redis: Redis,
+    settings: Settings,
+    accounts: Accounts,
+    entries: AsyncIterable[Entry],
+    report: Callable[[Finding], None],
+    *,
+    dry_run: bool,
+) -> None:
+    """Check entries, oldest first, with today's accounts; with ``dry_run`` write nothing.
+
+    Raises:
+        QueueUnavailableError: As ``Recheck.run``.
+    """
+    queue: EventQueue = DryRunQueue(redis, dedupe_seconds=DEDUPE_SECONDS)
+    records: Records = DryRunRecords()
+    if not dry_run:
+        enqueuer = Enqueuer(redis, settings.job_options, dedupe_seconds=DEDUPE_SECONDS)
+        await enqueuer.prepare()
+        queue, records = enqueuer, QuarantineReview(redis)
+    judge = verifier(settings, accounts)
+    run = Recheck(judge=judge, accounts=accounts, queue=queue, records=records, report=report, clock=time.time)
+    await run.run(by_arrival(entries))
+
+
+def verifier(settings: Settings, accounts: Accounts) -> Verifier:
+    """Make the verifier that ingest would have with these accounts."""
+    return Verifier(accounts, max_age=settings.max_age)
 
 
 def callback_of(record: QuarantineRecord) -> Callback:

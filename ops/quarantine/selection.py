@@ -1,6 +1,6 @@
 """Choose the records that a subcommand of ``ackfirst quarantine`` works on, by the same options everywhere."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
@@ -45,6 +45,13 @@ class Selection:
             and self.verdict in (None, record.verdict)
             and (self.since is None or record.received_at >= self.since)
         )
+
+
+async def matching(entries: AsyncIterable[Entry], selection: Selection) -> AsyncIterator[Entry]:
+    """Yield the entries that meet all conditions."""
+    async for entry in entries:
+        if selection.takes(entry):
+            yield entry
 
 
 def selected(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,6 +33,9 @@ MOST_UNRECORDED: Final = 1_000
 #: Letters that a table shows without ``--limit``.
 DEFAULT_LIMIT: Final = 50
 
+#: What follows is the way through RQ and our own code to the handler: the same in every traceback.
+_OF_RQ: Final = "\nThe above exception was the direct cause of the following exception:"
+
 _GROUP_COLUMNS: Final = (
     Column("handler"),
     Column("error"),
@@ -41,7 +44,7 @@ _GROUP_COLUMNS: Final = (
     Column("7 d", is_number=True),
     Column("newest", rank=2),
     Column("oldest", rank=3),
-    Column("newest error", rank=1, folds=True),
+    Column("newest error", rank=1, folds=True, least=16),
 )
 _LETTER_COLUMNS: Final = (
     Column("died"),
@@ -50,7 +53,7 @@ _LETTER_COLUMNS: Final = (
     Column("attempts", rank=3, is_number=True),
     Column("message", rank=4),
     Column("lane", rank=5),
-    Column("error", rank=2, folds=True),
+    Column("error", rank=2, folds=True, least=16),
 )
 
 
@@ -279,7 +282,7 @@ def _show_one(shown: dict[str, Any]) -> None:
         elif name != "traceback":
             out.print(f"{name:<12}{'-' if value is None else value}", soft_wrap=True)
     if shown["traceback"]:
-        out.print(shown["traceback"].rstrip(), soft_wrap=True)
+        out.print(shown["traceback"].partition(_OF_RQ)[0].rstrip(), soft_wrap=True)
     else:
         out.print(
             "RQ has let go of it and of its traceback; the record keeps it, and it can be replayed.", soft_wrap=True

@@ -14,7 +14,7 @@ from ackfirst.ops.record.render import Column, Times, console, party, say_json, 
 from ackfirst.ops.record.sources import opened
 from ackfirst.ops.record.steps import Kind, Step
 from ackfirst.ops.record.timeline import Timeline, timeline
-from ackfirst.ops.record.wording import waits, words
+from ackfirst.ops.record.wording import unknown, waits, words
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.terminal import printable
 from ackfirst.shared.store.rows import EventRow
@@ -44,7 +44,7 @@ def command(*, key: str, raw: bool, personal: bool, local: bool, as_json: bool) 
     for note in notes:
         click.echo(f"ackfirst: {note}", err=True)
     if not found.steps:
-        raise click.ClickException(_unknown(found))
+        raise click.ClickException(unknown(found))
     times = Times(local=local)
     if as_json:
         events = {event.event_id: event for event in found.events}
@@ -54,19 +54,10 @@ def command(*, key: str, raw: bool, personal: bool, local: bool, as_json: bool) 
         _show(found, times, personal=personal)
 
 
-def _unknown(found: Timeline) -> str:
-    if found.seen:
-        return (
-            f"{found.seen} events of {found.key!r} were queued within the last four days and have ended; "
-            "what happened to them was not recorded"
-        )
-    return f"nothing is known of {found.key!r}: it is neither in the record, nor in the queue, nor in quarantine"
-
-
 def _print_raw(found: Timeline) -> None:
     bodies = [event for event in found.events if event.received_at]
     if not bodies:
-        raise click.ClickException(_unknown(found))
+        raise click.ClickException(unknown(found))
     if len(bodies) > 1:
         names = ", ".join(event.event_id for event in bodies)
         raise click.UsageError(f"{found.key} has {len(bodies)} events: name one of {names}")
@@ -112,12 +103,15 @@ def _show(found: Timeline, times: Times, *, personal: bool) -> None:
     events = (_event_row(names, event, times, personal=personal) for event in found.events)
     show_table(out, _EVENT_COLUMNS, events)
     day = ""
+    before: Step | None = None
     rows: list[tuple[str, ...]] = []
     for step in found.steps:
         if times.day(step.at) != day:
             day = times.day(step.at)
-            rows.append((f"{day} {times.zone(step.at)}", "", "", ""))
-        rows.append((times.clock(step.at), names.get(step.event_id or "", ""), step.kind.value, words(step, times)))
+            rows.append((f"{day} {times.zone(step.at)}", " ", " ", " "))
+        said = words(step, times, before=before)
+        rows.append((times.clock(step.at), names.get(step.event_id or "", " "), step.kind.value, said))
+        before = step
     show_table(out, _STEP_COLUMNS, rows)
     for line in _now(found, names, times):
         out.print(line, soft_wrap=True)

@@ -42,11 +42,11 @@ SETTLED_SECONDS: Final = 600.0
 _COLUMNS: Final = (
     Column("what"),
     Column("message"),
-    Column("at", rank=1),
-    Column("direction"),
-    Column("product", rank=3),
-    Column("at Nexmo", rank=2),
-    Column("here", rank=4),
+    Column("at Nexmo", rank=1),
+    Column("here", rank=1),
+    Column("direction", rank=2),
+    Column("at", rank=3),
+    Column("product", rank=4),
     Column("", rank=5, folds=True),
 )
 
@@ -205,11 +205,11 @@ def _show(found: list[Difference], counted: Counter[Verdict], run: Reconciliatio
             (
                 one.verdict.value,
                 one.message_id,
-                times.fitting(one.at, out.width),
-                one.direction,
-                one.product.lower(),
                 None if one.verdict is Verdict.UNLISTED else one.status,
                 one.status if one.verdict is Verdict.UNLISTED else one.seen,
+                one.direction,
+                times.fitting(one.at, out.width),
+                one.product.lower(),
                 one.reason or " ",
             )
             for one in found

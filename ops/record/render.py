@@ -23,8 +23,6 @@ _GAP_COLUMNS: Final = 2
 _NARROW_COLUMNS: Final = 100
 #: Width for a pipe or a file: nothing is left out or folded there.
 _ENDLESS_COLUMNS: Final = 10_000
-#: Least width of a column whose text may go on in the next line.
-_FOLDED_COLUMNS: Final = 24
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 _MILLISECOND: Final = 0.001
 
@@ -39,6 +37,8 @@ class Column:
     is_number: bool = False
     folds: bool = False
     """Whether its text may go on in the next line. Ids may not: they are there to be copied."""
+    least: int = 24
+    """Columns without which a text that may go on is not worth showing."""
 
 
 class Times:
@@ -80,6 +80,8 @@ def duration(seconds: float) -> str:
     """Write a duration in its largest two units: ``12 ms``, ``1.4 s``, ``3 m 20 s``, ``2 d 4 h``."""
     if seconds < 0:
         return f"-{duration(-seconds)}"
+    if 0 < seconds < _MILLISECOND:
+        return "<1 ms"
     if seconds < 1:
         return f"{round(seconds / _MILLISECOND)} ms"
     if seconds < _MINUTE:
@@ -153,7 +155,7 @@ def _that_fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: 
 
 
 def _width(text: str, column: Column) -> int:
-    return min(len(text), _FOLDED_COLUMNS) if column.folds else len(text)
+    return min(len(text), column.least) if column.folds else len(text)
 
 
 def _cell(value: Any) -> str:

@@ -121,7 +121,10 @@ def steps_of(
         source = Source.QUEUE if event.event_id in unrecorded else Source.RECORD
         steps += _of_event(event, of_event[event.event_id], pending.get(event.event_id), source)
     order = list(Kind)
-    return sorted(steps, key=lambda step: (step.at, order.index(step.kind)))
+    received = {event.event_id: event.received_at for event in events}
+    return sorted(
+        steps, key=lambda step: (max(step.at, received.get(step.event_id or "", 0.0)), order.index(step.kind))
+    )
 
 
 def _of_event(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, source: Source) -> Iterator[Step]:
@@ -212,6 +215,8 @@ def _of_end(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, s
     state, at = event.state, event.state_at
     if now is not None and (now.state != state or not at):
         state, at, source = now.state, now.since or event.received_at, Source.QUEUE
+    # A worker's clock is corrected now and then: the end must not stand before the attempt that led to it.
+    at = max([at, *(attempt.started + attempt.seconds for attempt in attempts)])
     if state == "dead":
         blamed = {attempt.handler for attempt in attempts if attempt.ending == "dead"}
         for handler, error in (now.dead if now else {}).items():

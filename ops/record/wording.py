@@ -2,13 +2,14 @@
 
 from ackfirst.ops.record.render import Times, duration
 from ackfirst.ops.record.steps import Kind, Pending, Step
+from ackfirst.ops.record.timeline import Timeline
 from ackfirst.shared.store.rows import EventRow
 
 _ENDINGS = {"done": "done", "discarded": "discarded", "retry": "failed", "dead": "failed for good"}
 
 
-def words(step: Step, times: Times) -> str:
-    """Describe a step in one line, without its time, event and kind."""
+def words(step: Step, times: Times, *, before: Step | None = None) -> str:
+    """Describe a step in one line, without its time, event and kind, and without what the step ``before`` has said."""
     number = f" #{step.attempt}" if step.attempt else ""
     who = f"{step.handler}{number}" if step.handler else ""
     said = ""
@@ -30,7 +31,8 @@ def words(step: Step, times: Times) -> str:
         case Kind.RETRY:
             said = f"{who} was scheduled" if step.due_at is None else f"{who} due at {times.clock(step.due_at)[:8]}"
         case Kind.DEAD:
-            said = ": ".join(part for part in (who, step.error) if part)
+            is_repeated = before is not None and (before.handler, before.error) == (step.handler, step.error)
+            said = f"{who}: no retry is left" if is_repeated else ": ".join(part for part in (who, step.error) if part)
         case Kind.ENDED:
             said = ": ".join(part for part in (step.ending, step.reason) if part)
     return said
@@ -50,3 +52,13 @@ def waits(event: EventRow, pending: Pending, now: float, times: Times) -> str:
             return f"waits for the retry of {names}: in {duration(wait)}, at {times.clock(pending.due_at)[:8]}"
         case _:
             return ""
+
+
+def unknown(found: Timeline) -> str:
+    """Say that nothing is known of a message, or what little is."""
+    if found.seen:
+        return (
+            f"{found.seen} events of {found.key!r} were queued within the last four days and have ended; "
+            "what happened to them was not recorded"
+        )
+    return f"nothing is known of {found.key!r}: it is neither in the record, nor in the queue, nor in quarantine"

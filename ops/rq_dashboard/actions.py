@@ -84,7 +84,7 @@ def compact(queue_name: str) -> Response:
 def _check_deletion_allowed() -> None:
     # Upstream only hides the buttons (and answers 200): a request by hand must not get further.
     if current_app.config["RQ_DASHBOARD_DISABLE_DELETE"]:
-        raise Forbidden("Deleting throws acknowledged events away. To allow it: ackfirst dashboard --allow-delete.")
+        raise Forbidden("Deleting throws acknowledged events away. To allow it: ackfirst web --allow-delete.")
 
 
 def _requeue(job_id: str, connection: Redis) -> None:
@@ -163,5 +163,5 @@ def _done(action: str, **fields: Any) -> Response:
 
 def _record(action: str, **fields: Any) -> None:
     """Write the line of the log that says who changed what."""
-    event = f"dashboard.{action}"
+    event = f"web.{action}"
     log.info(event, **fields, user=g.user, remote=request.remote_addr)

@@ -1,4 +1,4 @@
-"""Build the dashboard as a Flask application: upstream's blueprint, with parts replaced where ours are safer."""
+"""Build rq-dashboard as a Flask application: upstream's blueprint, with parts replaced where ours are safer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from rq_dashboard import web
 from werkzeug.exceptions import Conflict, HTTPException, InternalServerError, NotFound, ServiceUnavailable
 
-from ackfirst.ops.rq_dashboard import access, actions, reading
+from ackfirst.ops.rq_dashboard import actions, reading
 from ackfirst.ops.rq_dashboard.reading import (
     QUEUED,
     REGISTRIES,
@@ -26,6 +26,12 @@ from ackfirst.ops.rq_dashboard.reading import (
 from ackfirst.shared.queue import keys
 
 POLL_INTERVAL_MILLISECONDS: Final = 2500
+
+# 'unsafe-eval': Underscore compiles its templates. 'unsafe-inline' styles: upstream's style attributes.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 #: Most rows on a page; upstream's own form offers no more.
 LARGEST_PAGE: Final = 200
@@ -65,8 +71,7 @@ def create_app(
     connection: Redis,
     *,
     redis_name: str,
-    credentials: access.Credentials,
-    hosts: access.Hosts,
+    protect: Callable[[Flask], None],
     personal: bool = False,
     allow_delete: bool = False,
     lane_names: Mapping[str, str] | None = None,
@@ -76,8 +81,7 @@ def create_app(
     Args:
         connection: Client that returns bytes (``decode_responses=False``), with time-outs.
         redis_name: What the pages call this Redis: its URL without password.
-        credentials: The one user.
-        hosts: Host names of our own pages.
+        protect: Puts the application behind the login.
         personal: Show arguments, texts and phone numbers.
         allow_delete: Offer to delete jobs, which throws acknowledged events away.
         lane_names: Names that the operator gave to applications and accounts, by lane.
@@ -90,7 +94,7 @@ def create_app(
     app.config["RQ_DASHBOARD_REDIS_URL"] = (redis_name,)
     app.config["RQ_DASHBOARD_POLL_INTERVAL"] = POLL_INTERVAL_MILLISECONDS
     app.redis_conn = connection  # type: ignore[attr-defined] # where upstream looks for it
-    access.protect(app, credentials, hosts)
+    protect(app)
     app.before_request(_check_address)
     app.before_request(_reach_redis)
     app.register_blueprint(web.blueprint)
@@ -202,15 +206,15 @@ def _answer_errors(app: Flask) -> None:
 
 
 def _redis_failed(error: Exception) -> Response:
-    log.warning("dashboard.redis-failed", error=type(error).__name__, detail=str(error), path=request.path)
-    answer = _answer(ServiceUnavailable("Redis does not answer, or refuses. The dashboard is back as soon as it does."))
+    log.warning("web.redis-failed", error=type(error).__name__, detail=str(error), path=request.path)
+    answer = _answer(ServiceUnavailable("Redis does not answer, or refuses. The page is back as soon as it does."))
     answer.headers["Retry-After"] = "5"
     return answer
 
 
 def _failed(error: InternalServerError) -> Response:
-    log.error("dashboard.failed", path=request.path, exc_info=error.original_exception)
-    return _answer(InternalServerError("The dashboard failed; its log says why."))
+    log.error("web.failed", path=request.path, exc_info=error.original_exception)
+    return _answer(InternalServerError("The page failed; its log says why."))
 
 
 def _answer(error: HTTPException) -> Response:

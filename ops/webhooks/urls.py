@@ -140,7 +140,7 @@ def _messages(application: Mapping[str, Json]) -> Mapping[str, Json] | None:
 
 
 def _shown(value: Json) -> str:
-    return "(not set)" if value is None else str(_hidden(value))
+    return "(not set)" if value in (None, "") else str(_hidden(value))
 
 
 def _hidden(value: Json) -> Json:

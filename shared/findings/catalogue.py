@@ -68,7 +68,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     ),
     "dead-letters": Entry(
         "Handlers failed too often on these events; see [AckfirstDeadLetters](#ackfirstdeadletters).",
-        "Look at their errors in the dashboard, fix the handler, requeue them.",
+        "`ackfirst dead list`, or the page, names their errors; fix the handler, then `ackfirst dead replay`.",
     ),
     "disk-fsync-slow": Entry(
         "A synced write takes more than 50 ms: while Redis is away, answers are that late.",

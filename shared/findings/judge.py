@@ -73,9 +73,10 @@ class SystemState:
     unconfirmed: tuple[UnconfirmedAccount, ...] = ()
 
 
-def record_state(queue: QueueSnapshot, *, gap_events: int = 0) -> RecordState:
-    """Return the state of the record as Redis knows it; only the store knows of gaps."""
-    return RecordState(backlog=queue.record_entries, oldest_seconds=queue.record_oldest_seconds, gap_events=gap_events)
+def record_state(queue: QueueSnapshot, *, gap_events: int | None = None) -> RecordState:
+    """Return the state of the record as Redis knows it, or with the gaps of the last day that the store knows."""
+    recent = queue.record_recent_gap_events if gap_events is None else gap_events
+    return RecordState(backlog=queue.record_entries, oldest_seconds=queue.record_oldest_seconds, gap_events=recent)
 
 
 def judge(state: SystemState) -> list[Finding]:

@@ -61,11 +61,11 @@ class QuarantineReview:
             rows: Any = await self._redis.xrange(keys.QUARANTINE, entry_id, entry_id)
         return next(_entries(rows), None)
 
-    async def oldest_first(self) -> AsyncIterator[Entry]:
+    async def oldest_first(self, *, after: str | None = None) -> AsyncIterator[Entry]:
         """All entries that are there when it begins, a page a round trip. They may be removed meanwhile."""
         with _redis_errors():
             newest: Any = await self._redis.xrevrange(keys.QUARANTINE, count=1)
-        start = "-"
+        start = f"({after}" if after else "-"
         while newest:
             with _redis_errors():
                 rows: Any = await self._redis.xrange(keys.QUARANTINE, start, newest[0][0], count=PAGE)
@@ -75,9 +75,9 @@ class QuarantineReview:
                 return
             start = f"({rows[-1][0].decode()}"
 
-    async def newest_first(self) -> AsyncIterator[Entry]:
+    async def newest_first(self, *, before: str | None = None) -> AsyncIterator[Entry]:
         """All entries, a page a round trip."""
-        end = "+"
+        end = f"({before}" if before else "+"
         while True:
             with _redis_errors():
                 rows: Any = await self._redis.xrevrange(keys.QUARANTINE, end, "-", count=PAGE)

@@ -19,7 +19,7 @@ from ackfirst.shared.queue.envelope import Envelope
 #: access to Redis alone does not mean execution of code.
 FUNCTION: Final = "ackfirst.workers.jobs.process"
 
-#: How long a finished job stays visible. Long enough for a look at the dashboard; each takes memory.
+#: How long a finished job stays visible. Long enough for a look at it; each takes memory.
 RESULT_TTL_SECONDS: Final = 300
 
 

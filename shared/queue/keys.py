@@ -7,10 +7,10 @@ a name of RQ's: a new version of RQ is one file to look at.
 
 from typing import Final
 
-#: Prefix of the RQ queue name of every lane. ``rq info`` and the dashboard show the full name.
+#: Prefix of the RQ queue name of every lane. ``rq info`` and rq-dashboard show the full name.
 LANE_PREFIX: Final = "ackfirst-"
 
-#: set of RQ queue keys, no expiry. RQ's own list of queues: the dashboard reads it.
+#: set of RQ queue keys, no expiry. RQ's own list of queues: rq-dashboard reads it.
 RQ_QUEUES: Final = "rq:queues"
 
 #: set of keys of RQ workers, no expiry. The hash that a member names expires when its worker's heartbeats stop.

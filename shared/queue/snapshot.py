@@ -13,6 +13,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.record import GAP_EVENTS, GAP_RECENT, RECORDED
 from ackfirst.shared.queue.scripts import source
 
 #: Lanes that are shown by name: of ten thousand, no page and no series of metrics could show all.
@@ -64,6 +65,12 @@ class QueueSnapshot:
     """Entries of the stream that wait to be recorded."""
     record_oldest_seconds: float = 0.0
     """How long the first of them has waited."""
+    record_events: int = 0
+    """Events that were recorded in all."""
+    record_gap_events: int = 0
+    """Events that the record misses in all."""
+    record_recent_gap_events: int = 0
+    """Those of them since the last whole day without a gap."""
     versions: frozenset[str] = frozenset()
     """Releases of ackfirst that living workers are of."""
     clock_skew_seconds: float = 0.0
@@ -108,9 +115,10 @@ async def take_snapshot(redis: Redis, *, now: float, failure_ttl: int) -> QueueS
         pipeline.hkeys(keys.PAUSED)
         pipeline.xlen(keys.RECORD)
         pipeline.xrange(keys.RECORD, count=1)
+        pipeline.hmget(keys.RECORDER, RECORDED, GAP_EVENTS, GAP_RECENT)
         pipeline.time()
         answers = await pipeline.execute()
-    names, records, held, rejects, outcomes, times, paused, entries, first, (seconds, microseconds) = answers
+    names, records, held, rejects, outcomes, times, paused, entries, first, recorder, (seconds, microseconds) = answers
     took = time.monotonic() - started
     workers = await _living(redis, names)
     return QueueSnapshot(
@@ -121,6 +129,9 @@ async def take_snapshot(redis: Redis, *, now: float, failure_ttl: int) -> QueueS
         record_entries=entries,
         record_oldest_seconds=max(0.0, seconds - int(first[0][0].partition(b"-")[0]) / 1000) if first else 0.0,
         versions=workers.versions,
+        record_events=int(recorder[0] or 0),
+        record_gap_events=int(recorder[1] or 0),
+        record_recent_gap_events=int(recorder[2] or 0),
         clock_skew_seconds=_skew(now, took, seconds + microseconds / 1e6),
         lanes=await _lane_depths(redis, now, workers, paused, dead_after=now + failure_ttl - RECENT_SECONDS),
         outcomes={name.decode(errors="replace"): int(count) for name, count in outcomes.items()},

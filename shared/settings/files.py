@@ -25,7 +25,7 @@ def protect_files(settings: Settings, log: Log) -> None:
     try:
         if not settings.data_dir.exists():
             make_private_folder(settings.data_dir)
-    except OSError:  # whoever needs the folder names it in an error; the dashboard with a password of its own does not
+    except OSError:  # whoever needs the folder names it in an error; the page with a password of its own does not
         return
     # A volume of a container belongs to root, and only the folder above it keeps others out.
     is_ours = settings.data_dir.stat().st_uid == os.geteuid()

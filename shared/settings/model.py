@@ -177,13 +177,19 @@ class Settings(BaseSettings):
         "info", description="Least severe level that is logged: `debug`, `info`, `warning` or `error`."
     )
     log_personal: bool = Field(
-        default=False, description="Show phone numbers and texts in logs and in the dashboard instead of masking them."
+        default=False,
+        description="Show phone numbers and texts in logs and on the operator's page instead of masking them.",
     )
-    dashboard_listen: ListenAddress = Field(Address("127.0.0.1", 9181), description="Address of the dashboard.")
-    dashboard_password: Secret | None = Field(
+    web_listen: ListenAddress = Field(Address("127.0.0.1", 9181), description="Address of the operator's page.")
+    web_password: Secret | None = Field(
         None,
-        description="Password that the dashboard asks for, along with the user name `ackfirst`. Not set: one is made "
-        "at the first start and kept in `dashboard-password` in the data folder.",
+        description="Password that the operator's page asks for, along with the user name `ackfirst`. Not set: one is "
+        "made at the first start and kept in `web-password` in the data folder.",
+    )
+    web_viewer_password: Secret | None = Field(
+        None,
+        description="Password of the user `viewer` of that page, who sees everything but personal data and changes "
+        "nothing. Not set: there is no such user.",
     )
 
     @property
@@ -247,7 +253,15 @@ class Settings(BaseSettings):
 
 
 #: Settings that are never shown, and that may also come from a file (``ACKFIRST_<NAME>_FILE``).
-SECRETS: Final = ("redis_url", "store_url", "signature_secret", "api_secret", "redaction_key", "dashboard_password")
+SECRETS: Final = (
+    "redis_url",
+    "store_url",
+    "signature_secret",
+    "api_secret",
+    "redaction_key",
+    "web_password",
+    "web_viewer_password",
+)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

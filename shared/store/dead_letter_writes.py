@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
-from ackfirst.shared.store.part import Key, chunks, insert, rows_of
+from ackfirst.shared.store.part import Key, at_most, chunks, insert, rows_of
 from ackfirst.shared.store.rows import Attempt, Batch, Ending
 from ackfirst.shared.store.tables import dead_letters, dead_minutes, events
 from ackfirst.shared.store.texts import LONGEST_KEY, clean
@@ -90,8 +90,8 @@ def _any_known(connection: Connection, batch: Batch) -> bool:
     times = [row.received_at for row in rows]
     if not times:
         return False
-    found = select(dead_letters.c.handler).where(dead_letters.c.received_at.between(min(times), max(times))).limit(1)
-    return connection.execute(found).first() is not None
+    found = select(dead_letters.c.handler).where(dead_letters.c.received_at.between(min(times), max(times)))
+    return connection.execute(at_most(found, 1)).first() is not None
 
 
 def _known(connection: Connection, keys: list[Key]) -> Iterable[Row[Any]]:

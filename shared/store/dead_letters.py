@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, case, func, select, tuple_
 
-from ackfirst.shared.store.part import StorePart
+from ackfirst.shared.store.part import StorePart, at_most
 from ackfirst.shared.store.reading import MOST_ROWS
 from ackfirst.shared.store.rows import Cursor, DeadGroup, DeadLetter
 from ackfirst.shared.store.tables import dead_letters, dead_minutes
@@ -66,14 +66,14 @@ class DeadLetters(StorePart):
             query = query.where(place < tuple_(after.at, event_id, after_handler))
         query = query.order_by(table.dead_at.desc(), table.event_id.desc(), table.handler.desc())
         with self._database.reading() as connection:
-            rows = connection.execute(query.limit(min(limit, MOST_ROWS))).all()
+            rows = connection.execute(at_most(query, min(limit, MOST_ROWS))).all()
         return [DeadLetter(**row._mapping) for row in rows]  # noqa: SLF001 - the documented way to a row's names
 
 
 def _first_after(connection: Connection, group: tuple[str, str] | None) -> Row[Any] | None:
     """Find the oldest letter of the next group: a step in an index for each, where DISTINCT would read every letter."""
     table = dead_letters.c
-    query = select(dead_letters).order_by(table.handler, table.error_type, table.dead_at).limit(1)
+    query = at_most(select(dead_letters).order_by(table.handler, table.error_type, table.dead_at), 1)
     if group is not None:
         query = query.where(tuple_(table.handler, table.error_type) > tuple_(*group))
     return connection.execute(query).first()
@@ -82,7 +82,7 @@ def _first_after(connection: Connection, group: tuple[str, str] | None) -> Row[A
 def _newest(connection: Connection, group: tuple[str, str]) -> Row[Any]:
     table = dead_letters.c
     mine = (table.handler == group[0], table.error_type == group[1])
-    return connection.execute(select(dead_letters).where(*mine).order_by(table.dead_at.desc()).limit(1)).one()
+    return connection.execute(at_most(select(dead_letters).where(*mine).order_by(table.dead_at.desc()), 1)).one()
 
 
 def _group(oldest: Row[Any], newest: Row[Any], counted: Row[Any] | None) -> DeadGroup:

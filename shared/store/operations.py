@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Row, and_, cast, func, select, text, update
 
 from ackfirst.shared.record import field_names
 from ackfirst.shared.store.part import StorePart
-from ackfirst.shared.store.reading import MOST_ROWS, filtered
+from ackfirst.shared.store.reading import MOST_ROWS, filtered, plan_with_values
 from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
 from ackfirst.shared.store.tables import audit, dead_letters, events, replays
 from ackfirst.shared.store.texts import clean
@@ -56,6 +56,7 @@ class Operations(StorePart):
         """
         seen = (func.min(events.c.received_at), func.max(events.c.received_at))
         with self._database.reading() as connection:
+            plan_with_values(connection, wanted)
             days = events.c.received_at / DAY_SECONDS
             # PostgreSQL rounds where SQLite cuts, and SQLite may have been built without floor().
             day = cast(days if connection.dialect.name == "sqlite" else func.floor(days), BigInteger).label("day")
@@ -81,6 +82,7 @@ class Operations(StorePart):
         query = select(letters.c.handler, func.count()).select_from(events).join(letters, mine)
         query = filtered(query, wanted).group_by(letters.c.handler).order_by(letters.c.handler)
         with self._database.reading() as connection:
+            plan_with_values(connection, wanted)
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def replay_update(self, replay_id: str, **changes: Any) -> bool:

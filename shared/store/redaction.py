@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_, select, update
 
-from ackfirst.shared.store.part import Key, StorePart, chunks, one_of, rows_of
+from ackfirst.shared.store.part import Key, StorePart, at_most, chunks, one_of, rows_of
 from ackfirst.shared.store.retention import ROWS_AT_ONCE
 from ackfirst.shared.store.rows import Redacted
 from ackfirst.shared.store.tables import attempts, audit, dead_letters, events, handler_errors, replays
@@ -58,7 +58,7 @@ class Redaction(StorePart):
         mine = or_(events.c.sender == number, events.c.recipient == number)
         while number:
             with self._database.reading() as connection:
-                found = connection.execute(select(*_KEY).where(mine).limit(ROWS_AT_ONCE)).all()
+                found = connection.execute(at_most(select(*_KEY).where(mine), ROWS_AT_ONCE)).all()
             if not found:
                 break
             yield [(row.received_at, row.event_id) for row in found]

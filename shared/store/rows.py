@@ -292,7 +292,7 @@ class Stats:
     """``family`` (events by family), ``outcome`` (endings by state), ``request`` (by kind), ``verdict`` (of refused and
     quarantined callbacks)."""
     lag: Mapping[float, int]
-    """Provider lag: upper bound of a bucket in seconds (the last is infinite) → events."""
+    """Provider lag: upper bound of a bucket in seconds (the last also has everything above it) → events."""
     handlers: Sequence[HandlerStats]
     """The slowest first, by p99."""
     gaps: Sequence[Gap]

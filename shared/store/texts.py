@@ -1,12 +1,12 @@
 """Make texts and queries fit for every engine, and read them back."""
 
-import math
 from typing import Final
 
 from ackfirst.shared.nexmo.values import with_replacements
 
-#: Characters of a text that is in an index. PostgreSQL refuses index entries above 2,700 bytes; a character is up to 4.
-LONGEST_KEY: Final = 500
+#: Characters of a text in an index. PostgreSQL refuses index entries above 2,700 bytes: an entry has up to three
+#: texts, and a character up to four bytes.
+LONGEST_KEY: Final = 200
 #: Characters of any other text.
 LONGEST_TEXT: Final = 4_000
 
@@ -21,11 +21,6 @@ def clean(value: str, longest: int = LONGEST_TEXT) -> str:
 def clean_or_none(value: str | None, longest: int = LONGEST_KEY) -> str | None:
     """Clean a text; None stays None."""
     return value if value is None else clean(value, longest)
-
-
-def finite(value: float) -> float:
-    """Pass on a time; 0 where it is not a number."""
-    return value if math.isfinite(value) else 0.0
 
 
 def query_bytes(query: str) -> bytes:

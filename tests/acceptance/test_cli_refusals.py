@@ -19,13 +19,13 @@ def refusal(folder: Path, command: str = "ingest", **environ: str) -> str:
     return lines[0].removeprefix("ackfirst: ")
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev", "worker"])
+@pytest.mark.parametrize("command", ["ingest", "web", "dev", "worker"])
 def test_an_unknown_name(tmp_path: Path, command: str) -> None:
     message = refusal(tmp_path, command, SIGNATUR_SECRET="orchid")
     assert message == "ACKFIRST_SIGNATUR_SECRET is not a setting: did you mean ACKFIRST_SIGNATURE_SECRET?"
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev", "worker"])
+@pytest.mark.parametrize("command", ["ingest", "web", "dev", "worker"])
 def test_an_impossible_value(tmp_path: Path, command: str) -> None:
     assert (
         refusal(tmp_path, command, POLICY="lax") == "ACKFIRST_POLICY is 'lax': it should be 'never-stall' or 'strict'"
@@ -57,17 +57,17 @@ def test_an_unknown_sms_method(tmp_path: Path) -> None:
     assert message.startswith("ackfirst.toml, account a, sms_signature_method: it should be 'md5hash'")
 
 
-@pytest.mark.parametrize("command", ["dashboard", "worker"])
+@pytest.mark.parametrize("command", ["web", "worker"])
 def test_a_redis_that_nobody_runs(tmp_path: Path, command: str) -> None:
     port = free_port()
     environ = {name.removeprefix("ACKFIRST_"): value for name, value in GOOD.items()}
-    listen = {"LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", "DASHBOARD_LISTEN": "127.0.0.1:0"}
+    listen = {"LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", "WEB_LISTEN": "127.0.0.1:0"}
     message = refusal(tmp_path, command, REDIS_URL=f"redis://:hunter2@127.0.0.1:{port}/0", **environ, **listen)
     assert message.startswith(f"cannot reach Redis at redis://•••@127.0.0.1:{port}/0: ")
     assert message.endswith("check ACKFIRST_REDIS_URL")
 
 
-@pytest.mark.parametrize("command", ["ingest", "dashboard", "dev", "worker"])
+@pytest.mark.parametrize("command", ["ingest", "web", "dev", "worker"])
 @pytest.mark.parametrize(
     ("url", "problem"),
     [

@@ -36,16 +36,16 @@ def test_a_callback_reaches_its_handler_and_ctrl_c_stops_everything_in_order(fol
         dev.wait_until_ready()
         assert dev.nexmo.post_json(message(1)) == 200
         wait_until(lambda: dev.seen == ["message 1"], timeout=20)
-        wait_until(lambda: _dashboard_asks_for_a_password(dev.dashboard_port), timeout=20)
+        wait_until(lambda: _page_asks_for_a_password(dev.web_port), timeout=20)
         queue = dev.queue
         dev.process.send_signal(signal.SIGINT)
 
         assert dev.wait(40) == 0
         stopped = [line["child"] for line in dev.logged("child.stopped")]
-        assert [name for name in stopped if name in ("ingest", "worker", "dashboard")] == [
+        assert [name for name in stopped if name in ("ingest", "worker", "web")] == [
             "ingest",
             "worker",
-            "dashboard",
+            "web",
         ]
         assert {line.get("exit_code") for line in dev.logged("child.stopped")} == {0}
         assert dev.survivors == []
@@ -55,7 +55,7 @@ def test_a_callback_reaches_its_handler_and_ctrl_c_stops_everything_in_order(fol
         assert [line for line in dev.log if line.get("level") in ("warning", "error")] == []
 
 
-def _dashboard_asks_for_a_password(port: int) -> bool:
+def _page_asks_for_a_password(port: int) -> bool:
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
     except urllib.error.HTTPError as error:
@@ -93,7 +93,7 @@ def test_ctrl_c_typed_into_a_terminal_ends_it_with_0(folder: Path) -> None:
 def test_after_kill_9_only_the_queue_is_left_and_the_next_start_takes_it_over(folder: Path) -> None:
     with Dev(folder, name="killed") as dev:
         dev.wait_until_ready()
-        wait_until(lambda: len(dev.started) == 5, message="ingest, worker, dashboard, engine, janitor")
+        wait_until(lambda: len(dev.started) == 6, message="ingest, worker, page, engine, janitor, recorder")
         queue = dev.queue
         dev.process.kill()
         wait_until(lambda: dev.survivors == [], message="the children are gone")
@@ -136,7 +136,7 @@ def test_a_queue_that_is_killed_comes_back_and_with_it_the_rest(folder: Path) ->
 def test_a_second_start_on_the_ports_of_the_first_does_not_take_it_for_itself(folder: Path, tmp_path: Path) -> None:
     with Dev(folder, name="first") as first:
         first.wait_until_ready()
-        places = {"LISTEN": first.port, "ADMIN_LISTEN": first.admin_port, "DASHBOARD_LISTEN": first.dashboard_port}
+        places = {"LISTEN": first.port, "ADMIN_LISTEN": first.admin_port, "WEB_LISTEN": first.web_port}
         same = {setting: f"127.0.0.1:{port}" for setting, port in places.items()}
         with Dev(folder, name="second", DATA_DIR=str(tmp_path / "second"), **same) as second:
             assert second.wait(40) == 2
@@ -147,7 +147,7 @@ def test_a_second_start_on_the_ports_of_the_first_does_not_take_it_for_itself(fo
         assert first.process.poll() is None
 
 
-@pytest.mark.parametrize("setting", ["LISTEN", "DASHBOARD_LISTEN"])
+@pytest.mark.parametrize("setting", ["LISTEN", "WEB_LISTEN"])
 def test_a_port_in_use_stops_everything_with_the_sentence_of_the_one_that_needs_it(folder: Path, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -215,7 +215,7 @@ def test_a_command_in_a_second_terminal_works_on_the_queue_of_dev(folder: Path, 
         assert "using the queue of ackfirst dev, unix://" in cli.output
 
 
-def test_a_worker_and_a_dashboard_in_a_second_terminal_work_on_the_queue_of_dev(folder: Path) -> None:
+def test_a_worker_and_a_page_in_a_second_terminal_work_on_the_queue_of_dev(folder: Path) -> None:
     handlers = {"ACKFIRST_HANDLERS": "callbacks", "ACKFIRST_LOG_FORMAT": "json"}
     with Dev(folder) as dev:
         dev.wait_until_ready()
@@ -224,9 +224,9 @@ def test_a_worker_and_a_dashboard_in_a_second_terminal_work_on_the_queue_of_dev(
             worker.wait_for_output('"worker.started"')
             assert worker.output.count('"redis.private-server"') == 1
             assert worker.terminate(20) == 0
-        with Cli("dashboard", "--listen", "127.0.0.1:0", cwd=folder, env=handlers, name="dashboard") as dashboard:
-            dashboard.wait_for_output('"dashboard.started"')
-            assert '"redis.private-server"' in dashboard.output
+        with Cli("web", "--listen", "127.0.0.1:0", cwd=folder, env=handlers, name="web") as page:
+            page.wait_for_output('"web.started"')
+            assert '"redis.private-server"' in page.output
 
 
 def test_a_redis_that_was_named_wins_over_the_queue_of_dev(folder: Path, own_redis: RedisProcess) -> None:

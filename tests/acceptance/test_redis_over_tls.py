@@ -17,7 +17,7 @@ from tests.support.stack import ingest, settings, work_until_empty
 from tests.support.tls_redis import TlsRedis
 from tests.support.waiting import wait_until
 
-ROLES = ["ingest", "worker", "dashboard"]
+ROLES = ["ingest", "worker", "web"]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def server(authority: Authority, tmp_path: Path) -> Iterator[TlsRedis]:
 
 
 def env(url: str, folder: Path, **more: str) -> dict[str, str]:
-    here = {f"ACKFIRST_{name}LISTEN": "127.0.0.1:0" for name in ("", "ADMIN_", "DASHBOARD_")}
+    here = {f"ACKFIRST_{name}LISTEN": "127.0.0.1:0" for name in ("", "ADMIN_", "WEB_")}
     return {**settings(url, folder, ACKFIRST_ACK_DEADLINE="5"), **here, **more}
 
 
@@ -80,12 +80,12 @@ def test_a_wrong_secret_is_mended_over_tls(server: TlsRedis, tmp_path: Path) -> 
         assert client.llen(keys.queue(LANE)) == 1
 
 
-def test_the_dashboard_shows_a_redis_over_tls(server: TlsRedis, tmp_path: Path) -> None:
-    everything = env(server.url(), tmp_path, ACKFIRST_DASHBOARD_PASSWORD="larch-7")
-    with Cli("dashboard", cwd=tmp_path, env=everything) as dashboard:
-        dashboard.wait_for_output('"dashboard.started"')
-        (line,) = [text for text in dashboard.output.splitlines() if "dashboard.started" in text]
-        request = urllib.request.Request(json.loads(line)["url"] + "0/data/queues.json")
+def test_the_page_shows_a_redis_over_tls(server: TlsRedis, tmp_path: Path) -> None:
+    everything = env(server.url(), tmp_path, ACKFIRST_WEB_PASSWORD="larch-7")
+    with Cli("web", cwd=tmp_path, env=everything) as page:
+        page.wait_for_output('"web.started"')
+        (line,) = [text for text in page.output.splitlines() if "web.started" in text]
+        request = urllib.request.Request(json.loads(line)["url"] + "rq/0/data/queues.json")
         request.add_header("Authorization", "Basic " + base64.b64encode(b"ackfirst:larch-7").decode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200

@@ -136,7 +136,7 @@ def test_sentinels_and_master_that_a_stranger_vouches_for_are_refused(tmp_path: 
     assert "look" not in line
 
 
-@pytest.mark.parametrize("role", ["worker", "dashboard"])
+@pytest.mark.parametrize("role", ["worker", "web"])
 def test_a_wrong_password_for_the_sentinels_is_said(role: str, tmp_path: Path) -> None:
     with Watched(tmp_path, guarded_by=Authority(tmp_path / "authority")) as redis:
         url = redis.url.replace("look%20out", "look%20in")

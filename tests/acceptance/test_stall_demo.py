@@ -20,6 +20,8 @@ def test_only_the_plain_application_holds_up_production(tmp_path: Path) -> None:
     plain, ours = map(int, longest.groups())
     assert plain > 3 * ours
     assert picture.read_text().startswith("<svg")
+    assert re.search(r"while it was broken: .*not deleted: .* is not quiet", cli.output), "the seed is refused"
+    assert re.search(r"after the end: application .* is deleted", cli.output), "and the cure goes through"
 
 
 def test_ctrl_c_shows_the_ledgers_so_far(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_documented_rights_are_enough_for_everything(grant: Grant, own_redis
     assert "no permissions" not in (tmp_path / "ingest.out").read_text()
 
 
-@pytest.mark.parametrize("command", ["ingest", "worker", "dashboard"])
+@pytest.mark.parametrize("command", ["ingest", "worker", "web"])
 @pytest.mark.parametrize(
     ("rights", "missing"),
     [
@@ -151,7 +151,7 @@ def test_the_documented_rights_are_enough_for_everything(grant: Grant, own_redis
 def test_missing_rights_are_named_at_the_start(
     grant: Grant, tmp_path: Path, command: str, rights: tuple[str, ...], missing: str
 ) -> None:
-    listen = {f"ACKFIRST_{name}": "127.0.0.1:0" for name in ("LISTEN", "ADMIN_LISTEN", "DASHBOARD_LISTEN")}
+    listen = {f"ACKFIRST_{name}": "127.0.0.1:0" for name in ("LISTEN", "ADMIN_LISTEN", "WEB_LISTEN")}
     cli = run_cli(command, cwd=tmp_path, env={**settings(grant(*rights), tmp_path), **listen})
     assert cli.process.returncode == 2, cli.output
     last = cli.output.strip().splitlines()[-1]

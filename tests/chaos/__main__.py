@@ -17,6 +17,7 @@ from tests.chaos.matrix import FAULTS
 from tests.chaos.page import page
 from tests.chaos.play import play_named
 from tests.chaos.table import plain
+from tests.support.postgresql import find_programs
 from tests.support.small_disk import cannot_mount
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def main(
     if (reason := cannot_mount()) and (skipped := [fault.name for fault in faults if fault.disk]):
         click.echo(f"skipped: {', '.join(skipped)}: {reason}", err=True)
         faults = [fault for fault in faults if not fault.disk]
+    if find_programs() is None and (skipped := [fault.name for fault in faults if fault.store == "postgresql"]):
+        click.echo(f"skipped: {', '.join(skipped)}: no PostgreSQL server is installed", err=True)
+        faults = [fault for fault in faults if fault.store != "postgresql"]
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     kinds = [Kind(load)] if load else list(Kind)
     good = True

@@ -39,6 +39,8 @@ class Fault:
     """Whether all processes live by a clock that can be set."""
     disk: str | None = None
     """Size of a disk of its own for the data folder, as ``mount`` takes it; None for the machine's."""
+    store: str = ""
+    """Where the record is, and is compared: ``sqlite`` in the data folder, ``postgresql``; empty: no record is kept."""
     duplicates: float = 0.02
     """Share of the traffic that is sent twice."""
     refusals: frozenset[int | None] = frozenset()

@@ -18,6 +18,7 @@ from ackfirst.simulator.report import latency
 from ackfirst.simulator.rules import OK
 from tests.chaos.fault import Fault
 from tests.chaos.notes import Notes
+from tests.chaos.recorded import Recorded
 from tests.chaos.world import ACCOUNT
 
 _SMS_PATHS: Final = ("/webhooks/inbound-sms", "/webhooks/delivery-receipt")
@@ -88,6 +89,8 @@ class Ledger:
     """Milliseconds from the moment at which a callback was due to its first answer."""
     recovery: float
     """Seconds from the end of the fault until every event that was acknowledged by then was handled."""
+    recorded: int | None = None
+    """Events that the record holds; None where none is kept."""
     rescue: float | None = None
     """Seconds from the kill of an engine until the job that it had in hand was finished, the slowest; None: no kill."""
     problems: tuple[str, ...] = field(default=())
@@ -130,6 +133,7 @@ class Findings:
     stock: Stock
     fault_end: float
     """By ``time.perf_counter``, which is ``time.monotonic`` on Linux."""
+    recorded: Recorded | None = None
     killed: Mapping[str, float]
     """Job in hand → when its engine was killed."""
 
@@ -157,9 +161,14 @@ def draw_up(fault: Fault, load: str, findings: Findings, *, timed: bool) -> Ledg
         p99=first.p99 if first else 0.0,
         max=first.max if first else 0.0,
         recovery=round(max(0.0, max(owed, default=fault_end) - fault_end), 2),
+        recorded=findings.recorded and findings.recorded.events,
         rescue=_rescue(notes, findings.killed),
     )
-    problems = [*_problems(fault, ledger, refused, deliveries, notes), *(_delays(fault, ledger) if timed else ())]
+    problems = [
+        *_problems(fault, ledger, refused, deliveries, notes),
+        *_unrecorded(findings.recorded),
+        *(_delays(fault, ledger) if timed else ()),
+    ]
     return replace(ledger, problems=tuple(problems))
 
 
@@ -193,6 +202,17 @@ def _problems(
         found.append(f"{ledger.again} events were handled more than once, not at most {fault.again}")
     if ledger.dead != fault.dead:
         found.append(f"{ledger.dead} dead letters, not {fault.dead}")
+    return found
+
+
+def _unrecorded(record: Recorded | None) -> list[str]:
+    if record is None:
+        return []
+    found = []
+    if record.missing:
+        found.append(f"{len(record.missing)} events are missing in the record: {', '.join(record.missing[:3])}")
+    if record.twice:
+        found.append(f"{len(record.twice)} events are twice in the record: {', '.join(record.twice[:3])}")
     return found
 
 

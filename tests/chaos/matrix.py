@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import clocks, handlers, ingest, overload, queue, redis, spool, workers
+from tests.chaos.faults import clocks, handlers, ingest, overload, queue, record, redis, spool, workers
 
 FAULTS: Final[tuple[Fault, ...]] = (
     *ingest.FAULTS,
@@ -14,6 +14,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *handlers.FAULTS,
     *overload.FAULTS,
     *queue.FAULTS,
+    *record.FAULTS,
 )
 
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from ackfirst.shared.embedded.binary import find_binary
 from tests.chaos.evidence import Evidence
 from tests.chaos.evidence import table as promise_table
+from tests.chaos.ledger import Ledger
 from tests.chaos.load import SHAPES, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.table import markdown
@@ -45,6 +47,9 @@ What was acknowledged is counted by the simulator only; handlers write what they
 * **processed**, **dead** (dead letters), **quarantined** (quarantine): where the acknowledged events ended. **again**:
   events that a handler finished more than once.
 * **missing** = acked - processed - dead - quarantined. It must be 0.
+* **recorded**: events in the record, where the row keeps one (`recorder-…`, `record-…`). Every event that was
+  acknowledged and processed is there exactly once, with its body, its final state and its attempt, or the row does not
+  hold; of a store that was wiped, those that it did not hold at that time.
 * **p50, p99, max**: from the time at which a callback was due (open loop: a stall counts) to its first answer.
 * **recovered**: seconds from the end of the fault until every event that was acknowledged by then was processed; after
   a burst mostly the time to process the queue.
@@ -55,6 +60,8 @@ minutes, {jobs} at a time (each additional row slows the answers of the others).
 second, a burst {burst:,.0f} per second.
 
 {table}
+
+{problems}
 
 ## The faults
 
@@ -86,6 +93,19 @@ Not guaranteed: a segment that was cut exactly between two records cannot be tol
 power may bring back a segment whose deletion had not reached the disk; Redis recognises its events for
 72 hours. Redis never syncs the name of `appendonlydir` when it makes that folder at its first start:
 ext4 and XFS write it with the first sync of a file in it, and `ackfirst dev` makes and syncs the folder before.
+
+## What the record guarantees
+
+* **It never costs an answer or a handler.** Nothing waits for it: ids of arrivals and outcomes go into a stream inside
+  the scripts that change the queue, and another process writes them into the store.
+* **Every event is recorded once.** A finished job stays in Redis until the store has committed it; a batch and its
+  position in the stream are one transaction. The rows `recorder-…` and `record-…`; for stock workers, rescued and
+  rejected jobs `tests/integration/test_recorder.py`.
+* **What is not recorded is said.** Above 70 % of Redis's memory, or a million events, the oldest finished ones are let
+  go: counted with their times in the store, in `record.gap`, in a metric and by an alert.
+
+Not guaranteed: a dead letter that expires (`ACKFIRST_FAILURE_TTL`) while the store is away is recorded without its
+body, as a gap. A job that somebody deletes before it was recorded is a gap, too.
 
 ## What it has found
 
@@ -123,8 +143,15 @@ def page(evidence: Evidence, *, seconds: float, seed: int, jobs: int, quick: boo
         steady=SHAPES[Kind.STEADY].rate,
         burst=SHAPES[Kind.BURST].rate,
         table=markdown(rows),
+        problems=_problems(rows),
         faults="\n".join(f"* `{fault.name}`: {fault.about}." for fault in FAULTS),
     )
+
+
+def _problems(rows: Sequence[Ledger]) -> str:
+    """Why rows do not hold."""
+    broken = [f"* `{row.fault}`, {row.load}: {'; '.join(row.problems)}" for row in rows if not row.holds]
+    return "\n".join(["Rows that do not hold, and why:", "", *broken]) if broken else "Every row holds."
 
 
 def _commit() -> str:

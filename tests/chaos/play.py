@@ -15,6 +15,7 @@ from tests.chaos.ledger import Findings, Ledger, Stock, acknowledged, draw_up, s
 from tests.chaos.load import BEFORE, Kind, Load, Shape
 from tests.chaos.matrix import fault as named
 from tests.chaos.notes import read
+from tests.chaos.recorded import recorded
 from tests.chaos.world import World
 from tests.support.waiting import POLL
 
@@ -56,12 +57,14 @@ def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int, *, ti
         fault_end = time.perf_counter()
         deliveries = [delivery for result in load.join() for delivery in result.deliveries]
         found = _settle(world, set(acknowledged(deliveries)))
+        handled = acknowledged(deliveries).keys() & read(world.notes).finished.keys()
         findings = Findings(
             deliveries=deliveries,
             notes=read(world.notes),
             stock=found,
             fault_end=fault_end,
             killed=world.killed,
+            recorded=recorded(world, handled - world.wiped),
         )
         return draw_up(fault, kind, findings, timed=timed)
 

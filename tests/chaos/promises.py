@@ -1,7 +1,25 @@
 """What is promised, and by which rows, drills and tests each promise is exercised."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from tests.chaos.ledger import Ledger
+
+
+def holds(row: Ledger) -> bool:
+    """Everything is as the fault allows: answers, times, repetitions."""
+    return row.holds
+
+
+def loses_nothing(row: Ledger) -> bool:
+    """Events were acknowledged, and none is missing, however late the answers were."""
+    return bool(row.acked) and not row.missing
+
+
+def lets_nothing_forged_through(row: Ledger) -> bool:
+    """No handler was given a callback that nobody could verify."""
+    return bool(row.sent) and not any("forged" in problem for problem in row.problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,6 +27,8 @@ class Promise:
     """One sentence that a user relies on."""
 
     says: str
+    judge: Callable[[Ledger], bool] = holds
+    """What a row must show."""
     rows: tuple[str, ...] = ()
     """Faults of the matrix; ``all`` stands for every one."""
     drills: tuple[str, ...] = ()
@@ -27,6 +47,7 @@ PROMISES: Final = (
     Promise(
         says="A callback that was answered 200 is processed, dead or quarantined in the end; none is missing",
         rows=(ALL,),
+        judge=loses_nothing,
     ),
     Promise(
         says="A genuine callback is answered 200 whatever state Redis is in",
@@ -37,7 +58,11 @@ PROMISES: Final = (
         rows=("handlers-burn-cpu", "overload-100", "overload-300"),
         tests=("unit/ingest/test_admission.py", "unit/ingest/test_listener.py"),
     ),
-    Promise(says="kill -9 of ingest at any moment loses nothing that was answered 200", rows=_INGEST_KILLS),
+    Promise(
+        says="kill -9 of ingest at any moment loses nothing that was answered 200",
+        rows=_INGEST_KILLS,
+        judge=loses_nothing,
+    ),
     Promise(
         says="A loss of power at any moment loses nothing that was answered 200, from Redis or from the spool",
         drills=("power-loss",),
@@ -54,11 +79,13 @@ PROMISES: Final = (
     ),
     Promise(
         says="A disk that stays full, has errors, becomes read-only or is removed blocks nothing and loses nothing",
+        judge=loses_nothing,
         rows=("spool-disk-full", "spool-disk-stays-full", "spool-folder-removed"),
         tests=("integration/test_spool_disk_faults.py",),
     ),
     Promise(
         says="A damaged or torn record costs no other record",
+        judge=loses_nothing,
         rows=("spool-torn", "redis-torn-aof"),
         tests=("unit/spool/test_frames_and_segments.py",),
     ),
@@ -71,6 +98,14 @@ PROMISES: Final = (
         says="The job of a killed engine runs again within 15 s, and the others are not touched",
         rows=_WORKERS,
         tests=("integration/test_worker_rescue.py",),
+    ),
+    Promise(
+        says="Every event is in the record once, whatever is killed or full; a gap is counted",
+        rows=(
+            *("recorder-kill-9", "record-postgresql-kill-9", "record-redis-kill-9"),
+            *("record-disk-full", "record-store-wiped"),
+        ),
+        tests=("integration/test_recorder.py",),
     ),
     Promise(
         says="A stop finishes what has begun and gives the rest back",
@@ -95,6 +130,7 @@ PROMISES: Final = (
     Promise(
         says="A callback that fails verification reaches no handler",
         rows=(ALL,),
+        judge=lets_nothing_forged_through,
         tests=("integration/test_ingest_verdicts.py", "acceptance/test_hostile_flood.py"),
     ),
     Promise(

@@ -7,7 +7,7 @@ from tests.chaos.ledger import Ledger
 
 HEAD: Final = (
     "fault", "load", "sent", "acked", "refused", "processed", "again", "dead", "quarantined", "missing",
-    "p50 ms", "p99 ms", "max ms", "recovered s", "rescued s", "holds",
+    "recorded", "p50 ms", "p99 ms", "max ms", "recovered s", "rescued s", "holds",
 )  # fmt: skip
 
 
@@ -19,6 +19,7 @@ def cells(row: Ledger) -> tuple[str, ...]:
     return (
         *(row.fault, row.load, f"{row.sent}", f"{row.acked}", refused),
         *map(str, numbers),
+        "-" if row.recorded is None else f"{row.recorded}",
         *(f"{time:.1f}" for time in times),
         f"{row.recovery:.1f}",
         "-" if row.rescue is None else f"{row.rescue:.1f}",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from typing import Any, Final, Self
 
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
+from ackfirst.shared.store import Store, open_store
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from tests.chaos.children import children, command_line, kill
 from tests.chaos.fault import Fault
@@ -18,6 +20,7 @@ from tests.chaos.proxy import Proxy
 from tests.support.clock import Clock
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
+from tests.support.postgresql import PostgresProcess
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.small_disk import SmallDisk, small_disk
@@ -43,6 +46,11 @@ class World:
         self.clock = Clock(folder) if fault.clock else None
         self.redis = RedisProcess(folder / "r")
         self.proxy = Proxy(free_port(), self.redis.socket) if fault.proxied else None
+        self.postgresql: PostgresProcess
+        """Of a fault that keeps the record there."""
+        self.record_folder = folder / "data"
+        self.wiped: set[str] = set()
+        """Events that the record held when it was wiped."""
         self.disk: SmallDisk
         """Of a fault that has one."""
         self.ingest: Cli
@@ -56,6 +64,12 @@ class World:
         with ExitStack() as stack:
             if self.fault.disk:
                 self.disk = stack.enter_context(small_disk(self.folder / "data", self.fault.disk))
+            if self.fault.store == "postgresql":
+                # Not in the row's folder, which the unprivileged user of the server may not enter.
+                place = stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True))
+                self.postgresql = PostgresProcess(Path(place), fsync="on")
+                stack.callback(self.postgresql.stop)
+                self.postgresql.start()
             stack.callback(self.redis.kill)
             self.redis.start()
             if self.proxy:
@@ -114,9 +128,30 @@ class World:
             "ACKFIRST_STOP_GRACE": "15",
             "CHAOS_NOTES": str(self.notes),
             "CHAOS_HANDLERS": self.fault.handlers,
+            "ACKFIRST_STORE_URL": self.store_url or "off",
             **clock,
             **self.fault.env,
         }
+
+    @property
+    def store_url(self) -> str | None:
+        """Where the record is; None if none is kept."""
+        match self.fault.store:
+            case "sqlite":
+                return f"sqlite:///{self.record_folder / 'record.db'}"
+            case "postgresql":
+                return self.postgresql.url()
+            case _:
+                return None
+
+    def open_store(self) -> Store:
+        """Open the record."""
+        assert self.store_url is not None
+        return open_store(self.store_url)
+
+    def recorders(self) -> list[int]:
+        """The processes that write the record."""
+        return [pid for pid in children(self.worker.process.pid) if "recorder" in command_line(pid)]
 
     def ingest_answers(self) -> bool:
         """Whether somebody listens and says 200."""

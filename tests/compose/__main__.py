@@ -33,7 +33,7 @@ def _steps(steps: Steps) -> tuple[Callable[[], None], ...]:
         steps.roll_ingest,
         steps.roll_workers,
         steps.restart_workers,
-        steps.restart_dashboard,
+        steps.restart_web,
         steps.reload_edge,
         steps.observe,
         steps.serve_tls,

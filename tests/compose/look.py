@@ -1,4 +1,4 @@
-"""What an operator looks at: the dashboard in a browser, its JSON, and ``rq info``."""
+"""What an operator looks at: the page in a browser, its JSON, and ``rq info``."""
 
 import shutil
 import subprocess
@@ -14,14 +14,14 @@ _BUDGET: Final = 8000
 
 
 def screenshot(stack: Stack, path: str, file: Path) -> bool:
-    """A picture of a page of the dashboard; False where there is no browser."""
+    """A picture of a part of the page; False where there is no browser."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         return False
     subprocess.run(
         [
             *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1400,1000"),
-            *(f"--virtual-time-budget={_BUDGET}", f"--screenshot={file}", f"{stack.dashboard_url}{path}"),
+            *(f"--virtual-time-budget={_BUDGET}", f"--screenshot={file}", f"{stack.web_url}{path}"),
         ],
         capture_output=True,
         timeout=120,

@@ -41,7 +41,7 @@ class Stack:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.folder = folder / "ackfirst"
         self._engine = engine
-        self._ports = {name: free_port() for name in ("HTTP", "HTTPS", "DASHBOARD", "PROMETHEUS")}
+        self._ports = {name: free_port() for name in ("HTTP", "HTTPS", "WEB", "PROMETHEUS")}
         self.project = f"ackfirst-test-{secrets.token_hex(4)}"
         self._env = {
             **engine.env,
@@ -147,14 +147,14 @@ class Stack:
         return answer
 
     @property
-    def dashboard_url(self) -> str:
-        """The dashboard, with its password in it, as a browser takes it."""
-        password = self.exec("dashboard", "cat", "/etc/ackfirst/dashboard-password").strip()
-        return f"http://ackfirst:{password}@127.0.0.1:{self._ports['DASHBOARD']}"
+    def web_url(self) -> str:
+        """The page, with its password in it, as a browser takes it."""
+        password = self.exec("web", "cat", "/etc/ackfirst/web-password").strip()
+        return f"http://ackfirst:{password}@127.0.0.1:{self._ports['WEB']}"
 
-    def dashboard(self, path: str) -> Any:
-        """A page of the dashboard's JSON."""
-        credentials, _, place = self.dashboard_url.removeprefix("http://").partition("@")
+    def rq_dashboard(self, path: str) -> Any:
+        """A part of rq-dashboard's JSON."""
+        credentials, _, place = self.web_url.removeprefix("http://").partition("@")
         token = b64encode(credentials.encode()).decode()
         request = urllib.request.Request(f"http://{place}{path}", headers={"Authorization": f"Basic {token}"})
         with urllib.request.urlopen(request, timeout=30) as response:

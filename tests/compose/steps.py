@@ -61,10 +61,10 @@ class Steps:
     def start_with_nothing_configured(self) -> None:
         """``docker compose up -d`` in a fresh clone: a signed callback is answered 200 and quarantined."""
         self._stack.up("--build")
-        for service in ("redis", "ingest", "edge", "worker", "dashboard"):
+        for service in ("redis", "ingest", "edge", "worker", "web"):
             wait_until(lambda name=service: set(self._stack.health(name)) == {"healthy"}, timeout=SOON)
         said = self._stack.logs("init")
-        assert "dashboard-password" in said, "the first start says where passwords are"
+        assert "web-password" in said, "the first start says where passwords are"
         assert "accounts.none" in self._stack.logs("ingest"), "ingest says that it knows no account"
         status = self._post("quarantined-before-the-account-was-known")
         assert status == 200, f"a signed callback is answered {status}"
@@ -81,19 +81,19 @@ class Steps:
         wait_until(lambda: len(self._stack.stored()) == 2, timeout=SOON)
 
     def scale_workers(self) -> None:
-        """``--scale worker=3`` under load: RQ, the dashboard and ``ps`` show three."""
+        """``--scale worker=3`` under load: RQ, the page and ``ps`` show three."""
         with self._load():
             self._stack.up("--no-recreate", "--scale", "worker=3")
             wait_until(lambda: self._stack.health("worker") == ["healthy"] * 3, timeout=SOON)
             wait_until(lambda: self._stack.readiness()["workers"] == 3, timeout=SOON)
             self._report(self._stack.compose("ps"))
             self._report(rq_info(self._stack))
-            workers = self._stack.dashboard("/0/data/workers.json")["workers"]
+            workers = self._stack.rq_dashboard("/rq/0/data/workers.json")["workers"]
             assert len(workers) == 3, workers
-            queues = self._stack.dashboard("/0/data/queues.json")
+            queues = self._stack.rq_dashboard("/rq/0/data/queues.json")
             self._report(json.dumps(queues)[:400])
             for name, path in (("workers", "/0/view/workers"), ("queues", "/")):
-                file = self._folder / f"dashboard-{name}.png"
+                file = self._folder / f"page-{name}.png"
                 seen = screenshot(self._stack, path, file)
                 self._report(f"screenshot: {file}" if seen else "screenshot: no chromium here, hence none")
 
@@ -134,11 +134,11 @@ class Steps:
         with self._load():
             self._stack.compose("restart", "worker")
 
-    def restart_dashboard(self) -> None:
-        """``docker compose restart dashboard`` under load."""
+    def restart_web(self) -> None:
+        """``docker compose restart web`` under load."""
         with self._load():
-            self._stack.compose("restart", "dashboard")
-            wait_until(lambda: self._stack.health("dashboard") == ["healthy"], timeout=SOON)
+            self._stack.compose("restart", "web")
+            wait_until(lambda: self._stack.health("web") == ["healthy"], timeout=SOON)
 
     def reload_edge(self) -> None:
         """nginx reads its configuration again under load, as for a new certificate."""
@@ -183,7 +183,7 @@ class Steps:
 
     def back_up_and_restore(self) -> None:
         """The commands of docs/deployment.md, word for word: what waited is there again after Redis has lost it."""
-        back_up, restore, *_ = shell_blocks("### Backup")
+        back_up, restore, dump, restore_record = shell_blocks("### Backup")
         before = len(self._stack.stored())
         self._stack.compose("stop", "worker")
         names = [f"backed-up-{number}" for number in range(5)]
@@ -197,6 +197,17 @@ class Steps:
         self._stack.up("--no-recreate", "--scale", "worker=3", "worker")
         wait_until(lambda: len(self._stack.stored()) >= before + 5, timeout=SOON, message="what waited is handled")
         self._report(f"{(self._stack.folder / 'redis.tgz').stat().st_size} bytes of backup, 5 of 5 events handled")
+        if self._stack.health("postgres") != ["healthy"]:
+            self._report("the record's commands were not run: its database is not healthy on this engine")
+            return
+        count = ("psql", "-U", "ackfirst", "-At", "-c", "SELECT count(*) FROM events")
+        wait_until(lambda: int(self._stack.exec("postgres", *count)) >= 5, timeout=SOON, message="they are recorded")
+        self._stack.shell(dump)
+        recorded = int(self._stack.exec("postgres", *count))
+        self._stack.exec("postgres", "psql", "-U", "ackfirst", "-c", "DROP TABLE events CASCADE")
+        self._stack.shell(restore_record)
+        restored = int(self._stack.exec("postgres", *count))
+        assert restored >= recorded, f"{restored} of {recorded} events of the record are back"
 
     def lose_the_master(self) -> None:
         """``deploy/compose.sentinel.yml``: the master's container and its volume are destroyed under load."""

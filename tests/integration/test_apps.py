@@ -318,10 +318,10 @@ async def test_watching_ends_when_the_application_is_quiet(
         redis_sync.zadd(keys.failed(f"{API_KEY}.{id_}"), {"m-1": time.time() + 60})
         queue = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_STORE_URL": "off"}
         watch = asyncio.create_task(operator.run("apps", "quiet", id_, "--watch", "--every", "1s", **queue))
-        await await_until(lambda: "GET" in [method for method, _ in apis.requests])
+        await await_until(lambda: "GET" in [method for method, _ in apis.requests], timeout=60)
         assert not watch.done()
         redis_sync.delete(keys.failed(f"{API_KEY}.{id_}"))
-        done = await asyncio.wait_for(watch, 30)
+        done = await asyncio.wait_for(watch, 90)
     assert done.code == 0
     assert done.output.count("quiet: it can be deleted") == 1
 
@@ -403,16 +403,12 @@ async def test_a_refused_deletion_is_one_sentence_and_changes_nothing(
         assert id_ in apis.account.applications
 
 
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [("http://127.0.0.1:1", "cannot be reached"), ("http://127.0.0.1:{redis}", "cannot be reached|did not answer")],
-)
 async def test_without_nexmo_nothing_is_deleted_and_quiet_is_not_known(
-    redis_url: str, redis_sync: redis.Redis, tmp_path: Path, url: str, sentence: str
+    redis_url: str, redis_sync: redis.Redis, tmp_path: Path
 ) -> None:
     watched_for(redis_sync, 30 * DAY)
-    async with account(tmp_path, redis_url, NEXMO_API_URL=url.format(redis=2)) as (_, _, settings):
-        with pytest.raises(NexmoApiError, match=sentence):
+    async with account(tmp_path, redis_url, NEXMO_API_URL="http://127.0.0.1:1") as (_, _, settings):
+        with pytest.raises(NexmoApiError, match="cannot be reached"):
             await find(settings, ours(settings), APPLICATION)
         found = await evidence(settings, ours(settings))
     assert states(found)["urls"] is State.UNKNOWN

@@ -1,5 +1,6 @@
 """The recorder on a real Redis and a real store: everything once, and Redis is let go of."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -290,6 +291,37 @@ def test_a_job_that_was_deleted_before_it_was_recorded_is_a_gap(
     redis_sync.delete(keys.job(envelope.id))
     record_all(redis_sync, recorder(redis_sync, Switch(store_url)))
     assert [gap.count for gap in store.gaps(0.0)] == [1]
+
+
+def test_an_entry_that_another_program_has_written_does_not_hold_up_the_others(
+    redis_sync: redis.Redis, store: Store, store_url: str
+) -> None:
+    before, after = event_of(received_at=time.time()), event_of(received_at=time.time())
+    enqueue(redis_sync, before, options=RECORDED)
+    outcome = [before.id, "lane", "processed", "soon", None, "", 1, None, None, []]
+    for odd in (b"no JSON", json.dumps([outcome]).encode()):
+        redis_sync.xadd(keys.RECORD, {"o": odd})
+    enqueue(redis_sync, after, options=RECORDED)
+    with capture_logs() as lines:
+        record_all(redis_sync, recorder(redis_sync, Switch(store_url)))
+    assert [line["event"] for line in lines] == ["record.unreadable"] * 2
+    assert {row(store, before.id).state, row(store, after.id).state} == {"waiting"}
+
+
+def test_a_store_that_is_wiped_while_the_recorder_runs_is_filled_again_and_has_a_gap(
+    redis_sync: redis.Redis, store_url: str, tmp_path: Path
+) -> None:
+    one = recorder(redis_sync, Switch(store_url))
+    enqueue(redis_sync, event_of(received_at=time.time()), options=RECORDED)
+    record_all(redis_sync, one)
+    for file in (tmp_path / "store").glob("record.db*"):
+        file.unlink()
+    later = event_of(received_at=time.time())
+    enqueue(redis_sync, later, options=RECORDED)
+    record_all(redis_sync, one)
+    with open_store(store_url) as store:
+        assert row(store, later.id).state == "waiting"
+        assert [gap.count for gap in store.gaps(0.0)] == [1]
 
 
 def test_switched_off_the_janitor_lets_go_of_everything_that_the_record_holds(

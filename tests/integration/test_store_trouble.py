@@ -44,6 +44,8 @@ METHODS: dict[str, Callable[[Store], Any]] = {
         Replay(id="r", name="", created_at=1.0, who="", reason="", filter="{}")
     ),
     "replay": lambda store: store.replay("r"),
+    "replay_plan": lambda store: store.replay_plan(ALL),
+    "replay_handlers": lambda store: store.replay_handlers(ALL),
     "replays": lambda store: store.replays(),
     "replay_update": lambda store: store.replay_update("r", moved=1),
     "purge": lambda store: store.purge(NOON),

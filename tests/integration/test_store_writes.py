@@ -192,7 +192,26 @@ texts = st.text(st.characters(codec=None, categories=None), max_size=40) | st.sa
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_the_longest_texts_fit_into_every_index(store: Store) -> None:
+    # No letter twice: PostgreSQL compresses what repeats, and then longer texts fit.
+    long = "".join(chr(0x10000 + 97 * n) for n in range(6_000))
+    row = arrival(1, **dict.fromkeys(("account", "application_id", "lane", "family", "client_ref", "sender"), long))
+    row = replace(row, event_id=long, message_id=long)
+    tried = attempt(1, ending="dead", handler=long, error_type=long, message=long)
+    store.write(
+        batch(
+            1,
+            arrivals=[row],
+            attempts=[replace(tried, event_id=long)],
+            endings=[replace(ended(1, state="dead", reason=long), event_id=long)],
+            requests=[Request(at=NOON, kind=long, event_id=long, verdict=long, reason=long)],
+        )
+    )
+    [found] = store.message(long)
+    assert len(store.attempts([found.event_id])) == len(store.requests([long])) == len(store.dead(long, long)) == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.lists(texts, min_size=14, max_size=14), st.binary(max_size=200), texts)
 def test_any_text_can_be_written_and_bytes_come_back_exactly(
     store: Store, values: list[str], body: bytes, query: str

@@ -24,12 +24,12 @@ class Dev(Cli):
     """The process. ``settings`` are ``ACKFIRST_*`` names without the prefix; the data folder is ``.ackfirst``."""
 
     def __init__(self, folder: Path, *args: str, name: str = "dev", **settings: str) -> None:
-        self.port, self.admin_port, self.dashboard_port = free_port(), free_port(), free_port()
+        self.port, self.admin_port, self.web_port = free_port(), free_port(), free_port()
         (folder / "callbacks.py").write_text(HANDLERS)
         environ = {
             "LISTEN": f"127.0.0.1:{self.port}",
             "ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
-            "DASHBOARD_LISTEN": f"127.0.0.1:{self.dashboard_port}",
+            "WEB_LISTEN": f"127.0.0.1:{self.web_port}",
             "API_KEY": API_KEY,
             "SIGNATURE_SECRET": SECRET,
             "HANDLERS": "callbacks",

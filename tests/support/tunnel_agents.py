@@ -37,6 +37,61 @@ log(msg="starting web service", obj="web", addr=f"127.0.0.1:{server.server_port}
 server.serve_forever()
 """
 
+#: ngrok that really forwards: TLS with the certificate and key that TUNNEL_CERTIFICATE names, to the local port.
+FORWARDING_NGROK = """import http.server, json, os, socket, socketserver, ssl, sys, threading
+
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(*os.environ["TUNNEL_CERTIFICATE"].split(":"))
+
+def pipe(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+class Forward(socketserver.BaseRequestHandler):
+    def handle(self):
+        try:
+            outside = context.wrap_socket(self.request, server_side=True)
+            inside = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+        except OSError:
+            return
+        back = threading.Thread(target=pipe, args=(inside, outside), daemon=True)
+        back.start()
+        pipe(outside, inside)
+        back.join()
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+tunnel = Server(("127.0.0.1", 0), Forward)
+threading.Thread(target=tunnel.serve_forever, daemon=True).start()
+URL = f"https://127.0.0.1:{tunnel.server_address[1]}"
+
+class Api(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        tunnels = [{"public_url": URL, "config": {"addr": f"http://localhost:{sys.argv[2]}"}}]
+        body = json.dumps({"tunnels": tunnels}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+api = http.server.HTTPServer(("127.0.0.1", 0), Api)
+print(json.dumps({"msg": "starting web service", "addr": f"127.0.0.1:{api.server_port}"}), flush=True)
+api.serve_forever()
+"""
+
 CLOUDFLARED = """import os, sys, time
 assert sys.argv[1:3] == ["tunnel", "--no-autoupdate"] and sys.argv[3] == "--url", sys.argv
 if os.environ.get("CLOUDFLARED_FAILS"):

@@ -9,7 +9,7 @@
 -- d a retry is due, o a running job is overdue, r a job runs, t a job was taken and not started, x a finished job or a
 -- dead letter has expired, e the lane is empty. Lanes without needs are not listed.
 --
--- RQ's own commands (a requeue in the dashboard, a stock worker's retry) push to a lane's list without knowing of the ready
+-- RQ's own commands (a requeue in rq-dashboard, a stock worker's retry) push to a lane's list without knowing of the ready
 -- set: this is where such a lane gets its place. A key of another type is passed over.
 local ready = KEYS[2]
 local kind = redis.call('TYPE', ready).ok

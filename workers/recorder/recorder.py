@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.queue.record import RecordEntry
-from ackfirst.shared.store import Gap, StaleBatchError, Store, StoreUnavailableError
+from ackfirst.shared.store import Gap, StaleBatchError, Store
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.rows import JOB_GONE, arrivals_of, batch_of, ended_of, finished_of
 from ackfirst.workers.recorder.stream import START, RecordStream, Release
@@ -129,7 +129,7 @@ class Recorder:
                 task(self._clock.now())
         except StaleBatchError:  # another recorder had the lease while this process was stopped
             self._leave()
-        except StoreUnavailableError as error:
+        except ConfigurationError as error:  # it does not answer, or its tables have been changed by a newer version
             self._connection.failed(error)
             self._leave()
 
@@ -152,7 +152,14 @@ class Recorder:
     def _write(self, store: Store, entries: Sequence[RecordEntry]) -> None:
         arrived = arrivals_of(entries)
         calls = self._stream.calls(arrived, ended_of(entries, arrived))
-        batch, release = batch_of(entries, calls, after=self._position)
+        try:
+            batch, release = batch_of(entries, calls, after=self._position)
+        except Exception:  # noqa: BLE001 - whatever another program has written, it must not stop the record
+            if len(entries) > 1:
+                self._write(store, entries[:1])  # the others come with the next batches
+                return
+            self._log.exception("record.unreadable", entry=entries[0].id)
+            batch, release = batch_of([RecordEntry(id=entries[0].id)], {}, after=self._position)
         store.write(batch)
         self._stream.take(entries)
         self._written = time.monotonic()

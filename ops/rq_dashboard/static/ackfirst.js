@@ -40,7 +40,7 @@ api.getJob = (function (getJob) {
     $(document).ajaxError(function (event, xhr, options) {
         if (xhr.status >= 400 || xhr.status === 0) {
             var answer = xhr.responseJSON || {};
-            $trouble.text(answer.message || 'The dashboard does not answer. What you see may be out of date.');
+            $trouble.text(answer.message || 'The page does not answer. What you see may be out of date.');
             $trouble.prop('hidden', false).data('refused', options.type === 'POST');
         }
     });

@@ -41,7 +41,7 @@ def test_the_page_has_the_table_of_the_model() -> None:
 
 
 def test_what_ingest_does_beats_what_it_did() -> None:
-    load = overload.Load(rate=100, strangers=2000, seconds=15, cpu=overload.burst(0.4, 3, 12))
+    load = overload.Load(rate=100, strangers=4000, seconds=12, cpu=overload.burst(0.4, 2, 10))
     before, *_, now = [overload.simulate(policy, load, seed=1) for policy in overload.POLICIES]
     assert before.first_try < 0.8
     assert now.first_try > 0.99

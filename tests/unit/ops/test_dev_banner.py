@@ -21,26 +21,26 @@ def test_it_gives_every_webhook_url(name: str) -> None:
 
 
 def test_it_says_where_to_look_and_how_to_get_in() -> None:
-    said = text(ACKFIRST_ADMIN_LISTEN="[::1]:18081", ACKFIRST_DASHBOARD_LISTEN="127.0.0.1:19181", ACKFIRST_DATA_DIR="d")
+    said = text(ACKFIRST_ADMIN_LISTEN="[::1]:18081", ACKFIRST_WEB_LISTEN="127.0.0.1:19181", ACKFIRST_DATA_DIR="d")
 
     assert "http://[::1]:18081/readyz" in said
     assert "http://127.0.0.1:19181/" in said
-    assert "user ackfirst, password in d/dashboard-password" in said
+    assert "user ackfirst, password in d/web-password" in said
     assert str(Path("d").resolve()) in said
 
 
 def test_no_secret_is_shown() -> None:
-    said = text(ACKFIRST_DASHBOARD_PASSWORD="tidal-Compass")
+    said = text(ACKFIRST_WEB_PASSWORD="tidal-Compass")
 
     assert "tidal-Compass" not in said
-    assert "password in ACKFIRST_DASHBOARD_PASSWORD" in said
+    assert "password in ACKFIRST_WEB_PASSWORD" in said
     assert "orchid-Lantern-42" not in said
 
 
 def test_it_names_the_file_that_the_password_came_from(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("tidal-Compass")
-    assert f"password in {file}\n" in text(ACKFIRST_DASHBOARD_PASSWORD_FILE=str(file))
+    assert f"password in {file}\n" in text(ACKFIRST_WEB_PASSWORD_FILE=str(file))
 
 
 def test_it_names_the_account_and_the_handlers() -> None:

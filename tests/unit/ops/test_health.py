@@ -78,9 +78,9 @@ def test_an_ingest_that_does_not_answer_is_not_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "is_well"), [(401, True), (200, False), (500, False)])
-def test_the_dashboard_is_well_when_it_asks_for_a_password(tmp_path: Path, status: int, is_well: bool) -> None:
+def test_the_page_is_well_when_it_asks_for_a_password(tmp_path: Path, status: int, is_well: bool) -> None:
     with answering(status) as (address, _):
-        said = health.find_trouble(proc(tmp_path, p1="ackfirst dashboard"), {"ACKFIRST_DASHBOARD_LISTEN": address})
+        said = health.find_trouble(proc(tmp_path, p1="ackfirst web"), {"ACKFIRST_WEB_LISTEN": address})
     assert (said is None) == is_well
 
 

@@ -10,9 +10,8 @@ from ackfirst.ops.init_stack import generated, layout
 from ackfirst.ops.init_stack.command import command
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
-from ackfirst.shared.settings.accounts_toml import parse_accounts
 
-ROLES = ("redis", "postgres", "ingest", "worker", "dashboard", "edge", "simulator")
+ROLES = ("redis", "postgres", "ingest", "worker", "web", "edge", "simulator")
 
 ACCOUNT = '[accounts.abcd1234]\nsecrets = ["x"]\n'
 
@@ -52,9 +51,9 @@ def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Volumes:
 
 def test_the_first_start_makes_passwords_and_says_where_to_read_them_but_not_what_they_are(volumes: Volumes) -> None:
     said = volumes.init().output
-    password = volumes.text("dashboard", "dashboard-password").strip()
+    password = volumes.text("web", "web-password").strip()
     assert len(password) >= 32
-    assert "exec dashboard cat /etc/ackfirst/dashboard-password" in said
+    assert "exec web cat /etc/ackfirst/web-password" in said
     assert password not in said
     assert volumes.text("redis", "redis-password").strip() not in said
 
@@ -69,9 +68,9 @@ def test_with_the_profile_observability_it_says_where_grafanas_password_is(
 
 def test_a_later_start_keeps_the_passwords(volumes: Volumes) -> None:
     volumes.init()
-    before = volumes.text("dashboard", "dashboard-password"), volumes.text("ingest", "redis-url")
+    before = volumes.text("web", "web-password"), volumes.text("ingest", "redis-url")
     volumes.init()
-    assert (volumes.text("dashboard", "dashboard-password"), volumes.text("ingest", "redis-url")) == before
+    assert (volumes.text("web", "web-password"), volumes.text("ingest", "redis-url")) == before
 
 
 def test_two_installations_have_different_passwords(tmp_path: Path) -> None:
@@ -79,7 +78,7 @@ def test_two_installations_have_different_passwords(tmp_path: Path) -> None:
     for name in ("one", "two"):
         volumes = Volumes(tmp_path / name)
         volumes.init()
-        passwords |= {volumes.text("dashboard", "dashboard-password"), volumes.text("redis", "redis-password")}
+        passwords |= {volumes.text("web", "web-password"), volumes.text("redis", "redis-password")}
     assert len(passwords) == 4
 
 
@@ -92,8 +91,8 @@ def test_each_container_gets_what_it_reads_and_nothing_else(volumes: Volumes) ->
     assert volumes.names("ingest") == {"ackfirst.toml", "signature-secret", "redis-url", "redis-ca.pem", "store-url"}
     assert volumes.names("simulator") == {"ackfirst.toml", "signature-secret"}
     assert volumes.names("worker") == {"redis-url", "redis-ca.pem", "store-url"}
-    dashboard = {"redis-url", "redis-ca.pem", "store-url", "dashboard-password", "ackfirst.toml"}
-    assert volumes.names("dashboard") == dashboard
+    everything = {"redis-url", "redis-ca.pem", "store-url", "web-password", "ackfirst.toml", "signature-secret"}
+    assert volumes.names("web") == everything, "it rechecks the quarantine with today's secrets"
     assert volumes.names("redis") == {"redis-password", "users.acl", "redis.conf"}
     assert volumes.names("edge") == {"tls/fullchain.pem", "tls/privkey.pem"}
 
@@ -109,7 +108,7 @@ def test_the_record_has_a_password_that_ingest_does_not_get(volumes: Volumes) ->
 def test_switched_off_the_record_is_off_for_everybody(volumes: Volumes) -> None:
     volumes.give("store-url", "off")
     volumes.init()
-    assert {volumes.text(role, "store-url") for role in ("ingest", "worker", "dashboard")} == {"off\n"}
+    assert {volumes.text(role, "store-url") for role in ("ingest", "worker", "web")} == {"off\n"}
 
 
 def test_files_can_be_read_by_their_owner_alone(volumes: Volumes) -> None:
@@ -119,11 +118,11 @@ def test_files_can_be_read_by_their_owner_alone(volumes: Volumes) -> None:
 
 
 def test_the_operators_own_password_and_redis_come_before_made_ones(volumes: Volumes) -> None:
-    volumes.give("dashboard-password", "my own\n")
+    volumes.give("web-password", "my own\n")
     volumes.give("redis-url", "rediss://cache.example:6380/0\n")
     volumes.init()
-    assert volumes.text("dashboard", "dashboard-password") == "my own\n"
-    assert {volumes.text(role, "redis-url") for role in ("ingest", "worker", "dashboard")} == {
+    assert volumes.text("web", "web-password") == "my own\n"
+    assert {volumes.text(role, "redis-url") for role in ("ingest", "worker", "web")} == {
         "rediss://cache.example:6380/0\n"
     }
 
@@ -252,19 +251,3 @@ def test_without_the_profile_the_demos_account_is_gone_again(volumes: Volumes, m
 def test_every_name_is_described_where_the_operator_puts_the_files() -> None:
     page = (Path(__file__).parents[3] / "config" / "README.md").read_text()
     assert [name for name in layout.PLACES if f"`{name}`" not in page] == []
-
-
-def test_the_dashboard_gets_the_names_of_accounts_and_no_secret(volumes: Volumes) -> None:
-    application = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
-    volumes.give(
-        "ackfirst.toml",
-        '[accounts.abcd1234]\nname = "Main \\"one\\""\nsecrets = ["tidal-Compass"]\nurl_token = "harbour-Lantern"\n'
-        f'[accounts.abcd1234.applications.{application}]\nname = "Prüfung"\nlane = "test"\n',
-    )
-    volumes.init()
-    given = volumes.text("dashboard", "ackfirst.toml")
-    assert "tidal" not in given
-    assert "harbour" not in given
-    (account,) = parse_accounts(given.encode(), "ackfirst.toml")
-    assert (account.api_key, account.name) == ("abcd1234", 'Main "one"')
-    assert (account.applications[application].name, account.applications[application].lane) == ("Prüfung", "test")

@@ -13,7 +13,7 @@ from tools.env_example import FIXED, ROOT, STACK, compose_defaults, example
 from tools.settings_table import default
 
 #: Settings that the stack gives to its containers as files.
-AS_FILES = {"ACKFIRST_REDIS_URL", "ACKFIRST_STORE_URL", "ACKFIRST_DASHBOARD_PASSWORD"}
+AS_FILES = {"ACKFIRST_REDIS_URL", "ACKFIRST_STORE_URL", "ACKFIRST_WEB_PASSWORD"}
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

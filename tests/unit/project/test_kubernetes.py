@@ -84,7 +84,7 @@ def test_a_pod_has_the_time_that_its_program_takes_to_stop(objects: Objects) -> 
         settings = load_settings({"ACKFIRST_STOP_GRACE": environment(container, objects)["ACKFIRST_STOP_GRACE"]})
         before = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", "0"])
         assert before[0] == "sleep"
-        if "dashboard" not in container["args"]:  # which stops within seconds
+        if "web" not in container["args"]:  # which stops within seconds
             assert pod["spec"]["terminationGracePeriodSeconds"] >= int(before[1]) + settings.stop_grace + 5
         assert settings.stop_grace > settings.handler_timeout
 
@@ -99,7 +99,7 @@ def test_probes_ask_what_is_there(objects: Objects) -> None:
         found = environment(container, objects)
         settings = load_settings({name: value for name, value in found.items() if not name.endswith("_FILE")})
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        listens = {"callbacks": settings.listen[0], "admin": settings.admin_listen, "pages": settings.dashboard_listen}
+        listens = {"callbacks": settings.listen[0], "admin": settings.admin_listen, "pages": settings.web_listen}
         assert ports == {name: listens[name].port for name in ports}
         # The kubelet asks from outside of the pod.
         assert {listens[name].host for name in ports} <= {"0.0.0.0"}
@@ -123,7 +123,7 @@ def test_a_container_runs_a_command_of_ours_and_mounts_the_folders_of_the_image(
         mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
         assert mounts <= known
         assert "/tmp" in mounts
-        assert (data in mounts) == (container["args"][0] != "dashboard")
+        assert (data in mounts) == (container["args"][0] != "web")
         volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
         templates = [found["spec"].get("volumeClaimTemplates", ()) for found in of_kind(objects, "StatefulSet")]
         claims = {claim["metadata"]["name"] for template in templates for claim in template}
@@ -186,7 +186,7 @@ def test_every_key_of_the_secret_is_in_its_example_and_on_the_page(objects: Obje
 
 def test_the_example_of_the_secret_opens_nothing() -> None:
     values = EXAMPLE["stringData"]
-    assert values["dashboard-password"] == ""
+    assert values["web-password"] == ""
     assert not values["redis-url"].startswith("redis")
 
 

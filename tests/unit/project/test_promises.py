@@ -29,7 +29,7 @@ def test_a_promise_of_which_nothing_was_run_reads_unchecked() -> None:
 def test_tests_that_were_all_skipped_are_no_evidence() -> None:
     file = "unit/spool/test_crash_states.py"
     assert UNCHECKED in _line(Evidence((), {}, {file: (0, 0, 4)}))
-    assert "3 passed, 1 skipped | kept" in _line(Evidence((), {}, {file: (3, 0, 1)}))
+    assert "3 passed, 1 skipped | unchecked but for its tests" in _line(Evidence((), {}, {file: (3, 0, 1)}))
     assert "1 failed | **NOT KEPT**" in _line(Evidence((), {}, {file: (3, 1, 0)}))
 
 

@@ -128,6 +128,14 @@ def test_a_dead_event_without_a_handler_to_blame_says_why() -> None:
     assert [(step.kind, step.error) for step in steps_of([row], [], [], {})][1:] == [(Kind.DEAD, "killed 3 workers")]
 
 
+def test_an_event_is_received_first_and_ends_last_although_clocks_differ() -> None:
+    steps = steps_of([event(state="processed", state_at=100.4)], [attempt(1, 99.9, "done")], [], {})
+    assert kinds(steps) == ["received", "attempt", "ended"]
+    steps = steps_of([event(state="processed", state_at=100.4)], [attempt(1, 100.5, "done")], [], {})
+    assert kinds(steps) == ["received", "attempt", "ended"]
+    assert steps[2].at == 100.75
+
+
 def test_duplicates_and_quarantined_callbacks_are_steps_too() -> None:
     requests = [
         Request(at=103.0, kind="duplicate", event_id=ID, count=3),

@@ -46,13 +46,13 @@ def test_a_file_without_a_secret_is_refused_by_its_name(tmp_path: Path, content:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=problem) as caught:
-        load_settings({"ACKFIRST_DASHBOARD_PASSWORD_FILE": str(file)})
-    assert "ACKFIRST_DASHBOARD_PASSWORD_FILE" in str(caught.value)
+        load_settings({"ACKFIRST_WEB_PASSWORD_FILE": str(file)})
+    assert "ACKFIRST_WEB_PASSWORD_FILE" in str(caught.value)
     assert str(file) in str(caught.value)
 
 
 def test_a_blank_file_is_refused_like_a_blank_value(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("   \n")
-    with pytest.raises(ConfigurationError, match="ACKFIRST_DASHBOARD_PASSWORD: the value is blank"):
-        load_settings({"ACKFIRST_DASHBOARD_PASSWORD_FILE": str(file)})
+    with pytest.raises(ConfigurationError, match="ACKFIRST_WEB_PASSWORD: the value is blank"):
+        load_settings({"ACKFIRST_WEB_PASSWORD_FILE": str(file)})

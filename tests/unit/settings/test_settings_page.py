@@ -20,7 +20,7 @@ def test_the_page_holds_the_table_of_the_model() -> None:
 
 
 def test_an_operator_has_few_settings_to_read() -> None:
-    assert len(Settings.model_fields) <= 34
+    assert len(Settings.model_fields) <= 35
 
 
 def test_every_setting_says_what_it_means() -> None:

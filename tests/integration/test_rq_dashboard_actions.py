@@ -9,7 +9,7 @@ from rq.utils import as_text
 from structlog.testing import capture_logs
 
 from ackfirst.ops.rq_dashboard.actions import CHUNK
-from tests.support.dashboard import ENVELOPE, LANE, Browser, answers, contents, failed_job, fails, lane, run_all
+from tests.support.web import ENVELOPE, LANE, RqBrowser, answers, contents, failed_job, fails, lane, run_all
 
 QUEUE = f"rq:queue:{LANE}"
 
@@ -21,7 +21,7 @@ def waiting(connection: Redis) -> list[str]:
 def test_a_requeued_job_runs_again_with_what_it_was_given(redis_sync: Redis) -> None:
     failed_job(redis_sync)
     before = redis_sync.hget("rq:job:m-failed", "data")
-    answer = Browser(redis_sync).post("/job/m-failed/requeue")
+    answer = RqBrowser(redis_sync).post("/job/m-failed/requeue")
     assert (answer.status_code, answer.json) == (200, {"status": "OK"})
     assert waiting(redis_sync) == ["m-failed"]
     assert redis_sync.zcard(f"rq:failed:{LANE}") == 0
@@ -36,7 +36,7 @@ def test_a_requeued_job_runs_again_with_what_it_was_given(redis_sync: Redis) -> 
 def test_a_job_that_has_not_failed_cannot_be_requeued(redis_sync: Redis) -> None:
     lane(redis_sync).enqueue(answers, ENVELOPE, job_id="m-waits")
     before = contents(redis_sync)
-    answer = Browser(redis_sync).post("/job/m-waits/requeue")
+    answer = RqBrowser(redis_sync).post("/job/m-waits/requeue")
     assert answer.status_code == 409
     assert "this one is queued" in answer.json["message"]
     assert contents(redis_sync) == before
@@ -45,7 +45,7 @@ def test_a_job_that_has_not_failed_cannot_be_requeued(redis_sync: Redis) -> None
 @pytest.mark.parametrize("action", ["requeue", "delete"])
 @pytest.mark.parametrize("job_id", ["m-none", "no.such", "a:b"])
 def test_an_unknown_job_is_not_found(redis_sync: Redis, action: str, job_id: str) -> None:
-    assert Browser(redis_sync).post(f"/job/{job_id}/{action}").status_code in (404, 409)
+    assert RqBrowser(redis_sync).post(f"/job/{job_id}/{action}").status_code in (404, 409)
     assert contents(redis_sync) == {}
 
 
@@ -54,14 +54,14 @@ def test_requeue_all_passes_over_what_cannot_be_requeued(redis_sync: Redis) -> N
         failed_job(redis_sync, job_id)
     redis_sync.delete("rq:job:m-2")
     redis_sync.zadd(f"rq:failed:{LANE}", {"m.bad": 1})
-    answer = Browser(redis_sync).post(f"/requeue/{LANE}")
+    answer = RqBrowser(redis_sync).post(f"/requeue/{LANE}")
     assert answer.json == {"status": "OK", "count": 2, "skipped": 2}
     assert sorted(waiting(redis_sync)) == ["m-1", "m-3"]
 
 
 def test_a_deleted_job_leaves_nothing_behind(redis_sync: Redis) -> None:
     failed_job(redis_sync)
-    assert Browser(redis_sync).post("/job/m-failed/delete").status_code == 200
+    assert RqBrowser(redis_sync).post("/job/m-failed/delete").status_code == 200
     assert not redis_sync.exists("rq:job:m-failed", "rq:results:m-failed", f"rq:failed:{LANE}")
 
 
@@ -69,7 +69,7 @@ def test_a_running_job_cannot_be_deleted(redis_sync: Redis) -> None:
     lane(redis_sync).enqueue(answers, ENVELOPE, job_id="m-runs")
     redis_sync.hset("rq:job:m-runs", "status", "started")
     before = contents(redis_sync)
-    browser = Browser(redis_sync)
+    browser = RqBrowser(redis_sync)
     assert browser.post("/job/m-runs/delete").status_code == 409
     assert browser.post(f"/queue/{LANE}/started/empty").status_code == 409
     assert contents(redis_sync) == before
@@ -80,7 +80,7 @@ def test_a_queue_of_several_chunks_is_emptied(redis_sync: Redis) -> None:
     data = [lane(redis_sync).prepare_data(answers, (ENVELOPE,)) for _ in range(count)]
     lane(redis_sync).enqueue_many(data)
     lane(redis_sync, "ackfirst-other").enqueue(answers, ENVELOPE, job_id="m-other")
-    answer = Browser(redis_sync).post(f"/queue/{LANE}/queued/empty")
+    answer = RqBrowser(redis_sync).post(f"/queue/{LANE}/queued/empty")
     assert answer.json == {"status": "OK", "count": count}
     assert list(redis_sync.scan_iter("rq:job:*")) == [b"rq:job:m-other"]
 
@@ -90,7 +90,7 @@ def test_the_list_of_failed_jobs_is_emptied_of_everything(redis_sync: Redis) -> 
         failed_job(redis_sync, job_id)
     redis_sync.delete("rq:job:m-2")
     lane(redis_sync).enqueue(answers, ENVELOPE, job_id="m-waits")
-    assert Browser(redis_sync).post(f"/queue/{LANE}/failed/empty").status_code == 200
+    assert RqBrowser(redis_sync).post(f"/queue/{LANE}/failed/empty").status_code == 200
     assert redis_sync.zcard(f"rq:failed:{LANE}") == 0
     assert list(redis_sync.scan_iter("rq:job:*")) == [b"rq:job:m-waits"]
 
@@ -99,7 +99,7 @@ def test_the_list_of_failed_jobs_is_emptied_of_everything(redis_sync: Redis) -> 
 def test_every_other_list_is_emptied_too(redis_sync: Redis, registry: str) -> None:
     key = f"rq:{registry}:{LANE}"
     redis_sync.zadd(key, {"m-gone": 1})
-    assert Browser(redis_sync).post(f"/queue/{LANE}/{registry}/empty").status_code == 200
+    assert RqBrowser(redis_sync).post(f"/queue/{LANE}/{registry}/empty").status_code == 200
     assert redis_sync.zcard(key) == 0
 
 
@@ -109,13 +109,13 @@ def test_compacting_strikes_only_ids_without_a_job(redis_sync: Redis) -> None:
     kept = waiting(redis_sync)
     redis_sync.lpush(QUEUE, "m-gone-first")
     redis_sync.rpush(QUEUE, "m-gone-last")
-    answer = Browser(redis_sync).post(f"/queue/{LANE}/compact")
+    answer = RqBrowser(redis_sync).post(f"/queue/{LANE}/compact")
     assert answer.json == {"status": "OK", "count": 2}
     assert waiting(redis_sync) == kept
 
 
 def test_an_unknown_list_cannot_be_emptied(redis_sync: Redis) -> None:
-    assert Browser(redis_sync).post(f"/queue/{LANE}/unheard-of/empty").status_code == 404
+    assert RqBrowser(redis_sync).post(f"/queue/{LANE}/unheard-of/empty").status_code == 404
 
 
 @pytest.mark.parametrize("path", [f"/queue/{LANE}/queued/empty", f"/queue/{LANE}/failed/empty", "/job/m-failed/delete"])
@@ -123,7 +123,7 @@ def test_deleting_is_refused_unless_it_was_asked_for(redis_sync: Redis, path: st
     failed_job(redis_sync)
     lane(redis_sync).enqueue(answers, ENVELOPE, job_id="m-waits")
     before = contents(redis_sync)
-    answer = Browser(redis_sync, allow_delete=False).post(path)
+    answer = RqBrowser(redis_sync, allow_delete=False).post(path)
     assert answer.status_code == 403
     assert "--allow-delete" in answer.json["message"]
     assert contents(redis_sync) == before
@@ -133,8 +133,8 @@ def test_deleting_is_refused_unless_it_was_asked_for(redis_sync: Redis, path: st
 def test_deleting_is_offered_only_where_it_was_asked_for(redis_sync: Redis, path: str) -> None:
     failed_job(redis_sync)
     button = re.compile(r'(id|data-role)="(empty|delete-job)-btn"')
-    assert not button.search(Browser(redis_sync, allow_delete=False).get(path).text)
-    assert button.search(Browser(redis_sync).get(path).text)
+    assert not button.search(RqBrowser(redis_sync, allow_delete=False).get(path).text)
+    assert button.search(RqBrowser(redis_sync).get(path).text)
 
 
 def test_what_is_deleted_is_on_record(redis_sync: Redis) -> None:
@@ -142,9 +142,9 @@ def test_what_is_deleted_is_on_record(redis_sync: Redis) -> None:
     for number in range(CHUNK + 1):
         lane(redis_sync).enqueue(answers, ENVELOPE, job_id=f"m-{number}")
     with capture_logs() as lines:
-        Browser(redis_sync).post("/job/m-failed/delete")
-        Browser(redis_sync).post(f"/queue/{LANE}/queued/empty")
-    deleted = [line for line in lines if line["event"] == "dashboard.deleted"]
+        RqBrowser(redis_sync).post("/job/m-failed/delete")
+        RqBrowser(redis_sync).post(f"/queue/{LANE}/queued/empty")
+    deleted = [line for line in lines if line["event"] == "web.deleted"]
     assert [len(line["job_ids"]) for line in deleted] == [1, CHUNK, 1]
     assert {job_id for line in deleted for job_id in line["job_ids"]} >= {"m-failed", "m-0", f"m-{CHUNK}"}
     assert all(line["user"] == "ackfirst" and line["remote"] and line["queue"] == LANE for line in deleted)
@@ -153,6 +153,6 @@ def test_what_is_deleted_is_on_record(redis_sync: Redis) -> None:
 def test_what_is_requeued_is_on_record(redis_sync: Redis) -> None:
     failed_job(redis_sync)
     with capture_logs() as lines:
-        Browser(redis_sync).post("/job/m-failed/requeue")
+        RqBrowser(redis_sync).post("/job/m-failed/requeue")
     (line,) = lines
-    assert (line["event"], line["job_ids"], line["user"]) == ("dashboard.requeued", ["m-failed"], "ackfirst")
+    assert (line["event"], line["job_ids"], line["user"]) == ("web.requeued", ["m-failed"], "ackfirst")

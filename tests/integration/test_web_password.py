@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.ops.rq_dashboard.password import PASSWORD_FILE, load_or_create_password
+from ackfirst.ops.web.password import PASSWORD_FILE, load_or_create_password
 from ackfirst.shared.errors import ConfigurationError
 
 
@@ -16,7 +16,7 @@ def test_processes_that_start_together_get_the_same_password(tmp_path: Path) -> 
     with ThreadPoolExecutor(8) as pool:
         passwords = set(pool.map(load_or_create_password, [folder] * 32))
     assert len(passwords) == 1
-    assert [file.name for file in folder.iterdir()] == ["dashboard-password"]
+    assert [file.name for file in folder.iterdir()] == ["web-password"]
 
 
 def test_each_data_folder_has_its_own_password(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_its_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b" \n"])
 def test_an_empty_password_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / PASSWORD_FILE).write_bytes(content)
-    with pytest.raises(ConfigurationError, match="dashboard-password is empty"):
+    with pytest.raises(ConfigurationError, match="web-password is empty"):
         load_or_create_password(tmp_path)
 
 

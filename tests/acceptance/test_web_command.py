@@ -1,4 +1,4 @@
-"""``ackfirst dashboard`` as an operator starts and stops it."""
+"""``ackfirst web`` as an operator starts and stops it."""
 
 import base64
 import json
@@ -21,8 +21,8 @@ from ackfirst.shared.processes.free_port import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 
-STARTED = '"dashboard.started"'
-STATIC = "/static/css/main.css"
+STARTED = '"web.started"'
+STATIC = "/static/page.css"
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def env(redis_url: str, tmp_path: Path) -> dict[str, str]:
     return {
         "ACKFIRST_REDIS_URL": redis_url,
         "ACKFIRST_DATA_DIR": str(tmp_path / "data"),
-        "ACKFIRST_DASHBOARD_LISTEN": "127.0.0.1:0",
+        "ACKFIRST_WEB_LISTEN": "127.0.0.1:0",
         "ACKFIRST_LOG_FORMAT": "json",
     }
 
 
 @pytest.fixture
 def started(env: dict[str, str], tmp_path: Path) -> Iterator[Cli]:
-    with Cli("dashboard", cwd=tmp_path, env=env) as cli:
+    with Cli("web", cwd=tmp_path, env=env) as cli:
         cli.wait_for_output(STARTED)
         yield cli
 
@@ -62,7 +62,7 @@ def status(cli: Cli, *, path: str = "/", password: str | None = None, user: str 
 
 
 def test_a_password_is_made_and_kept_for_its_owner_only(started: Cli, tmp_path: Path) -> None:
-    file = tmp_path / "data" / "dashboard-password"
+    file = tmp_path / "data" / "web-password"
     assert line(started)["password_in"] == str(file)
     assert line(started)["user"] == "ackfirst"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -74,31 +74,31 @@ def test_a_password_is_made_and_kept_for_its_owner_only(started: Cli, tmp_path: 
 
 
 def test_the_password_is_the_same_after_a_restart(started: Cli, env: dict[str, str], tmp_path: Path) -> None:
-    file = tmp_path / "data" / "dashboard-password"
+    file = tmp_path / "data" / "web-password"
     password = file.read_text()
-    with Cli("dashboard", cwd=tmp_path, env=env, name="second") as second:
+    with Cli("web", cwd=tmp_path, env=env, name="second") as second:
         second.wait_for_output(STARTED)
         assert file.read_text() == password
         assert status(second, password=password.strip()) == 200
-    assert [path.name for path in file.parent.iterdir()] == ["dashboard-password"]
+    assert [path.name for path in file.parent.iterdir()] == ["web-password"]
 
 
 def test_a_password_of_ones_own_comes_from_a_file(env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("harbour Öl\n")
-    own = {"ACKFIRST_DASHBOARD_PASSWORD_FILE": str(tmp_path / "secret")}
-    with Cli("dashboard", cwd=tmp_path, env=env | own) as cli:
+    own = {"ACKFIRST_WEB_PASSWORD_FILE": str(tmp_path / "secret")}
+    with Cli("web", cwd=tmp_path, env=env | own) as cli:
         cli.wait_for_output(STARTED)
         assert status(cli, password="harbour Öl", user="ackfirst") == 200
         assert status(cli, password="harbour Öl", user="ops") == 401
         assert "harbour" not in cli.output
         assert line(cli)["password_in"] == str(tmp_path / "secret")
-    assert not (tmp_path / "data" / "dashboard-password").exists()
+    assert not (tmp_path / "data" / "web-password").exists()
 
 
 def test_a_password_in_the_environment_is_named(env: dict[str, str], tmp_path: Path) -> None:
-    with Cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_DASHBOARD_PASSWORD": "harbour"}) as cli:
+    with Cli("web", cwd=tmp_path, env=env | {"ACKFIRST_WEB_PASSWORD": "harbour"}) as cli:
         cli.wait_for_output(STARTED)
-        assert line(cli)["password_in"] == "ACKFIRST_DASHBOARD_PASSWORD"
+        assert line(cli)["password_in"] == "ACKFIRST_WEB_PASSWORD"
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,16 @@ def test_a_password_in_the_environment_is_named(env: dict[str, str], tmp_path: P
 def test_it_warns_only_where_other_machines_can_reach_it_without_tls(
     env: dict[str, str], tmp_path: Path, options: list[str], url: str, warned: bool
 ) -> None:
-    with Cli("dashboard", *options, cwd=tmp_path, env=env) as cli:
+    with Cli("web", *options, cwd=tmp_path, env=env) as cli:
         cli.wait_for_output(STARTED)
         assert line(cli)["url"].startswith(url)
         cli.process.terminate()
         cli.wait(timeout=10)
-        assert ('"dashboard.exposed"' in cli.output) is warned
+        assert ('"web.exposed"' in cli.output) is warned
 
 
 def test_names_of_the_configuration_are_shown(redis_url: str, env: dict[str, str], tmp_path: Path) -> None:
-    """Also from a file without secrets, which is what the container of the dashboard gets."""
+    """Also from a file without secrets."""
     application = "c4a1e7d0-52b3-4f6f-a9d8-3e0b7c612f45"
     (tmp_path / "ackfirst.toml").write_text(
         f'[accounts.abcd1234]\nname = "Main"\n[accounts.abcd1234.applications.{application}]\nname = "Staging"\n'
@@ -132,9 +132,9 @@ def test_names_of_the_configuration_are_shown(redis_url: str, env: dict[str, str
     lanes = {f"ackfirst-abcd1234.{application}": "Staging", "ackfirst-abcd1234": "Main", "ackfirst-abcd1234.x": "Main"}
     with redis.Redis.from_url(redis_url) as connection:
         connection.sadd("rq:queues", *(f"rq:queue:{lane}" for lane in lanes))
-    with Cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_DASHBOARD_PASSWORD": "harbour"}) as cli:
+    with Cli("web", cwd=tmp_path, env=env | {"ACKFIRST_WEB_PASSWORD": "harbour"}) as cli:
         cli.wait_for_output(STARTED)
-        request = urllib.request.Request(line(cli)["url"] + "0/data/queues.json")
+        request = urllib.request.Request(line(cli)["url"] + "rq/0/data/queues.json")
         request.add_header("Authorization", "Basic " + base64.b64encode(b"ackfirst:harbour").decode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             shown = [queue["name"] for queue in json.load(answer)["queues"]]
@@ -157,16 +157,16 @@ def test_it_stops_at_once_with_a_connection_open(started: Cli, signum: signal.Si
 def test_a_port_in_use_is_named(env: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        cli = run_cli("dashboard", "--listen", f"127.0.0.1:{port}", cwd=tmp_path, env=env)
+        cli = run_cli("web", "--listen", f"127.0.0.1:{port}", cwd=tmp_path, env=env)
     assert cli.process.returncode == 2
-    refusal = f"the dashboard cannot listen on 127.0.0.1:{port}: Address already in use, check "
+    refusal = f"the page cannot listen on 127.0.0.1:{port}: Address already in use, check "
     assert cli.output.startswith(f"ackfirst: {refusal}")
     assert len(cli.output.splitlines()) == 1
 
 
 def test_a_redis_that_is_not_there_is_named(env: dict[str, str], tmp_path: Path) -> None:
     url = f"redis://:hidden@127.0.0.1:{free_port()}/0"
-    cli = run_cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_REDIS_URL": url})
+    cli = run_cli("web", cwd=tmp_path, env=env | {"ACKFIRST_REDIS_URL": url})
     assert cli.process.returncode == 2
     assert cli.output.startswith("ackfirst: cannot reach Redis at ")
     assert "check ACKFIRST_REDIS_URL" in cli.output
@@ -176,14 +176,14 @@ def test_a_redis_that_is_not_there_is_named(env: dict[str, str], tmp_path: Path)
 
 def test_a_data_folder_that_cannot_be_used_is_named(env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    cli = run_cli("dashboard", cwd=tmp_path, env=env)
+    cli = run_cli("web", cwd=tmp_path, env=env)
     assert cli.process.returncode == 2
-    assert "check ACKFIRST_DATA_DIR or set ACKFIRST_DASHBOARD_PASSWORD" in cli.output
+    assert "check ACKFIRST_DATA_DIR or set ACKFIRST_WEB_PASSWORD" in cli.output
     assert len(cli.output.splitlines()) == 1
 
 
 def test_an_address_that_is_none_is_refused(env: dict[str, str], tmp_path: Path) -> None:
-    cli = run_cli("dashboard", "--listen", "9181", cwd=tmp_path, env=env)
+    cli = run_cli("web", "--listen", "9181", cwd=tmp_path, env=env)
     assert cli.process.returncode == 2
     assert "use HOST:PORT" in cli.output
 
@@ -195,17 +195,17 @@ def test_settings_of_rq_dashboard_itself_have_no_effect(env: dict[str, str], tmp
         "RQ_DASHBOARD_PASSWORD": "theirs",
         "RQ_DASHBOARD_SETTINGS": "/nothing",
     }
-    with Cli("dashboard", cwd=tmp_path, env=env | theirs) as cli:
+    with Cli("web", cwd=tmp_path, env=env | theirs) as cli:
         cli.wait_for_output(STARTED)
         assert status(cli, password="theirs", user="theirs") == 401
-        password = (tmp_path / "data" / "dashboard-password").read_text().strip()
-        assert status(cli, path="/0/data/queues.json", password=password) == 200
+        password = (tmp_path / "data" / "web-password").read_text().strip()
+        assert status(cli, path="/rq/0/data/queues.json", password=password) == 200
 
 
 def test_it_listens_on_ipv6(env: dict[str, str], tmp_path: Path) -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
-    with Cli("dashboard", "--listen", "[::1]:0", cwd=tmp_path, env=env) as cli:
+    with Cli("web", "--listen", "[::1]:0", cwd=tmp_path, env=env) as cli:
         cli.wait_for_output(STARTED)
         assert line(cli)["url"].startswith("http://[::1]:")
         assert status(cli) == 401
@@ -217,9 +217,9 @@ def test_a_socket_in_a_folder_with_spaces_is_found(redis_folder: Path, env: dict
     server = RedisProcess(folder).start()
     try:
         url = f"unix://{quote(str(server.socket))}"
-        with Cli("dashboard", cwd=tmp_path, env=env | {"ACKFIRST_REDIS_URL": url}) as cli:
+        with Cli("web", cwd=tmp_path, env=env | {"ACKFIRST_REDIS_URL": url}) as cli:
             cli.wait_for_output(STARTED)
-            password = (tmp_path / "data" / "dashboard-password").read_text().strip()
-            assert status(cli, path="/0/view/workers", password=password) == 200
+            password = (tmp_path / "data" / "web-password").read_text().strip()
+            assert status(cli, path="/rq/0/view/workers", password=password) == 200
     finally:
         server.kill()

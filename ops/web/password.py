@@ -1,4 +1,4 @@
-"""Find the dashboard's password: the operator's own, or one that is made once and kept in the data folder."""
+"""Find the page's password: the operator's own, or one that is made once and kept in the data folder."""
 
 import os
 import secrets
@@ -12,19 +12,21 @@ from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.private_folder import make_private_folder
 from ackfirst.shared.settings import Settings
 
-#: The user name that the dashboard asks for, along with the password.
+#: The user who may do everything.
 USERNAME: Final = "ackfirst"
+#: The user who may only look, when ``ACKFIRST_WEB_VIEWER_PASSWORD`` is set.
+VIEWER: Final = "viewer"
 
-PASSWORD_FILE: Final = "dashboard-password"  # noqa: S105 - the name of a file
+PASSWORD_FILE: Final = "web-password"  # noqa: S105 - the name of a file
 _PASSWORD_BYTES: Final = 18
 _PASSWORD_MODE: Final = 0o600
 
 
 def password_source(settings: Settings, environ: Mapping[str, str]) -> str:
-    """The place of the dashboard's password: a file, or the environment."""
-    if settings.dashboard_password is None:
+    """The place of the page's password: a file, or the environment."""
+    if settings.web_password is None:
         return os.fspath(settings.data_dir / PASSWORD_FILE)
-    return environ.get("ACKFIRST_DASHBOARD_PASSWORD_FILE") or "ACKFIRST_DASHBOARD_PASSWORD"
+    return environ.get("ACKFIRST_WEB_PASSWORD_FILE") or "ACKFIRST_WEB_PASSWORD"
 
 
 def load_or_create_password(data_dir: Path) -> str:
@@ -44,8 +46,7 @@ def load_or_create_password(data_dir: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(
-            f"cannot keep the dashboard's password in {file}: {reason}, "
-            "check ACKFIRST_DATA_DIR or set ACKFIRST_DASHBOARD_PASSWORD"
+            f"cannot keep the page's password in {file}: {reason}, check ACKFIRST_DATA_DIR or set ACKFIRST_WEB_PASSWORD"
         ) from error
     if not password:
         raise ConfigurationError(f"{file} is empty: delete it to get a new password, or write one into it")

@@ -1,4 +1,4 @@
-"""Redis goes away and comes back while the dashboard is open."""
+"""Redis goes away and comes back while the page is open."""
 
 from collections.abc import Iterator
 
@@ -7,19 +7,19 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.support.dashboard import ENVELOPE, LOGIN, Browser, answers, lane
 from tests.support.redis_process import RedisProcess
+from tests.support.web import ENVELOPE, LOGIN, RqBrowser, answers, lane
 
 
 @pytest.fixture
-def browser(own_redis: RedisProcess) -> Iterator[Browser]:
+def browser(own_redis: RedisProcess) -> Iterator[RqBrowser]:
     retry = Retry(NoBackoff(), 0)
     with redis.Redis(unix_socket_path=str(own_redis.socket), socket_timeout=0.5, retry=retry) as connection:
         lane(connection).enqueue(answers, ENVELOPE, job_id="m-1")
-        yield Browser(connection)
+        yield RqBrowser(connection)
 
 
-def assert_reports_outage(browser: Browser) -> None:
+def assert_reports_outage(browser: RqBrowser) -> None:
     page = browser.get("/")
     assert page.status_code == 503
     assert "Redis does not answer" in page.text
@@ -30,7 +30,7 @@ def assert_reports_outage(browser: Browser) -> None:
     assert browser.get("/static/css/main.css").status_code == 200
 
 
-def test_a_stopped_redis_is_reported_until_it_is_back(own_redis: RedisProcess, browser: Browser) -> None:
+def test_a_stopped_redis_is_reported_until_it_is_back(own_redis: RedisProcess, browser: RqBrowser) -> None:
     assert browser.get("/").status_code == 200
     own_redis.kill()
     assert_reports_outage(browser)
@@ -39,14 +39,14 @@ def test_a_stopped_redis_is_reported_until_it_is_back(own_redis: RedisProcess, b
     assert browser.json("queues.json")["queues"][0]["count"] == 1
 
 
-def test_a_frozen_redis_is_reported_until_it_is_back(own_redis: RedisProcess, browser: Browser) -> None:
+def test_a_frozen_redis_is_reported_until_it_is_back(own_redis: RedisProcess, browser: RqBrowser) -> None:
     own_redis.pause()
     assert_reports_outage(browser)
     own_redis.resume()
     assert browser.get("/").status_code == 200
 
 
-def test_a_refusal_of_redis_is_reported(own_redis: RedisProcess, browser: Browser) -> None:
+def test_a_refusal_of_redis_is_reported(own_redis: RedisProcess, browser: RqBrowser) -> None:
     with own_redis.client() as client:
         client.config_set("requirepass", "now")
         client.execute_command("AUTH", "now")
@@ -54,7 +54,7 @@ def test_a_refusal_of_redis_is_reported(own_redis: RedisProcess, browser: Browse
         assert browser.get("/").status_code == 503
 
 
-def test_the_password_is_still_asked_for(own_redis: RedisProcess, browser: Browser) -> None:
+def test_the_password_is_still_asked_for(own_redis: RedisProcess, browser: RqBrowser) -> None:
     own_redis.kill()
     assert browser.client.get("/").status_code == 401
     assert browser.client.get("/", auth=LOGIN).status_code == 503

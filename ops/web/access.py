@@ -1,4 +1,4 @@
-"""Decide which requests are answered: the password, how often it may be tried, and where a change may come from."""
+"""Decide which requests are answered: passwords, roles, how often they may be tried, where a change may come from."""
 
 import hashlib
 import hmac
@@ -7,8 +7,9 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from flask import Flask, Response, g, request
 from werkzeug.datastructures import Authorization, WWWAuthenticate
 from werkzeug.exceptions import Forbidden, MethodNotAllowed, TooManyRequests, Unauthorized
 
-_REALM: Final = "ackfirst dashboard"
+_REALM: Final = "ackfirst"
 
 #: Wrong passwords that one address may send at once, and the seconds after which it may send one more.
 ATTEMPTS: Final = 10
@@ -29,13 +30,16 @@ REMEMBERED_ADDRESSES: Final = 4096
 #: An IPv6 client owns a whole network of this prefix length: single addresses would give it endless attempts.
 _IPV6_PREFIX: Final = 64
 
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
 _COOKIE: Final = "ackfirst-known"
+_STATIC: Final = ("static", "rq_dashboard.static")
 _COOKIE_SECONDS: Final = 30 * 24 * 3600
 
-# 'unsafe-eval': Underscore compiles its templates. 'unsafe-inline' styles: upstream's style attributes.
-_CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+#: No inline script or style, no eval, nothing from elsewhere. ``/rq/`` has a policy of its own.
+STRICT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS: Final = {
@@ -49,19 +53,27 @@ _HEADERS: Final = {
 log = structlog.get_logger(__name__)
 
 
+class Role(StrEnum):
+    """What a user may do."""
+
+    OPERATOR = "operator"
+    """Everything."""
+    VIEWER = "viewer"
+    """Look at what is masked. Changes and personal data are refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The user name and password of the dashboard's one user."""
+    """A user name, its password and its role."""
 
     username: str
     password: str = field(repr=False)
+    role: Role = Role.OPERATOR
 
-    def match(self, given: Authorization | None) -> bool:
+    def match(self, username: str, password: str) -> bool:
         """Compare, in the same time for a near miss as for a far one."""
-        if given is None or given.type != "basic":
-            return False
-        name = _equal(given.username or "", self.username)
-        return _equal(given.password or "", self.password) and name
+        name = _equal(username, self.username)
+        return _equal(password, self.password) and name
 
 
 def _equal(left: str, right: str) -> bool:
@@ -122,7 +134,7 @@ def _network(address: str) -> str:
 
 
 class Hosts:
-    """The host names under which browsers reach this dashboard.
+    """The host names under which browsers reach this page.
 
     IP addresses and ``localhost`` always count: no name server can point them elsewhere. Any other name must be given,
     or a foreign page could make its own name lead here (DNS rebinding) and pass for one of our pages.
@@ -132,7 +144,7 @@ class Hosts:
         self._named = frozenset(name.lower() for name in named)
 
     def own_page(self, sender: str, host: str) -> bool:
-        """True if a page at the URL ``sender`` may press a button of the dashboard that was asked for as ``host``."""
+        """True if a page at the URL ``sender`` may press a button of the page that was asked for as ``host``."""
         try:
             url = urlsplit(sender)
             name = (url.hostname or "").lower()
@@ -180,53 +192,86 @@ class _KnownBrowsers:
         return hmac.digest(self._key, number.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
-def protect(app: Flask, credentials: Credentials, hosts: Hosts) -> None:
-    """Put every answer of ``app``, static files and errors included, behind these rules."""
-    limiter = AttemptLimiter()
-    known = _KnownBrowsers()
+class Gate:
+    """Checks every request: password, role, method, and the page that a change comes from.
 
-    @app.before_request
-    def check() -> None:
-        _check_password(credentials, limiter, known)
-        _check_method()
-        if request.method == "POST" and not _from_own_page(hosts):
+    One gate serves several applications, so that a password is tried as often for all of them together.
+
+    Args:
+        users: Who may log in.
+        hosts: Host names of our own pages.
+    """
+
+    def __init__(self, users: Sequence[Credentials], hosts: Hosts) -> None:
+        self._users = tuple(users)
+        self._hosts = hosts
+        self._limiter = AttemptLimiter()
+        self._known = _KnownBrowsers()
+
+    def protect(self, app: Flask, *, policy: str = STRICT_POLICY) -> None:
+        """Put every answer of ``app``, static files and errors included, behind this gate.
+
+        Args:
+            app: The application.
+            policy: Its content security policy; ``{nonce}`` in it becomes that of ``script_nonce()`` in its templates.
+        """
+
+        @app.before_request
+        def check() -> None:
+            self._check_password()
+            _check_method()
+            if request.method not in _SAFE_METHODS:
+                self._check_change()
+
+        @app.after_request
+        def add_headers(response: Response) -> Response:
+            response.headers.update(_HEADERS)
+            response.headers["Content-Security-Policy"] = policy.format(nonce=_nonce())
+            if request.endpoint not in _STATIC:
+                response.headers["Cache-Control"] = "no-store"
+            if "user" in g and not self._known.recognise():
+                self._known.remember(response)
+            return response
+
+        app.context_processor(lambda: {"script_nonce": _nonce})
+
+    def _check_password(self) -> None:
+        try:
+            given = request.authorization
+        except ValueError:  # bytes that are no base64: werkzeug lets the error through, which was a traceback a request
+            given = None
+        if given is None:  # the first request of a browser, and the health check: not an attempt
+            raise _login_required()
+        address = request.remote_addr or ""
+        limited = not self._known.recognise()
+        if limited and not self._limiter.take(address):
+            raise TooManyRequests("Too many wrong passwords from this address. Try again in a minute.", retry_after=60)
+        user = self._user(given)
+        if user is None:
+            # No attempt is logged that was not taken, so a flood of them does not fill the log either.
+            _log_refusal("wrong-password")
+            raise _login_required()
+        if limited:
+            self._limiter.give_back(address)
+        g.user, g.role = user.username, user.role
+
+    def _user(self, given: Authorization) -> Credentials | None:
+        """Find the user. Every user is compared, so that the time does not say which names there are."""
+        if given.type != "basic":
+            return None
+        matching = [user for user in self._users if user.match(given.username or "", given.password or "")]
+        return matching[0] if matching else None
+
+    def _check_change(self) -> None:
+        if not _from_own_page(self._hosts):
             _log_refusal("not-our-page", origin=request.headers.get("Origin"))
             raise Forbidden(
-                "Changes are only taken from the dashboard's own pages, under an address that it knows "
-                "(ackfirst dashboard --published)."
+                "Changes are only taken from the page's own forms, under an address that it knows "
+                "(ackfirst web --published)."
             )
-
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        response.headers.update(_HEADERS)
-        response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY.format(nonce=_nonce())
-        if request.endpoint not in ("static", "rq_dashboard.static"):
-            response.headers["Cache-Control"] = "no-store"
-        if "user" in g and not known.recognise():
-            known.remember(response)
-        return response
-
-    app.context_processor(lambda: {"script_nonce": _nonce})
-
-
-def _check_password(credentials: Credentials, limiter: AttemptLimiter, known: _KnownBrowsers) -> None:
-    try:
-        given = request.authorization
-    except ValueError:  # bytes that are no base64: werkzeug lets the error through, which was a traceback a request
-        given = None
-    if given is None:  # the first request of a browser, and the health check: not an attempt
-        raise _login_required()
-    address = request.remote_addr or ""
-    limited = not known.recognise()
-    if limited and not limiter.take(address):
-        raise TooManyRequests("Too many wrong passwords from this address. Try again in a minute.", retry_after=60)
-    if not credentials.match(given):
-        # No attempt is logged that was not taken, so a flood of them does not fill the log either.
-        _log_refusal("wrong-password")
-        raise _login_required()
-    if limited:
-        limiter.give_back(address)
-    g.user = credentials.username
+        if g.role is not Role.OPERATOR:
+            _log_refusal("read-only", user=g.user)
+            raise Forbidden("This login may look and change nothing. Log in as ackfirst to do that.")
 
 
 def _login_required() -> Unauthorized:
@@ -255,7 +300,7 @@ def _from_own_page(hosts: Hosts) -> bool:
 
 
 def _log_refusal(reason: str, **fields: str | None) -> None:
-    log.warning("dashboard.refused", reason=reason, path=request.path, remote=request.remote_addr, **fields)
+    log.warning("web.refused", reason=reason, path=request.path, remote=request.remote_addr, **fields)
 
 
 def _nonce() -> str:

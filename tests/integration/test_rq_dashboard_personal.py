@@ -12,7 +12,7 @@ from redis import Redis
 
 from ackfirst.ops.rq_dashboard import personal
 from ackfirst.shared import masking
-from tests.support.dashboard import ENVELOPE, LANE, NUMBER, TEXT, Browser, answers, failed_job, lane, run_all
+from tests.support.web import ENVELOPE, LANE, NUMBER, TEXT, RqBrowser, answers, failed_job, lane, run_all
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -20,14 +20,14 @@ json_values = st.recursive(
 )
 
 
-def everything_shown(browser: Browser, job_id: str, registry: str) -> str:
+def everything_shown(browser: RqBrowser, job_id: str, registry: str) -> str:
     shown = [browser.json(f"job/{job_id}.json"), browser.json(f"jobs/{LANE}/{registry}/8/asc/1.json")]
     return json.dumps(shown, ensure_ascii=False)
 
 
 def test_a_failed_job_shows_neither_arguments_nor_what_its_traceback_quotes(redis_sync: Redis) -> None:
     failed_job(redis_sync)
-    shown = everything_shown(Browser(redis_sync), "m-failed", "failed")
+    shown = everything_shown(RqBrowser(redis_sync), "m-failed", "failed")
     assert NUMBER not in shown
     assert TEXT not in shown
     assert "ValueError: no berth in '•••(16)' of 447•••••417" in shown
@@ -36,15 +36,15 @@ def test_a_failed_job_shows_neither_arguments_nor_what_its_traceback_quotes(redi
 def test_a_job_without_a_description_of_its_own_shows_its_function_only(redis_sync: Redis) -> None:
     lane(redis_sync).enqueue(answers, ENVELOPE, job_id="m-plain", meta={"from": NUMBER}, result_ttl=60)
     run_all(redis_sync)
-    shown = everything_shown(Browser(redis_sync), "m-plain", "finished")
+    shown = everything_shown(RqBrowser(redis_sync), "m-plain", "finished")
     assert NUMBER not in shown
     assert TEXT not in shown
-    assert '"description": "tests.support.dashboard.answers(…)"' in shown
+    assert '"description": "tests.support.web.answers(…)"' in shown
 
 
 def test_the_operator_can_ask_to_see_it_all(redis_sync: Redis) -> None:
     failed_job(redis_sync)
-    shown = everything_shown(Browser(redis_sync, personal=True), "m-failed", "failed")
+    shown = everything_shown(RqBrowser(redis_sync, log_personal="1"), "m-failed", "failed")
     assert NUMBER in shown
     assert TEXT in shown
 

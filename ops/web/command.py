@@ -1,4 +1,4 @@
-"""Run ``ackfirst dashboard``: find the password, open the port, serve until a signal."""
+"""Run ``ackfirst web``: find the passwords, open the port, serve until a signal."""
 
 import ipaddress
 import os
@@ -17,18 +17,17 @@ from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ackfirst.ops.rq_dashboard.access import Credentials, Hosts
-from ackfirst.ops.rq_dashboard.app import create_app
-from ackfirst.ops.rq_dashboard.password import USERNAME, load_or_create_password, password_source
-from ackfirst.shared import log, masking
-from ackfirst.shared.accounts import Accounts
+from ackfirst.ops.web.access import Credentials, Gate, Hosts, Role
+from ackfirst.ops.web.app import create_app
+from ackfirst.ops.web.password import USERNAME, VIEWER, load_or_create_password, password_source
+from ackfirst.ops.web.sources import Names, Record, Sources
+from ackfirst.shared import log
 from ackfirst.shared.embedded import with_private_server
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.processes.signals import SignalInbox
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings, load_settings
-from ackfirst.shared.settings.accounts_toml import parse_accounts
 from ackfirst.shared.settings.types import Address
 
 # A page says at once that Redis is away, and asks again by itself.
@@ -36,8 +35,8 @@ _NO_RETRY: Final = Retry(NoBackoff(), 0)
 REDIS_TIMEOUT_SECONDS: Final = 2.0
 
 _THREADS: Final = 8
-#: The buttons send no body.
-_LARGEST_BODY_BYTES: Final = 16 * 1024
+#: The largest form names the ids of a page of dead letters.
+_LARGEST_BODY_BYTES: Final = 64 * 1024
 _GRACE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 1.0
 
@@ -46,7 +45,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An address at which browsers reach the dashboard."""
+    """An address at which browsers reach the page."""
 
     url: str
     host: str
@@ -98,7 +97,7 @@ class _PublishedAddress(click.ParamType[Published]):
 
 
 @click.command()
-@click.option("--listen", type=_ListenAddress(), help="Address to listen on instead of ACKFIRST_DASHBOARD_LISTEN.")
+@click.option("--listen", type=_ListenAddress(), help="Address to listen on instead of ACKFIRST_WEB_LISTEN.")
 @click.option(
     "--published",
     type=_PublishedAddress(),
@@ -109,20 +108,22 @@ class _PublishedAddress(click.ParamType[Published]):
 )
 @click.option("--allow-delete", is_flag=True, help="Offer to delete jobs. Each one is an event that was answered 200.")
 def command(listen: Address | None, published: tuple[Published, ...], *, allow_delete: bool) -> None:
-    """Show queues, jobs and workers in the browser (rq-dashboard, behind a password).
+    """Show in the browser what happens to messages, behind a password.
 
-    The user name is ackfirst. Without ACKFIRST_DASHBOARD_PASSWORD, the first start makes a password and keeps it in
-    the file dashboard-password of the data folder.
+    What needs you, messages and their timelines, dead letters, the quarantine, lanes, replays and handlers;
+    rq-dashboard is under /rq/. The user name is ackfirst. Without ACKFIRST_WEB_PASSWORD, the first start makes a
+    password and keeps it in the file web-password of the data folder. The user viewer (ACKFIRST_WEB_VIEWER_PASSWORD)
+    sees no personal data and changes nothing.
     """
     die_with_parent()
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
-    run(settings, listen or settings.dashboard_listen, published, allow_delete=allow_delete)
+    run(settings, listen or settings.web_listen, published, allow_delete=allow_delete)
 
 
 def run(settings: Settings, address: Address, published: tuple[Published, ...], *, allow_delete: bool) -> None:
-    """Serve the dashboard until a signal says stop.
+    """Serve the page until a signal says stop.
 
     Raises:
         ConfigurationError: Redis does not answer, the address is taken, or the password cannot be kept.
@@ -130,56 +131,36 @@ def run(settings: Settings, address: Address, published: tuple[Published, ...], 
     redis_url = settings.redis_url.get_secret_value()
     redis_client.reachable(redis_url, timeout=REDIS_TIMEOUT_SECONDS)
     with redis_client.sync_redis(redis_url, timeout=REDIS_TIMEOUT_SECONDS, retry=_NO_RETRY) as connection:
+        record = Record(settings.record_url)
         listener = _open_listener(address)
         own = Published.parse(str(Address(*listener.getsockname()[:2])))
         app = create_app(
-            connection,
-            redis_name=masking.url(redis_url),
-            credentials=_credentials(settings),
-            hosts=Hosts({address.host, *(place.host for place in published)}),
-            personal=settings.log_personal,
+            Sources(redis=connection, settings=settings, names=Names.read(settings), record=record),
+            Gate(_users(settings), Hosts({address.host, *(place.host for place in published)})),
             allow_delete=allow_delete,
-            lane_names=_lane_names(settings),
         )
         _serve(app, listener, started=lambda: _log_start(settings, published or (own,)))
 
 
 def _log_start(settings: Settings, published: tuple[Published, ...]) -> None:
     logger.info(
-        "dashboard.started",
+        "web.started",
         url=published[0].url,
         user=USERNAME,
         password_in=password_source(settings, os.environ),
     )
     for place in published:
         if place.is_exposed:
-            logger.warning("dashboard.exposed", url=place.url, advice="plain HTTP: put TLS in front of it")
+            logger.warning("web.exposed", url=place.url, advice="plain HTTP: put TLS in front of it")
 
 
-def _credentials(settings: Settings) -> Credentials:
-    given = settings.dashboard_password
-    secret = given.get_secret_value() if given else load_or_create_password(settings.data_dir)
-    return Credentials(USERNAME, secret)
-
-
-def _lane_names(settings: Settings) -> dict[str, str]:
-    """Read the names of applications and accounts, by lane. Secrets may be missing from the file that is read here."""
-    try:
-        described = parse_accounts(settings.config.read_bytes(), os.fspath(settings.config))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ConfigurationError) as error:
-        logger.warning("dashboard.no-names", file=os.fspath(settings.config), error=str(error))
-        return {}
-    accounts = Accounts(described)
-    names: dict[str, str] = {}
-    for account in accounts:
-        for application in account.applications.values():
-            if application.name:
-                names.setdefault(accounts.lane_of(account.api_key, application.id), application.name)
-        if account.name:
-            names.setdefault(accounts.lane_of(account.api_key, None), account.name)
-    return names
+def _users(settings: Settings) -> list[Credentials]:
+    given = settings.web_password
+    password = given.get_secret_value() if given else load_or_create_password(settings.data_dir)
+    users = [Credentials(USERNAME, password)]
+    if settings.web_viewer_password:
+        users.append(Credentials(VIEWER, settings.web_viewer_password.get_secret_value(), Role.VIEWER))
+    return users
 
 
 def _open_listener(address: Address) -> socket.socket:
@@ -190,7 +171,7 @@ def _open_listener(address: Address) -> socket.socket:
         # Python adds the address to the system's words, which the sentence holds already.
         reason = str(getattr(error, "strerror", error)).partition(" (while")[0]
         raise ConfigurationError(
-            f"the dashboard cannot listen on {address}: {reason}, check ACKFIRST_DASHBOARD_LISTEN or --listen"
+            f"the page cannot listen on {address}: {reason}, check ACKFIRST_WEB_LISTEN or --listen"
         ) from error
 
 
@@ -200,12 +181,12 @@ def _serve(app: Flask, listener: socket.socket, *, started: Callable[[], None]) 
         app, sockets=[listener], threads=_THREADS, max_request_body_size=_LARGEST_BODY_BYTES, ident=None
     )
     # In a thread of its own: waitress's way to stop is to wait up to five seconds for a view that waits for Redis.
-    loop = threading.Thread(target=server.run, name="dashboard", daemon=True)
+    loop = threading.Thread(target=server.run, name="web", daemon=True)
     with SignalInbox() as inbox:
         loop.start()
         started()
         while not inbox.stop_requests:
             inbox.wait(_POLL_SECONDS)
             if not loop.is_alive():
-                raise RuntimeError("the dashboard's server ended by itself; the log says why")
+                raise RuntimeError("the page's server ended by itself; the log says why")
     server.task_dispatcher.shutdown(timeout=_GRACE_SECONDS)

@@ -1,7 +1,7 @@
-"""The dashboard as a test's browser sees it, and JSON jobs to look at."""
+"""The operator's page as a test's browser sees it, and JSON jobs to look at."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from werkzeug.datastructures import Authorization
 
-from ackfirst.ops.rq_dashboard.access import Credentials, Hosts
-from ackfirst.ops.rq_dashboard.app import create_app
+from ackfirst.ops.web.access import Credentials, Gate, Hosts, Role
+from ackfirst.ops.web.app import create_app
+from ackfirst.ops.web.sources import Names, Record, Sources
+from ackfirst.shared.settings import load_settings
 from tests.support import factories
 
 LANE = f"ackfirst-{factories.LANE}"
@@ -21,39 +23,65 @@ TEXT = "Moor at berth 7?"
 ENVELOPE = json.dumps({"v": 2}) + "\n" + json.dumps({"from": NUMBER, "text": TEXT})
 
 CREDENTIALS = Credentials("ackfirst", "larch-Öl-7")
+VIEWER = Credentials("viewer", "birch", Role.VIEWER)
 LOGIN = Authorization("basic", {"username": CREDENTIALS.username, "password": CREDENTIALS.password})
+VIEWER_LOGIN = Authorization("basic", {"username": VIEWER.username, "password": VIEWER.password})
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
-def dashboard(connection: Redis, *, hosts: Collection[str] = (), allow_delete: bool = True, **options: Any) -> Flask:
+def page(
+    connection: Redis,
+    *,
+    hosts: Collection[str] = (),
+    allow_delete: bool = True,
+    lane_names: Mapping[str, str] | None = None,
+    store_url: str = "off",
+    **overrides: str,
+) -> Flask:
+    """The whole application; without a record unless there is a ``store_url``."""
+    place = connection.connection_pool.connection_kwargs
+    redis_url = f"unix://{place['path']}?db={place.get('db', 0)}"
+    given = {"redis_url": redis_url, "store_url": store_url, **overrides}
+    settings = load_settings({f"ACKFIRST_{name.upper()}": value for name, value in given.items()})
     app = create_app(
-        connection,
-        redis_name="redis://test",
-        credentials=CREDENTIALS,
-        hosts=Hosts(hosts),
+        Sources(
+            redis=connection,
+            settings=settings,
+            names=Names(lanes=lane_names or {}),
+            record=Record(settings.record_url),
+        ),
+        Gate([CREDENTIALS, VIEWER], Hosts(hosts)),
         allow_delete=allow_delete,
-        **options,
     )
     app.config["TESTING"] = False  # errors are answered, as in production
     return app
 
 
 class Browser:
-    """A browser that is logged in and clicks on the dashboard's own pages."""
+    """A browser that is logged in and clicks on the page's own forms."""
 
-    def __init__(self, connection: Redis, **options: Any) -> None:
-        self.client = dashboard(connection, **options).test_client()
+    prefix = ""
+
+    def __init__(self, connection: Redis, *, login: Authorization = LOGIN, **options: Any) -> None:
+        self.client = page(connection, **options).test_client()
+        self.login = login
 
     def get(self, path: str, **options: Any) -> Any:
-        return self.client.get(path, auth=LOGIN, buffered=True, **options)
+        return self.client.get(self.prefix + path, auth=self.login, buffered=True, **options)
+
+    def post(self, path: str, **options: Any) -> Any:
+        return self.client.post(self.prefix + path, auth=self.login, headers=OWN_PAGE, **options)
+
+
+class RqBrowser(Browser):
+    """The same, in rq-dashboard."""
+
+    prefix = "/rq"
 
     def json(self, path: str) -> Any:
         answer = self.get(f"/0/data/{path}")
         assert answer.status_code == 200, answer.text
         return answer.json
-
-    def post(self, path: str) -> Any:
-        return self.client.post(path, auth=LOGIN, headers=OWN_PAGE)
 
 
 def lane(connection: Redis, name: str = LANE) -> Queue:
