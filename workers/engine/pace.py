@@ -7,8 +7,8 @@ from typing import Final
 #: Seconds of work that are fetched for each thread that is free or is about to be: what another lane's event waits.
 BATCH_SECONDS: Final = 0.0075
 #: Most jobs of one take or settlement: Redis serves no other client, ingest neither, while it writes them. A job that
-#: is the only one of its lane takes it about 40 µs, so 128 of them held it for 5 ms, and 48 do for less than 2.
-MOST_JOBS: Final = 48
+#: is the only one of its lane takes it 40 to 55 µs, so 128 of them held it for 5 ms, and 32 do for less than 2.
+MOST_JOBS: Final = 32
 #: Most events of one lane whose async handlers run at once in one engine. More would hold as many connections of
 #: whatever the handlers call.
 HANDLER_CONCURRENCY: Final = 100

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 #: Lanes that one call of the script looks at: about a millisecond of the server's time.
-LANES_A_CALL: Final = 250
+LANES_A_CALL: Final = 100
 #: Lanes that one round of the janitor looks at. Up to so many lanes, every retry is on time; with 10,000 lanes one may
 #: be 2.5 s late, and the walk takes about 2 % of the server's time.
 LANES_A_ROUND: Final = 2_000
