@@ -6,14 +6,12 @@ Needs chromium and the development tools.
 
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final, Literal
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -28,6 +26,8 @@ FOLDER: Final = ROOT / "docs" / "web"
 #: Seconds of live traffic before the pictures.
 TRAFFIC_SECONDS: Final = 40
 WIDTH, HEIGHT = 1280, 860
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+CAUSE: Final = "handler=harbourhandlers.book&error=ConnectionError"
 PASSWORD: Final = "larch-7"  # noqa: S105 - of a stack that lives for a minute
 
 ACCOUNTS: Final = """
@@ -50,8 +50,12 @@ def reply(event):
 @on("message-status")
 def book(event):
     time.sleep(random.random() * 0.004)
-    if random.random() < 0.06:
+    if random.random() < 0.25:
         raise ConnectionError("crm.internal:443 refused the connection")
+
+@on()
+def count(event):
+    pass
 
 @on("message-status")
 def bill(event):
@@ -100,9 +104,11 @@ def _environment(folder: Path, ports: dict[str, int]) -> dict[str, str]:
 def _fill(store: Store, *, now: float) -> None:
     """Record a week of events, most of them of the last hour."""
     events = _week(now)
+    number = 0
     while batch := list(islice(events, 500)):
+        number += 1
         arrivals, attempts, endings = zip(*batch, strict=True)
-        store.write(Batch(position="0-1", arrivals=arrivals, attempts=attempts, endings=endings))
+        store.write(Batch(position=f"0-{number}", arrivals=arrivals, attempts=attempts, endings=endings))
 
 
 def _week(now: float) -> Iterator[tuple[Arrival, Attempt, Ending]]:
@@ -157,54 +163,55 @@ def _week(now: float) -> Iterator[tuple[Arrival, Attempt, Ending]]:
 def _take(chromium: str, address: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for scheme in ("light", "dark"):
-            context = browser.new_context(
-                color_scheme="dark" if scheme == "dark" else "light",
+        pages = {
+            scheme: browser.new_context(
+                color_scheme=scheme,
                 viewport={"width": WIDTH, "height": HEIGHT},
                 http_credentials={"username": "ackfirst", "password": PASSWORD},
                 timezone_id="UTC",
-            )
-            page = context.new_page()
-            for name, path in _pages(page, address).items():
-                page.goto(address + path)
-                page.wait_for_load_state("networkidle")
-                page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
-                sys.stdout.write(f"{name}-{scheme}.png\n")
-            context.close()
+            ).new_page()
+            for scheme in SCHEMES
+        }
+        guide = pages[SCHEMES[0]]
+        for find in (_pages_of_letters, _pages_of_replays):  # a replay takes the letters away
+            for name, path in find(guide, address).items():
+                for scheme, page in pages.items():
+                    page.goto(address + path)
+                    page.wait_for_load_state("networkidle")
+                    page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
         browser.close()
 
 
-def _pages(page: Page, address: str) -> dict[str, str]:
+def _pages_of_letters(page: Page, address: str) -> dict[str, str]:
     """Return the name and the path of each picture."""
-    cause = "handler=harbourhandlers.book&error=ConnectionError"
-    page.goto(f"{address}/dead/list?{cause}")
+    page.goto(f"{address}/dead/list?{CAUSE}")
     letter = page.locator("td.id a").first.get_attribute("href") or ""
     page.goto(address + "/quarantine/")
     record = page.locator("#records-table a").first.get_attribute("href") or ""
-    page.goto(address + "/replays/")
-    if not page.locator("#replays tbody tr").count():
-        _start_replay(page, address, cause)
-    page.goto(address + "/replays/")
-    replay = page.locator("#replays th a").first.get_attribute("href") or ""
     return {
         "now": "/",
         "messages": "/messages/",
         "message": letter,
         "dead": "/dead/",
-        "dead-list": f"/dead/list?{cause}",
+        "dead-list": f"/dead/list?{CAUSE}",
         "quarantine": "/quarantine/",
         "quarantine-record": record,
         "recheck": "/quarantine/recheck",
         "lanes": "/lanes/",
-        "replay-plan": f"/replays/new?dead=1&{cause}",
-        "replays": "/replays/",
-        "replay": replay,
-        "handlers": f"/handlers/?range={quote('day')}",
+        "replay-plan": f"/replays/new?dead=1&{CAUSE}",
+        "handlers": "/handlers/?range=day",
     }
 
 
-def _start_replay(page: Page, address: str, cause: str) -> Any:
-    page.goto(f"{address}/replays/new?dead=1&{cause}")
+def _pages_of_replays(page: Page, address: str) -> dict[str, str]:
+    _start_replay(page, address)
+    page.goto(address + "/replays/")
+    replay = page.locator("#replays th a").first.get_attribute("href") or ""
+    return {"replays": "/replays/", "replay": replay}
+
+
+def _start_replay(page: Page, address: str) -> None:
+    page.goto(f"{address}/replays/new?dead=1&{CAUSE}")
     page.get_by_label("Name").fill("crm was down")
     page.get_by_label("Reason").fill("crm.internal refused connections from 09:10 to 09:40")
     page.locator("aside button.primary").click()

@@ -77,7 +77,7 @@ def bars(
     parts = [_scale(most, plot_height)]
     width = max(1.0, plot_width * step / (until - since) - 1.0)
     for bar, total in zip(steps, totals, strict=True):
-        left = _LEFT + (bar.at - since) / (until - since) * plot_width
+        left = max(_LEFT, _LEFT + (bar.at - since) / (until - since) * plot_width)
         bottom = float(_TOP + plot_height)
         drawn = []
         for one in series:

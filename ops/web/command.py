@@ -34,7 +34,8 @@ from ackfirst.shared.settings.types import Address
 _NO_RETRY: Final = Retry(NoBackoff(), 0)
 REDIS_TIMEOUT_SECONDS: Final = 2.0
 
-_THREADS: Final = 8
+#: Each holds a connection to the record.
+_THREADS: Final = 4
 #: The largest form names the ids of a page of dead letters.
 _LARGEST_BODY_BYTES: Final = 64 * 1024
 _GRACE_SECONDS: Final = 1.0

@@ -29,6 +29,8 @@ T = TypeVar("T")
 REDIS_TIMEOUT_SECONDS: Final = 2.0
 #: Seconds until a store that could not be opened is tried again.
 REOPEN_SECONDS: Final = 2.0
+#: A page reads a few hundred pages of the file, and the process must stay small.
+_CACHE_KIB: Final = 1_024
 #: A page says at once that Redis is away, and asks again by itself.
 _NO_RETRY: Final = 0
 
@@ -115,7 +117,7 @@ class Record:
             if self._refusal is None or now - self._refusal[0] > REOPEN_SECONDS:
                 self._refusal = None
                 try:
-                    self._store = open_store(self._url)
+                    self._store = open_store(self._url, cache_kib=_CACHE_KIB)
                 except ConfigurationError as error:
                     self._refusal = now, str(error)
                 else:

@@ -23,13 +23,15 @@ LOCK_SECONDS: Final = 5.0
 #: Connections of one process.
 POOL_SIZE: Final = 5
 
+#: Memory of each connection of SQLite for pages of the file: the recorder writes into all of its indexes.
+CACHE_KIB: Final = 65_536
+
 #: ``synchronous=FULL``: what the recorder has been told is committed may be trimmed from Redis, so a loss of power must
 #: not take it. ``secure_delete``: what was purged or redacted is overwritten, not only unlinked. Checkpoints at 64 MB:
 #: a page that several batches change is written into the file once.
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
-    "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA wal_autocheckpoint=16384",
     "PRAGMA journal_size_limit=67108864",
@@ -59,13 +61,14 @@ _MOST_PLANS: Final = 40
 class Database:
     """An engine with its pool. Safe to share between threads; each transaction uses a connection of its own."""
 
-    def __init__(self, url: str, prepare: "Callable[[Database], None]") -> None:
+    def __init__(self, url: str, prepare: "Callable[[Database], None]", *, cache_kib: int = CACHE_KIB) -> None:
         """Take the URL; connects at the first transaction.
 
         Args:
             url: Of SQLite or PostgreSQL.
             prepare: Makes or checks the tables before the first transaction, and once more when they have vanished:
                 a file was removed, a server wiped.
+            cache_kib: Memory of each connection of SQLite for pages of the file.
 
         Raises:
             ConfigurationError: It is not such a URL.
@@ -78,7 +81,7 @@ class Database:
         self._identity: tuple[int, int] | None = None
         self.is_postgresql = self._url.get_backend_name() == "postgresql"
         self.file = None if self.is_postgresql else Path(self._url.database or "").absolute()
-        self._engine = _postgresql(self._url) if self.file is None else _sqlite(self.file)
+        self._engine = _postgresql(self._url) if self.file is None else _sqlite(self.file, cache_kib)
 
     @property
     def shown(self) -> str:
@@ -228,7 +231,7 @@ def _postgresql(url: URL) -> Engine:
     return engine
 
 
-def _sqlite(file: Path) -> Engine:
+def _sqlite(file: Path, cache_kib: int) -> Engine:
     def connect() -> sqlite3.Connection:
         # ``mode=rw``: SQLite itself would make a missing file with the rights of any other.
         uri = f"file:{quote(str(file))}?mode=rw"
@@ -236,7 +239,7 @@ def _sqlite(file: Path) -> Engine:
             uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         with closing(connection.cursor()) as cursor:
-            for pragma in _PRAGMAS:
+            for pragma in (*_PRAGMAS, f"PRAGMA cache_size=-{cache_kib}"):
                 cursor.execute(pragma)
         return connection
 

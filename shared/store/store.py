@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from ackfirst.shared.store import schema
-from ackfirst.shared.store.database import Database
+from ackfirst.shared.store.database import CACHE_KIB, Database
 from ackfirst.shared.store.dead_letters import DeadLetters
 from ackfirst.shared.store.operations import Operations
 from ackfirst.shared.store.reading import EventReads
@@ -37,16 +37,17 @@ class Store(Recording, EventReads, DeadLetters, Statistics, Operations, Retentio
         self.close()
 
 
-def open_store(url: str, *, migrate: bool = False) -> Store:
+def open_store(url: str, *, migrate: bool = False, cache_kib: int = CACHE_KIB) -> Store:
     """Open the store at a URL: ``sqlite:///path`` or ``postgresql://…``.
 
     With ``migrate`` missing tables are made and older ones changed first; only the recorder does that.
+    ``cache_kib`` is the memory of each connection of SQLite for pages of the file.
 
     Raises:
         ConfigurationError: The URL is wrong, or the tables are missing, older or newer than this version.
         StoreUnavailableError: No such server, or it does not answer; a ConfigurationError as well.
     """
-    database = Database(url, schema.migrate if migrate else schema.check)
+    database = Database(url, schema.migrate if migrate else schema.check, cache_kib=cache_kib)
     try:
         database.prepare()
     except BaseException:

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,13 +79,20 @@ class Run:
             enqueue(self.client, *events)
             self.queued.update(one.id for one in events)
 
+    def find_busy(self, engines: Sequence[Cli]) -> Cli | None:
+        """Return an engine that has events in hand, and see to it that there are some."""
+        self.top_up()
+        return next(filter(self.has_begun, engines), None)
+
     def waiting(self) -> int:
         """Count the events that wait in the lanes."""
         return sum(self.client.llen(keys.queue(f"lane-{number}")) for number in range(LANES))
 
     def has_begun(self, engine: Cli) -> bool:
         """Whether this engine has events in hand."""
-        return any(self.client.scan_iter(f"{keys.in_flight('*')}-{engine.process.pid}", count=1_000))
+        suffix = f"-{engine.process.pid}".encode()
+        names = [name.decode() for name in self.client.hkeys(keys.ENGINES) if name.endswith(suffix)]
+        return any(self.client.exists(keys.in_flight(name)) for name in names)
 
     def dead(self) -> set[str]:
         """Return the dead letters: events that had three engines killed under them."""
@@ -110,8 +118,7 @@ def kill_engines(run: Run, kills: int, at_once: int, *, seconds: float) -> int:
     for number in range(kills):
         if time.monotonic() > end:
             return number
-        run.top_up()
-        victim = wait_until(lambda: next(filter(run.has_begun, engines), None), timeout=START_SECONDS)
+        victim = wait_until(lambda: run.find_busy(engines), timeout=START_SECONDS)
         time.sleep(run.dice.uniform(0.0, LONGEST_LIFE_SECONDS))
         victim.process.kill()
         victim.wait()

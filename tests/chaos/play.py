@@ -64,6 +64,7 @@ def _play(folder: Path, fault: Fault, kind: Kind, shape: Shape, seed: int, *, ti
             stock=found,
             fault_end=fault_end,
             killed=world.killed,
+            deaths=len(list((world.folder / "once").iterdir())),
             recorded=recorded(world, handled - world.wiped),
         )
         return draw_up(fault, kind, findings, timed=timed)

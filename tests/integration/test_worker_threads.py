@@ -13,6 +13,7 @@ from rq.results import Result
 
 from ackfirst import Event, on
 from ackfirst.shared.queue import keys
+from ackfirst.workers.engine.deadline_board import WEDGE_GRACE_SECONDS
 from ackfirst.workers.engine.event_job import EventJob
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
@@ -281,6 +282,52 @@ def test_a_handler_that_holds_the_interpreter_is_ended_by_the_supervisor(
         assert "engine.wedged" in running.output
         wait_until(lambda: status(redis_sync, bomb.id) == "failed", timeout=60)
     assert error_of(redis_sync, bomb.id).startswith("WorkerKilled: 3 workers in a row")
+
+
+@pytest.mark.parametrize(
+    "hang",
+    [
+        pytest.param('re.match(r"(a+)+$", "a" * 64 + "!")', id="with the interpreter's lock"),
+        pytest.param(
+            "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); time.sleep(60)", id="with blocked signals"
+        ),
+    ],
+)
+def test_events_beside_a_handler_that_hangs_in_c_do_not_wait_for_its_end(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path, hang: str
+) -> None:
+    write_handlers(
+        tmp_path,
+        f"""
+        import re, signal
+
+        @on(application="hang", timeout=0.2)
+        def hangs(event):
+            note("hang")
+            {hang}
+
+        @on(application="good")
+        def good(event):
+            note(f"{{event.id}} {{time.monotonic()}}")
+        """,
+    )
+    queued: dict[str, float] = {}
+    with pool(tmp_path, redis_url, "--processes", "2") as running:
+        wait_until(lambda: running.output.count("worker.started") == 2, timeout=60)
+        enqueue(redis_sync, make_envelope(lane="one", application_id="hang"))
+        wait_until(lambda: calls(redis_sync), timeout=30)
+        ended = time.monotonic() + WEDGE_GRACE_SECONDS  # until then, the engine that hangs is not even suspected
+        while time.monotonic() < ended:
+            one = make_envelope(lane="two", application_id="good")
+            queued[one.id] = time.monotonic()
+            enqueue(redis_sync, one)
+            time.sleep(0.01)
+        wait_until(lambda: len({*calls(redis_sync)} - {"hang"}) == len(queued), timeout=60)
+    begun = dict(call.split(" ") for call in calls(redis_sync) if call != "hang")
+    waits = sorted(float(begun[one]) - at for one, at in queued.items())
+    p99 = waits[int(0.99 * len(waits))]
+    print(f"beside a hang: p50 {waits[len(waits) // 2] * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms of {len(waits)}")  # noqa: T201 - the figure that counts
+    assert p99 < 1.0
 
 
 def test_the_grace_of_a_stop_is_one_for_the_whole_pool_and_what_still_runs_goes_back_uncharged(

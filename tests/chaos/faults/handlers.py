@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.fault import Fault
+from tests.chaos.fault import AGAIN_A_DEATH, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
 
@@ -28,9 +28,6 @@ def _resident(pid: int) -> int:
 
 #: Bytes by which an engine may grow while its handlers leak a hundred times that.
 MOST_GROWTH: Final = 50_000_000
-
-#: Most events that had ended when a handler beside them ended the process, and were not settled: of the last 2 ms.
-_UNSETTLED: Final = 20
 
 
 FAULTS = (
@@ -80,7 +77,7 @@ FAULTS = (
         strike=_none,
         handlers="exits",
         recovery=60.0,
-        again=_UNSETTLED,
+        again_a_death=AGAIN_A_DEATH,
     ),
     Fault(
         name="handler-crashes",
@@ -88,6 +85,6 @@ FAULTS = (
         strike=_none,
         handlers="crashes",
         recovery=60.0,
-        again=_UNSETTLED,
+        again_a_death=AGAIN_A_DEATH,
     ),
 )

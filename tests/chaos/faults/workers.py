@@ -1,16 +1,21 @@
 """Faults of the processes that run handlers."""
 
 import time
+from typing import Final
 
 from tests.chaos.children import kill
-from tests.chaos.fault import Fault
+from tests.chaos.fault import AGAIN_A_DEATH, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
 from tests.support.waiting import wait_until
 
+#: When the engines are killed: share of the traffic that is through.
+_SHARES: Final = (0.25, 0.45, 0.65)
+_AGAIN: Final = len(_SHARES) * AGAIN_A_DEATH
+
 
 def _kill_engine(world: World, load: Load) -> None:
-    for share in (0.25, 0.45, 0.65):
+    for share in _SHARES:
         load.wait_for(share)
         world.kill_engines()
 
@@ -37,16 +42,12 @@ def _let_them_die(world: World, load: Load) -> None:
     wait_until(world.engines, timeout=30)
 
 
-#: Events of one engine that may run again when it is killed three times: of each of its eight threads, the one whose
-#: handler had just ended.
-_IN_HAND = 24
-
 FAULTS = (
     Fault(
         name="worker-kill-9-before",
         about="kill -9 of the engine, three times, handlers take no time: mostly before or after one",
         strike=_kill_engine,
-        again=_IN_HAND,
+        again=_AGAIN,
         quick=True,
     ),
     Fault(
@@ -54,7 +55,7 @@ FAULTS = (
         about="kill -9 of the engine, three times, while it is in a handler",
         strike=_kill_engine,
         handlers="slow",
-        again=_IN_HAND,
+        again=_AGAIN,
         recovery=30.0,
     ),
     Fault(
@@ -62,14 +63,14 @@ FAULTS = (
         about="kill -9 of the engine 0 to 4 ms after a handler's end, again and again",
         strike=_let_them_die,
         handlers="dies_after",
-        again=None,
+        again_a_death=1 + AGAIN_A_DEATH,  # and the event itself
         recovery=60.0,
     ),
     Fault(
         name="worker-pool-kill-9",
         about="kill -9 of supervisor and engine, started again at once",
         strike=_kill_pool,
-        again=1,
+        again=AGAIN_A_DEATH,
         quick=True,
     ),
     Fault(
