@@ -295,6 +295,45 @@ def test_dead_letters_are_grouped_by_cause_and_window(redis_sync: redis.Redis, s
     assert "ackfirst dead list --each --handler app.book --error ConnectionError --since 1h" in page_text(listed)
 
 
+def test_dead_letters_are_dropped_after_the_plan_and_only_those(redis_sync: redis.Redis, store_url: str) -> None:
+    now = time.time()
+    letters = [arrival(f"s-{number}", received_at=now - 60) for number in range(3)]
+    fill(store_url, *letters, dead={"s-0": "refused", "s-1": "refused"})
+    browser = Browser(redis_sync, store_url=store_url)
+    plan = browser.get("/dead/drop?event=s-0&event=s-2").text
+    assert "Drop 1 dead letter?" in plan
+    selection = re.search(r'name="selection" value="([^"]+)"', plan)
+    assert selection is not None
+    before = redis_sync.xlen(keys.RECORD)
+    encoded = selection[1].replace("&#34;", '"')
+    answer = browser.post("/dead/drop", data={"selection": encoded, "reason": "known"}, follow_redirects=True)
+    assert answer.status_code == 200
+    assert redis_sync.xlen(keys.RECORD) >= before
+    with open_store(store_url) as store:
+        assert {row.act for row in store.audit_rows()} == {"dead drop"}
+    assert browser.get("/dead/drop?event=s-2").status_code == 404
+    assert browser.post("/dead/drop", data={"selection": '{"filter": {}}'}).status_code == 400
+
+
+def test_a_replay_is_started_paused_and_stopped(redis_sync: redis.Redis, store_url: str) -> None:
+    fill(store_url, arrival("s-1", received_at=time.time() - 60), dead={"s-1": "refused"})
+    browser = Browser(redis_sync, store_url=store_url)
+    plan = browser.get("/replays/new?dead=1&handler=app.book").text
+    assert "Replay 1 event?" in plan
+    selection = re.search(r'name="selection" value="([^"]+)"', plan)
+    assert selection is not None
+    encoded = selection[1].replace("&#34;", '"')
+    started = browser.post("/replays/", data={"selection": encoded, "name": "crm was down", "rate": "5"})
+    path = started.headers["Location"].partition("?")[0]
+    assert "crm was down" in browser.get(path).text
+    assert browser.post(path + "/pause", follow_redirects=True).status_code == 200
+    assert browser.post(path + "/pause").status_code == 409, "it is paused"
+    assert "stopped" in browser.post(path + "/stop", follow_redirects=True).text
+    assert browser.post("/replays/", data={"selection": "nonsense"}).status_code == 400
+    assert browser.get("/replays/new?dead=1&rate=none").status_code == 400
+    assert browser.get("/replays/r-none").status_code == 404
+
+
 # --- lanes
 
 
