@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ackfirst.workers.engine.pace import MOST_JOBS
+
 if TYPE_CHECKING:
     from tests.chaos.load import Load
     from tests.chaos.world import World
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 #: handlers that take longer, each of the eight threads has ended one in that time. Of handlers that take no time, as
 #: many have ended as came in it: 7.5 of the burst's 1,500 a second.
 AGAIN_A_DEATH: Final = 8
+#: The same when the engine dies while it works off what came during its last death, as fast as it can, with handlers
+#: that take no time: a batch on its way to Redis, another one that has ended meanwhile, and one of each thread.
+AGAIN_IN_A_BACKLOG: Final = 2 * MOST_JOBS + AGAIN_A_DEATH
 #: Of a genuine callback: no answer at all, because the process that had it was killed or nothing listened.
 NO_ANSWER = None
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.fault import AGAIN_A_DEATH, Fault
+from tests.chaos.fault import AGAIN_IN_A_BACKLOG, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
 
@@ -77,7 +77,7 @@ FAULTS = (
         strike=_none,
         handlers="exits",
         recovery=60.0,
-        again_a_death=AGAIN_A_DEATH,
+        again_a_death=AGAIN_IN_A_BACKLOG,
     ),
     Fault(
         name="handler-crashes",
@@ -85,6 +85,6 @@ FAULTS = (
         strike=_none,
         handlers="crashes",
         recovery=60.0,
-        again_a_death=AGAIN_A_DEATH,
+        again_a_death=AGAIN_IN_A_BACKLOG,
     ),
 )

@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from tests.chaos.children import kill
-from tests.chaos.fault import AGAIN_A_DEATH, Fault
+from tests.chaos.fault import AGAIN_A_DEATH, AGAIN_IN_A_BACKLOG, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
 from tests.support.waiting import wait_until
@@ -63,7 +63,7 @@ FAULTS = (
         about="kill -9 of the engine 0 to 4 ms after a handler's end, again and again",
         strike=_let_them_die,
         handlers="dies_after",
-        again_a_death=1 + AGAIN_A_DEATH,  # and the event itself
+        again_a_death=1 + AGAIN_IN_A_BACKLOG,  # and the event itself
         recovery=60.0,
     ),
     Fault(
