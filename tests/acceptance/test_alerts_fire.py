@@ -44,6 +44,7 @@ OUTAGE = {
     "AckfirstSpoolUnusable",
     "AckfirstUnavailable",
 }
+RECORD = {"AckfirstRecordBehind", "AckfirstRecordGap"}
 PROCESSES = {"AckfirstIngestAbsent", "AckfirstIngestDown", "AckfirstLaneWaits", "AckfirstNoWorkers"}
 
 
@@ -63,7 +64,7 @@ def fill_quarantine(client: redis.Redis, *, but: int) -> None:
 
 
 def test_every_alert_is_brought_about_here() -> None:
-    assert set(alert_names()) == CALLBACKS | OUTAGE | PROCESSES
+    assert set(alert_names()) == CALLBACKS | OUTAGE | PROCESSES | RECORD
 
 
 def test_callbacks_and_handlers_bring_about_what_they_should(own_redis: RedisProcess, tmp_path: Path) -> None:
@@ -121,3 +122,16 @@ def test_processes_that_are_gone_are_missed(own_redis: RedisProcess, tmp_path: P
         stack.prometheus.scrape(stack.admin_port)
         stack.start_ingest()
         stack.sees_end({"AckfirstIngestAbsent", "AckfirstIngestDown"}, timeout=30)
+
+
+def test_a_record_that_is_behind_and_a_job_that_it_missed_are_alarms(own_redis: RedisProcess, tmp_path: Path) -> None:
+    with Watched(tmp_path, own_redis, STORE_URL="postgresql://nobody@127.0.0.1:1/none") as stack:
+        assert stack.nexmo.post_json(message("unrecorded")) == 200
+        with own_redis.client() as client:
+            [job] = stack.finished_jobs(client, 1)
+            stack.sees_fire({"AckfirstRecordBehind"}, timeout=90)
+            assert stack.worker.terminate() == 0
+            client.delete(job)  # as a click in the dashboard would
+        stack.start_worker(STORE_URL=f"sqlite:///{tmp_path}/record.db")
+        stack.sees_fire({"AckfirstRecordGap"}, timeout=60)
+        stack.sees_end({"AckfirstRecordBehind"}, timeout=60)

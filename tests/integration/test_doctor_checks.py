@@ -297,7 +297,7 @@ async def test_a_store_that_does_not_answer_or_is_newer_than_we_are_is_found(
     open_store(f"sqlite:///{tmp_path}/record.db", migrate=True).close()
     assert (await looked_at(redis_url, tmp_path)).findings == []
     with contextlib.closing(sqlite3.connect(tmp_path / "record.db")) as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE ackfirst_schema SET version_num = '9999'")
         database.commit()
     [finding] = (await looked_at(redis_url, tmp_path)).findings
     assert (finding.id, "newer ackfirst" in finding.what) == ("record-schema", True)
@@ -314,7 +314,7 @@ async def test_gaps_and_a_backlog_of_the_record_are_found(
     report = await looked_at(redis_url, tmp_path, f"sqlite:///{tmp_path}/elsewhere/record.db")
     assert (ids(report.findings), report.gap_events) == (["record-disk"], 7)
     with_worker(redis_sync, "ackfirst-a")
-    redis_sync.xadd(keys.RECORD, {"a": "m-1", "at": "1"}, id=f"{int((now - 300) * 1000)}-0")
+    redis_sync.xadd(keys.RECORD, {"a": "m-1", "at": "1"}, id=f"{int((now - 350) * 1000)}-0")
     found = await found_in_queue(redis_url, tmp_path, gap_events=report.gap_events)
     assert "7 events of the last day" in found["record-gap"].what
     assert "1 entries wait to be recorded, the oldest for 3" in found["record-behind"].what

@@ -7,7 +7,10 @@ from pathlib import Path
 from threading import Event
 from typing import Self
 
+import redis
+
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.queue import keys
 from tests.support.handlers import write_handlers
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
@@ -33,14 +36,13 @@ def fail(event):
 class Watched:
     """Ingest, a worker, and Prometheus, on one Redis. ``more`` are ``ACKFIRST_*`` names without the prefix."""
 
-    def __init__(self, folder: Path, redis: RedisProcess, **more: str) -> None:
-        self.redis = redis
+    def __init__(self, folder: Path, server: RedisProcess, **more: str) -> None:
         self.prometheus = Prometheus(folder / "prometheus")
         self.port, self.admin_port = free_port(), free_port()
         self.nexmo = Nexmo(self.port)
         self._folder = folder
         self._env = settings(
-            redis.url,
+            server.url,
             folder,
             ACKFIRST_HANDLERS=write_handlers(folder, _HANDLERS),
             ACKFIRST_RETRY_SCHEDULE="1s",
@@ -75,8 +77,19 @@ class Watched:
         self.ingest = self._ends.enter_context(Cli("ingest", cwd=self._folder, env=self._env, name="ingest"))
         self.ingest.wait_for_output("ingest.listening", timeout=30)
 
-    def start_worker(self) -> None:
-        self.worker = self._ends.enter_context(Cli("worker", cwd=self._folder, env=self._env, name="worker"))
+    def start_worker(self, **more: str) -> None:
+        env = {**self._env, **{f"ACKFIRST_{name}": value for name, value in more.items()}}
+        self.worker = self._ends.enter_context(Cli("worker", cwd=self._folder, env=env, name="worker"))
+
+    def finished_jobs(self, client: redis.Redis, count: int) -> list[str]:
+        """Wait until so many events are processed; the keys of their jobs."""
+
+        def finished() -> list[str]:
+            found = [key.decode() for key in client.scan_iter(keys.job("*"))]
+            return [key for key in found if client.hget(key, "status") == b"finished"]
+
+        wait_until(lambda: len(finished()) == count, timeout=30)
+        return finished()
 
     def sees_fire(self, names: set[str], *, timeout: float) -> None:
         """Each of them fires, and its text has no gap."""
