@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from ackfirst.shared.queue import keys
 from tests.support.factories import make_envelope
 from tests.support.handlers import calls, write_handlers
 from tests.support.jobs import enqueue, status
-from tests.support.processes import Cli, run_cli
+from tests.support.processes import Cli, clean_environment, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until
 
@@ -202,3 +204,24 @@ def test_the_traceback_of_a_handler_begins_at_its_own_code(
     result = job.latest_result()
     assert result is not None
     assert re.findall(r'File "([^"]+)"', str(result.exc_string))[0].endswith("my_handlers.py")
+
+
+def _group_niceness(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/autogroup").read_text().rsplit(" ", 1)[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="needs a Linux that groups processes by session")
+def test_an_engine_yields_the_cpu_but_never_slows_down_a_session_that_it_shares(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    write_handlers(tmp_path, "@on()\ndef handle(event):\n    note(os.getpid())\n")
+    enqueue(redis_sync, make_envelope())
+    with Cli("worker", cwd=tmp_path, env=_env(redis_url)) as worker:
+        wait_until(lambda: calls(redis_sync), timeout=20)
+        [engine] = calls(redis_sync)
+        assert (_group_niceness(int(engine)), os.getpriority(os.PRIO_PROCESS, int(engine))) == (10, 10)
+        assert worker.terminate() == 0
+    before = _group_niceness(os.getpid())
+    burst = [sys.executable, "-m", "ackfirst", "worker", "--burst"]  # in the session of these tests, as in a terminal
+    subprocess.run(burst, cwd=tmp_path, env=clean_environment(**_env(redis_url)), check=True, capture_output=True)
+    assert _group_niceness(os.getpid()) == before

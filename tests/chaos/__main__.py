@@ -83,9 +83,10 @@ def main(
     for _ in range(repeat):
         began = time.monotonic()
         rows: list[Ledger] = []
-        # Rows with a clock that can be set come last and alone. The library that sets it makes threads spin while they
-        # wait for the interpreter; where CPUs are short, two such rows starve each other.
-        groups = (([one for one in faults if not one.clock], jobs), ([one for one in faults if one.clock], 1))
+        # Rows with a clock that can be set come last and alone, as those that use all CPUs. The library that sets the
+        # clock makes threads spin while they wait for the interpreter; two such rows starve each other.
+        alone = [one for one in faults if one.clock or one.alone]
+        groups = (([one for one in faults if one not in alone], jobs), (alone, 1))
         for group, at_once in groups:
             # Processes of their own: two simulators in one interpreter would wait for each other.
             with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:

@@ -47,6 +47,8 @@ class Fault:
     """Whether ingest reaches Redis through a proxy that can misbehave."""
     clock: bool = False
     """Whether all processes live by a clock that can be set."""
+    alone: bool = False
+    """Whether it needs all CPUs for itself, so that no other row may run beside it."""
     disk: str | None = None
     """Size of a disk of its own for the data folder, as ``mount`` takes it; None for the machine's."""
     store: str = ""
