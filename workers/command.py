@@ -128,10 +128,11 @@ def _supervise(settings: Settings, processes: int, options: list[str]) -> int:
 
 def _work(settings: Settings, options: "WorkOptions", *, record_only: bool) -> None:
     # Only an engine needs RQ and the user's modules: the supervisor stays light.
-    from ackfirst.workers.pool import work  # noqa: PLC0415 - see above
+    from ackfirst.workers.pool import work, yield_cpu  # noqa: PLC0415 - see above
     from ackfirst.workers.runtime import load_handlers  # noqa: PLC0415 - see above
 
     registry = load_handlers(settings, record_only=record_only)
+    yield_cpu()
     events = structlog.get_logger("workers")
     if not registry:
         events.warning("worker.record-only", hint="there are no handlers: every event ends as unhandled")

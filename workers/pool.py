@@ -71,7 +71,6 @@ class WorkOptions:
 
 def work(settings: Settings, registry: Registry, options: WorkOptions) -> WorkResult:
     """Be an engine: run jobs until a stop signal, or until nothing waits."""
-    _yield_cpu()
     # The user's modules are loaded, and stay: a collector that looked at them again and again took 5 to 10 % of an
     # engine's time with async handlers.
     gc.collect()
@@ -126,7 +125,7 @@ def _work(
     return worker.run(burst=options.burst)
 
 
-def _yield_cpu() -> None:
+def yield_cpu() -> None:
     """Let ingest and Redis on this machine run first: an answer to Nexmo must not wait for handlers.
 
     Linux may group processes by session and then compares the groups, so a session of our own gets the same niceness;

@@ -116,10 +116,12 @@ def command(listen: Address | None, published: tuple[Published, ...], *, allow_d
     password and keeps it in the file web-password of the data folder. The user viewer (ACKFIRST_WEB_VIEWER_PASSWORD)
     sees no personal data and changes nothing.
     """
-    die_with_parent()
+    supervised = die_with_parent()
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     settings = with_private_server(settings, os.environ, lambda url: logger.info("redis.private-server", url=url))
+    if not supervised:  # restarted while Redis is away, the page says so until Redis is back
+        redis_client.reachable(settings.redis_url.get_secret_value(), timeout=REDIS_TIMEOUT_SECONDS)
     run(settings, listen or settings.web_listen, published, allow_delete=allow_delete)
 
 
@@ -127,10 +129,9 @@ def run(settings: Settings, address: Address, published: tuple[Published, ...], 
     """Serve the page until a signal says stop.
 
     Raises:
-        ConfigurationError: Redis does not answer, the address is taken, or the password cannot be kept.
+        ConfigurationError: The address is taken, or the password cannot be kept.
     """
     redis_url = settings.redis_url.get_secret_value()
-    redis_client.reachable(redis_url, timeout=REDIS_TIMEOUT_SECONDS)
     with redis_client.sync_redis(redis_url, timeout=REDIS_TIMEOUT_SECONDS, retry=_NO_RETRY) as connection:
         record = Record(settings.record_url)
         listener = _open_listener(address)

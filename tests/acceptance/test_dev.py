@@ -129,7 +129,7 @@ def test_a_queue_that_is_killed_comes_back_and_with_it_the_rest(folder: Path) ->
         wait_until(lambda: dev.logged("queue.restarted"), timeout=20)
 
         wait_until(lambda: dev.nexmo.post_json(message(3)) == 200, timeout=20)
-        wait_until(lambda: dev.seen == ["message 3"], timeout=20)
+        wait_until(lambda: dev.seen == ["message 3"], timeout=60)
         assert dev.terminate(40) == 0
 
 

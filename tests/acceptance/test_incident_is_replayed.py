@@ -44,6 +44,7 @@ def test_the_dead_letters_of_a_broken_handler_run_again_beside_live_traffic(
     env = {
         "ACKFIRST_REDIS_URL": own_redis.url,
         "ACKFIRST_DATA_DIR": str(tmp_path / "data"),
+        "ACKFIRST_STORE_URL": f"sqlite:///{tmp_path}/data/record.db",
         "ACKFIRST_HANDLERS": "my_handlers",
         "ACKFIRST_API_KEY": "k7m2p9qa",
         "ACKFIRST_SIGNATURE_SECRET": "orchid-Lantern-42-visible-harbour",

@@ -106,12 +106,12 @@ def test_a_pool_that_is_killed_whole_is_survived_by_the_next_one(
     envelope = make_envelope()
     enqueue(redis_sync, envelope)
     with pool(tmp_path, redis_url, name="first") as first:
-        wait_until(lambda: calls(redis_sync) == ["1"], timeout=30)
+        wait_until(lambda: calls(redis_sync) == ["1"], timeout=60)
         first.process.kill()
         first.wait()
     before = time.monotonic()
     with pool(tmp_path, redis_url, name="second"):
-        wait_until(lambda: status(redis_sync, envelope.id) == "finished", timeout=30)
+        wait_until(lambda: status(redis_sync, envelope.id) == "finished", timeout=60)
         took = time.monotonic() - before
     print(f"a whole pool's job after {took:.1f} s, the start of the next pool included")  # noqa: T201 - as above
     assert took <= PROMISE

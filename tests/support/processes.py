@@ -21,12 +21,18 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 class Cli:
-    """One ``ackfirst ...`` process with its output in a file; killed at the end of the ``with`` block."""
+    """One ``ackfirst ...`` process with its output in a file; killed at the end of the ``with`` block.
+
+    A worker keeps no record unless ``env`` names a store.
+    """
 
     def __init__(self, *args: str, cwd: Path, env: Mapping[str, str] | None = None, name: str = "cli") -> None:
         self.args = args
         self.cwd = cwd
         self.env = clean_environment(**(env or {}))
+        if args[0] == "worker":
+            # A process of its own writes the record, and a second of CPU is half of what a pool takes to start.
+            self.env.setdefault("ACKFIRST_STORE_URL", "off")
         self.output_file = cwd / f"{name}.out"
         self.process: subprocess.Popen[bytes]
 
