@@ -25,7 +25,7 @@ class Sender(Protocol):
 
     @property
     def has_left(self) -> bool:
-        """Whether it has closed its side."""
+        """Return whether it has closed its side."""
 
 
 class Admission:

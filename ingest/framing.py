@@ -56,7 +56,7 @@ class RequestFramer:
         return pieces or [data]
 
     def _take_head(self, data: bytes) -> tuple[bytes, int]:
-        """Return ``data`` with its request line mended, and how much of it belongs to this request."""
+        """Return ``data`` with its request line repaired, and how much of it belongs to this request."""
         if not self._head and (blank := len(data) - len(data.lstrip(_LINE_ENDS))):
             return data, blank
         if self._is_line_open:

@@ -121,7 +121,7 @@ class GuardedConnection(web.RequestHandler):
 
     @property
     def has_left(self) -> bool:
-        """Whether the peer has closed its side: a client that does so rarely waits for an answer."""
+        """Return whether the peer has closed its side: a client that does so rarely waits for an answer."""
         return self._peer_ended or self.transport is None
 
     def give_way(self) -> None:

@@ -24,7 +24,7 @@ _PERSONAL: Final = ("from", "to", "message_body")
 
 
 class NexmoRecords:
-    """What Nexmo remembers of an account's messages.
+    """The records of an account's messages at Nexmo.
 
     ``messages`` are records as the Reports API gives them, with their ``product``; ``page`` is the length of an answer.
     """

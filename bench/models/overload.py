@@ -28,7 +28,7 @@ WRITE_SECONDS: Final = 0.002
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What comes, and how much of a CPU there is for it."""
+    """The requests that come, and the share of a CPU that there is for them."""
 
     rate: float
     """Genuine callbacks a second."""
@@ -41,7 +41,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a turn is made up."""
+    """The make-up of a turn."""
 
     name: str
     limit: int = 1_000_000
@@ -79,7 +79,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the genuine callbacks."""
+    """The fates of the genuine callbacks."""
 
     policy: str
     callbacks: int

@@ -39,7 +39,7 @@ _APPLICATIONS: Final = (0.3, 0.2, 0.15, 0.15, 0.1, 0.1)
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What belongs to one stack as a whole: an account, or an application of the hot one."""
+    """A part that one stack has as a whole: an account, or an application of the hot one."""
 
     rate: float
     """Callbacks a second at the busiest hour."""

@@ -174,7 +174,7 @@ def spooled_here(data_dir: Path, application_id: str) -> tuple[int, int]:
 
 
 def _names(text: bytes, application_id: str) -> bool:
-    """Return whether a spooled event is of an application; True as well if that cannot be told."""
+    """Return whether a spooled event is of an application; True as well if that is not known."""
     try:
         return Envelope.decode(text.decode()).application_id == application_id
     except (EnvelopeError, UnicodeDecodeError):

@@ -16,7 +16,7 @@ _DAY: Final = 86_400
 
 
 class State(StrEnum):
-    """Whether a condition is met."""
+    """The state of a condition: met, not met, or not known."""
 
     MET = "met"
     NOT_MET = "not met"
@@ -42,7 +42,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtNexmo:
-    """What is set at Nexmo for the application."""
+    """The application's settings at Nexmo."""
 
     exists: bool
     urls: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ LOW_BALANCE: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """When the last verified callback of each application came, by account and application id, in Unix seconds."""
+    """The Unix second of each application's last verified callback, by account and application id."""
 
     last: Mapping[tuple[str, str], float]
     watched_since: float | None

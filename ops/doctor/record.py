@@ -23,7 +23,7 @@ _SQLITE: Final = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class RecordReport:
-    """What was found of the record, and the events of the last day that it lacks."""
+    """The findings about the record, and the events of the last day that it lacks."""
 
     findings: list[Finding]
     gap_events: int = 0

@@ -22,7 +22,7 @@ _PAGE: Final = 50
 
 @named_record
 class Unrecorded:
-    """What the stream says of a message, and the record does not yet."""
+    """The part of a message's story that is in the stream, and not in the record yet."""
 
     event_ids: Sequence[str] = ()
     """Events of the message that the stream alone knows."""

@@ -41,7 +41,7 @@ class Figures:
 
     @property
     def oldest_seconds(self) -> float | None:
-        """How long the oldest event waits that waits for a worker; 0 if none does, None if that is not known."""
+        """Return the seconds that the oldest event has waited for a worker; 0 if none waits, None if unknown."""
         if self.queue is None:
             return None
         return max((depth.oldest_seconds for depth in self.queue.lanes.values()), default=0.0)

@@ -191,7 +191,7 @@ def _ids_of_message(message: str, account: str | None) -> Iterator[str]:
 
 
 class _Found(NamedTuple):
-    """What Redis answered about one event."""
+    """The answers of Redis about one event."""
 
     id: str
     job: Mapping[str, bytes | None]

@@ -37,7 +37,7 @@ FAMILIES: Final[dict[tuple[ReportProduct, Direction], Family]] = {
 
 
 class Verdict(StrEnum):
-    """How a message differs."""
+    """The kinds of difference between the two records."""
 
     MISSING = "missing"
     """Nexmo has it, and we never had a callback about it."""
@@ -72,7 +72,7 @@ class Difference:
 
 @named_record
 class Span:
-    """What is compared."""
+    """The messages that are compared."""
 
     kinds: Sequence[tuple[ReportProduct, Direction]]
     account: str | None

@@ -26,7 +26,7 @@ _SCRIPT: Final = source("ackfirst.ops.record", "redact.lua")
 
 @named_record
 class QueueRedaction:
-    """What was found among the jobs in Redis."""
+    """The jobs in Redis that were found."""
 
     jobs: int = 0
     """How many were redacted."""

@@ -22,7 +22,7 @@ _TEMPORARY: Final = ".redacted"
 
 @named_record
 class SpoolRedaction:
-    """What was found in one folder of the spool."""
+    """The records that were found in one folder of the spool."""
 
     folder: str
     records: int = 0

@@ -35,7 +35,7 @@ _MAX_DEPTH: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose data is meant: everything from and to a number, or the events of one message."""
+    """The data that is meant: everything from and to a number, or the events of one message."""
 
     number: str | None = None
     message_id: str | None = None

@@ -38,7 +38,7 @@ _INBOUND: Final = frozenset({Family.INBOUND_MESSAGE.value, Family.INBOUND_SMS.va
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What was done in one place."""
+    """The result of the redaction of one place."""
 
     name: str
     redacted: int = 0

@@ -1,4 +1,4 @@
-"""What ``ackfirst replay`` and ``ackfirst dead replay`` have in common: options, the plan in words, the question."""
+"""Give ``ackfirst replay`` and ``ackfirst dead replay`` their options, the plan in words, and the question."""
 
 import time
 from collections.abc import Callable, Container, Sequence
@@ -26,7 +26,7 @@ _DAY_COLUMNS: Final = (Column("day"), Column("family"), Column("state"), Column(
 
 @named_record
 class Orders:
-    """How a replay is to run."""
+    """The way in which a replay is to run."""
 
     rate: float
     fresh: bool

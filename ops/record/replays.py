@@ -50,7 +50,7 @@ class HandlerRuns:
 
 @named_record
 class Plan:
-    """What a replay would do, resolved: it means the same events whenever it runs."""
+    """The plan of a replay, resolved: it means the same events whenever it runs."""
 
     selection: Selection
     handlers: tuple[str, ...]
@@ -65,17 +65,17 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """How long it takes at the least."""
+        """Return the seconds that it takes at the least."""
         return self.total / self.rate
 
     @property
     def oldest(self) -> float | None:
-        """When its oldest event was received."""
+        """Return the Unix second at which its oldest event was received."""
         return min((day.oldest for day in self.days), default=None)
 
     @property
     def newest(self) -> float | None:
-        """When its newest event was received."""
+        """Return the Unix second at which its newest event was received."""
         return max((day.newest for day in self.days), default=None)
 
     @property
@@ -224,12 +224,12 @@ class ReplayState:
 
     @property
     def skipped(self) -> int:
-        """How many events were passed over."""
+        """Count the events that were passed over."""
         return max(sum(self.passed_over.values()), self.replay.skipped)
 
     @property
     def died(self) -> int:
-        """How many events are dead letters again."""
+        """Count the events that are dead letters again."""
         return max(self.endings.died, self.replay.died)
 
 

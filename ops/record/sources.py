@@ -23,7 +23,7 @@ FOUND: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a command reads."""
+    """The places that a command reads."""
 
     settings: Settings
     store: Store | None

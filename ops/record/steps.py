@@ -12,7 +12,7 @@ _SAME_SECONDS: Final = 0.01
 
 
 class Kind(StrEnum):
-    """What happened in a step. Steps of the same moment are shown in this order."""
+    """The kinds of steps. Steps of the same moment are shown in this order."""
 
     RECEIVED = "received"
     DUPLICATE = "duplicate"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a step was read."""
+    """The place where a step was read."""
 
     RECORD = "record"
     QUEUE = "queue"
@@ -74,7 +74,7 @@ class Step:
 
 @named_record
 class Pending:
-    """What Redis knows of an event that is not finished, or not recorded."""
+    """The state in Redis of an event that is not finished, or not recorded."""
 
     event_id: str
     state: str

@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 
 class Role(StrEnum):
-    """What a user may do."""
+    """The rights of a user."""
 
     OPERATOR = "operator"
     """Everything."""

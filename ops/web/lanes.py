@@ -36,7 +36,7 @@ class ApplicationRow:
 
     @property
     def last(self) -> float:
-        """When it was last heard of, in any way."""
+        """Return the Unix second at which it was last heard of, in any way."""
         return max(self.last_callback or 0.0, self.last_unconfirmed or 0.0)
 
 

@@ -25,7 +25,7 @@ _EXTENSION: Final = "ackfirst.live"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveState:
-    """What Redis says at one moment."""
+    """The state of Redis at one moment."""
 
     at: float
     """Unix seconds."""

@@ -134,7 +134,7 @@ def _cursor(name: str) -> Cursor | None:
 
 
 def _is_known(found: Sources, search: Search) -> bool:
-    """Whether the word is the id of something. A number may be one too: an SMS id has digits only."""
+    """Return whether the word is the id of something. A number may be one too: an SMS id has digits only."""
     assert search.word is not None  # noqa: S101 - the caller's, for the type checker
     if found.store.message(search.word, limit=1):
         return True

@@ -45,7 +45,7 @@ class SearchError(ValueError):
 
 @named_record
 class Search:
-    """What somebody looks for."""
+    """The conditions of a search."""
 
     text: str
     """As it was written."""

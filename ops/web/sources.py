@@ -99,7 +99,7 @@ class Record:
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a record at all."""
+        """Return whether there is a record at all."""
         return self._url is not None
 
     def store(self) -> Store:
@@ -134,7 +134,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What every page reads."""
+    """The places that every page reads."""
 
     redis: Redis
     """Returns bytes; has a short time-out and does not retry."""

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 
 class Entry(NamedTuple):
-    """What the operator's page says of a finding, in Markdown."""
+    """The text about a finding in the operator's guide, in Markdown."""
 
     meaning: str
     remedy: str

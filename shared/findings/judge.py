@@ -37,7 +37,7 @@ class SpoolState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordState:
-    """What the record has not written yet, and what it will never have."""
+    """The backlog of the record, and its gaps."""
 
     backlog: int = 0
     """Entries of the stream that wait."""

@@ -15,7 +15,7 @@ class NotReplicatedError(RedisError):
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """How many replicas must have a write before it counts."""
+    """The number of replicas that must have a write before it counts."""
 
     count: int = 0
     seconds: float = 0.0

@@ -14,7 +14,7 @@ NEWEST: Final = 50
 
 @record
 class ReplayEndings:
-    """How the passes of a replay's events have ended so far."""
+    """The endings so far of the passes of a replay's events."""
 
     succeeded: int = 0
     retried: int = 0

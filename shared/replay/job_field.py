@@ -36,5 +36,5 @@ class JobReplay:
         return None
 
     def runs(self, handler: str) -> bool:
-        """Whether this replay is to run a handler that matches the event."""
+        """Return whether this replay is to run a handler that matches the event."""
         return self.handlers is None or handler in self.handlers

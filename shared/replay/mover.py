@@ -44,7 +44,7 @@ class Move:
 
 @record
 class Moved:
-    """What one call has done."""
+    """The result of one call."""
 
     cursor: str
     moved: int = 0
@@ -103,7 +103,7 @@ class Mover:
 
 @record
 class Progress:
-    """How far a replay is, according to Redis."""
+    """The progress of a replay, according to Redis."""
 
     cursor: str
     """Empty before the first event."""

@@ -215,7 +215,7 @@ class Settings(BaseSettings):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the record is on."""
+        """Return whether the record is on."""
         return self.record_url is not None
 
     @property

@@ -85,7 +85,7 @@ def _ended(attempt: Attempt) -> float:
 
 
 def _any_known(connection: Connection, batch: Batch) -> bool:
-    """Whether any event of the batch's time is dead: in good times this one look is all that dead letters cost."""
+    """Return whether any event of the batch's time is dead: in good times the only cost of dead letters."""
     rows: list[Attempt | Ending] = [*batch.attempts, *batch.endings]
     times = [row.received_at for row in rows]
     if not times:

@@ -124,7 +124,7 @@ class Request:
 
 @named_record
 class Batch:
-    """What one transaction writes."""
+    """The rows that one transaction writes."""
 
     position: str
     """Id of the newest stream entry that is in it."""
@@ -255,7 +255,7 @@ class DeadLetter:
 
 @named_record
 class HandlerStats:
-    """How one handler did."""
+    """The figures of one handler."""
 
     handler: str
     runs: int
@@ -350,7 +350,7 @@ class ReplayDay:
 
 @named_record
 class Redacted:
-    """How many rows personal data was taken out of."""
+    """The number of rows that personal data was taken out of."""
 
     events: int = 0
     attempts: int = 0

@@ -15,7 +15,7 @@ from ackfirst.shared.store.statistics import Statistics
 
 
 class Store(Recording, EventReads, DeadLetters, Statistics, Operations, Retention, Redaction):
-    """What happened to every event, on SQLite or PostgreSQL.
+    """The record of every event, on SQLite or PostgreSQL.
 
     Each method is one transaction or a series of small ones, and raises ``StoreUnavailableError`` when the database
     does not answer. Safe to share between threads.

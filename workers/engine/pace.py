@@ -81,7 +81,7 @@ class Pace:
         return sum(min(self._seconds.get(lane, self._usual), BATCH_SECONDS) for lane in lanes) / BATCH_SECONDS
 
     def soon_free(self, running: Iterable[tuple[str, float]]) -> float:
-        """How many threads will probably be free in a moment, given the lane and the seconds so far of what runs.
+        """Estimate the threads that will be free in a moment, given the lane and the seconds so far of what runs.
 
         A job that has nearly run its lane's time counts as one; before that, as a part: it may end early.
         """

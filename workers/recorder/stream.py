@@ -37,7 +37,7 @@ IDS_A_CALL: Final = 500
 
 @named_record
 class Release:
-    """What may be let go of once the store holds a batch."""
+    """The keys that may go once the store holds a batch."""
 
     position: str
     """Id of the batch's last entry."""
@@ -66,7 +66,7 @@ class RecordStream:
 
     @property
     def events(self) -> int:
-        """How many events the entries have that were read and not taken."""
+        """Count the events of the entries that were read and not taken."""
         return sum(weight(entry) for entry in self._waiting)
 
     def seek(self, position: str) -> None:

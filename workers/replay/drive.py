@@ -42,7 +42,7 @@ REASONS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What a replay reads from and writes to."""
+    """The places that a replay reads from and writes to."""
 
     redis: Redis
     store: Store

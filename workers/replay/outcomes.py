@@ -54,7 +54,7 @@ def _kind(outcome: Outcome) -> str:
 
 
 def _has_failed(outcome: Outcome) -> bool:
-    """Whether this pass has failed: an event also stays dead for a handler that the replay has left out."""
+    """Return whether this pass has failed: an event also stays dead for a handler that the replay has left out."""
     return not outcome.handlers or any(one.ending is State.DEAD for one in outcome.handlers)
 
 

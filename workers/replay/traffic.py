@@ -23,7 +23,7 @@ LANES_A_LOOK: Final = 200
 
 @record
 class Traffic:
-    """What waits."""
+    """The events that wait."""
 
     waiting: int
     """Jobs in the lanes of the replay."""
