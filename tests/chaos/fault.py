@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ackfirst.workers.engine.fetch import MOST_UNSETTLED
 from ackfirst.workers.engine.pace import MOST_JOBS
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 #: many have ended as came in it: 7.5 of the burst's 1,500 a second.
 AGAIN_A_DEATH: Final = 8
 #: The same when the engine dies while it works off what came during its last death, as fast as it can, with handlers
-#: that take no time: a batch on its way to Redis, another one that has ended meanwhile, and one of each thread.
-AGAIN_IN_A_BACKLOG: Final = 2 * MOST_JOBS + AGAIN_A_DEATH
+#: that take no time: what may have ended when a fetch begins, what that fetch brings, and one of each thread.
+AGAIN_IN_A_BACKLOG: Final = MOST_UNSETTLED + MOST_JOBS + AGAIN_A_DEATH
 #: Of a genuine callback: no answer at all, because the process that had it was killed or nothing listened.
 NO_ANSWER = None
 

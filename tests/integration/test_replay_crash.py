@@ -51,9 +51,10 @@ def workers(redis_url: str, folder: Path) -> Iterator[None]:
         "handlers": "my_handlers",
         "retry_schedule": "0s,1s,1s",
         "data_dir": str(folder),
+        "store_url": f"sqlite:///{folder / 'record.db'}",  # else the janitor trims the stream, in which the tests count
     }
     env = {f"ACKFIRST_{name.upper()}": value for name, value in settings.items()}
-    # No recorder: it would trim the stream, in which the tests count.
+    # No recorder: it would trim it too.
     with (
         Cli("worker", "--role", "engine", cwd=folder, env=env, name="engine"),
         Cli("worker", "--role", "janitor", cwd=folder, env=env, name="janitor"),

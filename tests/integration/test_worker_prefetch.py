@@ -3,17 +3,20 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis
 
 from ackfirst import Event, on
 from ackfirst.shared.queue import keys
+from ackfirst.workers.engine.fetch import MOST_UNSETTLED
 from ackfirst.workers.engine.fetched_job import FetchedJob
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.monitor import LOOK_SECONDS
-from ackfirst.workers.engine.pace import BATCH_SECONDS, Pace
-from ackfirst.workers.engine.settle import InFlightStore
+from ackfirst.workers.engine.pace import BATCH_SECONDS, MOST_JOBS, Pace
+from ackfirst.workers.engine.settle import CompletedJob, InFlightStore
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.waiting import wait_until
@@ -45,6 +48,27 @@ def test_the_next_batch_has_come_before_this_one_has_ended(
     assert ran == [one.id for one in envelopes]
     assert statuses(redis_sync, envelopes) == {"finished"}
     assert lane_is_empty(redis_sync, envelopes[0].lane)
+
+
+def test_a_slow_settlement_holds_up_the_fetch_so_that_a_death_repeats_few_events(
+    redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, ran = InFlightStore.settle, Counter[str]()
+    settled, most = [0], [0]
+
+    def late(self: InFlightStore, completed: Sequence[CompletedJob], **fields: Any) -> tuple[set[str], set[str]]:
+        with suppress(AssertionError):  # as many as are let
+            wait_until(lambda: len(ran) - settled[0] > MOST_UNSETTLED + MOST_JOBS, timeout=0.2)
+        most[0] = max(most[0], len(ran) - settled[0])
+        settled[0] += len(completed)
+        return settle(self, completed, **fields)
+
+    monkeypatch.setattr(InFlightStore, "settle", late)
+    envelopes = [make_envelope() for _ in range(600)]
+    enqueue(redis_sync, *envelopes)
+    assert burst(redis_url, on()(lambda event: ran.update([event.id])), threads="1") == 600
+    assert MOST_UNSETTLED <= most[0] <= MOST_UNSETTLED + MOST_JOBS
+    assert ran == {one.id: 1 for one in envelopes}
 
 
 def break_scripts(client: redis.Redis) -> None:

@@ -7,13 +7,16 @@ from ackfirst.workers.engine.fetched_job import FetchedJob
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import FIRST_JOBS, MOST_JOBS, Pace
 from ackfirst.workers.engine.run import HandlerRun
-from ackfirst.workers.engine.settle import InFlightStore
+from ackfirst.workers.engine.settle import InFlightStore, Settler
 from ackfirst.workers.engine.threads import ThreadPool
 
 #: Share of what the threads can begin that must be wanted for a round trip to be worth its while.
 LEAST_SHARE: Final = 0.5
 #: Most jobs that wait for a thread.
 MOST_WAITING: Final = MOST_JOBS
+#: Most jobs that may have ended without being settled for another fetch to bring more: they run again if the engine
+#: dies. One batch on its way to Redis and one that has ended meanwhile; more when Redis is slow.
+MOST_UNSETTLED: Final = 2 * MOST_JOBS
 
 
 class Prefetcher:
@@ -29,6 +32,7 @@ class Prefetcher:
         store: InFlightStore,
         pace: Pace,
         pool: ThreadPool[HandlerRun],
+        settler: Settler,
         *,
         has_async: bool,
         most: int = MOST_JOBS,
@@ -38,6 +42,7 @@ class Prefetcher:
         self._store = store
         self._pace = pace
         self._pool = pool
+        self._settler = settler
         self._has_async = has_async
         self._most = most
         self._must_be_empty = False
@@ -48,6 +53,8 @@ class Prefetcher:
         """Fetch what should begin now. Empty when nothing waits, or there is no room for it."""
         self.may_wait = True
         if self._must_be_empty and len(self._store):
+            return []
+        if self._settler.unsettled >= MOST_UNSETTLED:
             return []
         threads = self._threads()
         if not threads and not self._has_async:

@@ -130,7 +130,9 @@ class EventWorker(RqWorker):
             invoke=invoke,
             stops=lambda: self._stop_requested,
         )
-        self._prefetcher = Prefetcher(lanes, store, pace, pool, has_async=options.has_async and not invoke.runs_async)
+        self._prefetcher = Prefetcher(
+            lanes, store, pace, pool, self._settler, has_async=options.has_async and not invoke.runs_async
+        )
         self._monitor = SlowHandlerMonitor(self._runner, store, invoke, log=self._events)
         self._next_heartbeat = 0.0
         self._next_look = 0.0

@@ -197,6 +197,7 @@ class Settler:
         self._completed: list[CompletedJob] = []
         self._failed: list[FailedJob] = []
         self._marked: list[tuple[Work, Callable[[], None]]] = []
+        self._on_its_way = 0
         self._is_busy = False
         self._uncounted: list[Outcome] = []
         self._next_count = 0.0
@@ -211,6 +212,12 @@ class Settler:
         self._closing = True
         self._wake.set()
         self._thread.join(seconds)
+
+    @property
+    def unsettled(self) -> int:
+        """How many jobs have ended and are not settled: they run again if the process dies now."""
+        with self._lock:
+            return self._on_its_way + len(self._completed) + len(self._failed)
 
     def complete(self, one: CompletedJob) -> None:
         """Settle a job that succeeded."""
@@ -253,6 +260,7 @@ class Settler:
         with self._lock:
             completed, self._completed = self._completed[:MOST_JOBS], self._completed[MOST_JOBS:]
             failed, self._failed = self._failed, []
+            self._on_its_way = len(completed) + len(failed)
             marked, self._marked = self._marked, []
             if self._completed:
                 self._wake.set()
@@ -263,6 +271,7 @@ class Settler:
             # Such as a script that Redis refuses. The jobs stay in flight until the engine ends.
             jobs = [*(one.job.job_id for one in completed), *(one.job.job_id for one in failed)]
             self._log.exception("settle.failed", jobs=jobs)
+        self._on_its_way = 0
         self._on_settled()
 
     def _count(self) -> None:
