@@ -24,7 +24,7 @@ dev: $(STAMP) ## run everything in one terminal until Ctrl-C
 	@$(BIN)/ackfirst dev
 
 test: $(STAMP) ## run all tests
-	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

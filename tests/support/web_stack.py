@@ -64,6 +64,7 @@ def web_stack(folder: Path, redis: RedisProcess) -> Iterator[WebStack]:
     env = {
         "ACKFIRST_REDIS_URL": redis.url,
         "ACKFIRST_DATA_DIR": str(folder / "data"),
+        "ACKFIRST_STORE_URL": f"sqlite:///{folder / 'data' / 'record.db'}",
         "ACKFIRST_LISTEN": f"127.0.0.1:{ports['listen']}",
         "ACKFIRST_ADMIN_LISTEN": f"127.0.0.1:{ports['admin']}",
         "ACKFIRST_WEB_LISTEN": f"127.0.0.1:{ports['web']}",
