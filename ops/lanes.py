@@ -1,7 +1,6 @@
 """``ackfirst lanes``: list the lanes, and pause or resume one. The operator's page uses the same functions."""
 
 import asyncio
-import getpass
 import json
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ackfirst.ops.quarantine.tables import age
+from ackfirst.ops.record.acts import note_act_if_recorded, operator
 from ackfirst.ops.terminal import as_json, operator_settings, printable
 from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.queue import keys
@@ -158,9 +158,10 @@ def pause_command(*, lane: str) -> None:
     """
     with _redis() as redis:
         try:
-            new = pause(redis, lane, who=_user(), now=time.time())
+            new = pause(redis, lane, who=operator(), now=time.time())
         except UnknownLaneError as error:
             raise click.ClickException(f"there is no lane {lane!r}: ackfirst lanes lists all") from error
+    note_act_if_recorded(operator_settings(), "lane-paused", printable(lane))
     click.echo(f"{lane} is paused" if new else f"{lane} was paused before")
 
 
@@ -170,6 +171,7 @@ def resume_command(*, lane: str) -> None:
     """Let workers take from LANE again."""
     with _redis() as redis:
         was_paused = resume(redis, lane)
+    note_act_if_recorded(operator_settings(), "lane-resumed", printable(lane))
     click.echo(f"{lane} is resumed" if was_paused else f"{lane} was not paused")
 
 
@@ -179,13 +181,6 @@ async def _snapshot(settings: Settings) -> QueueSnapshot:
         return await take_snapshot(redis, now=time.time(), failure_ttl=settings.failure_ttl)
     finally:
         await redis.aclose()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "cli"
 
 
 def _utc(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, printable
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
@@ -100,16 +101,18 @@ def requeue(*, record_ids: tuple[str, ...], as_json: bool) -> None:
 
     Exit code 1 if one cannot be put back; it stays on record.
     """
-    failed = False
+    failed, requeued = False, 0
     with _redis() as redis:
         for record_id in record_ids:
             record = _record(redis, record_id)
             came = _requeue(redis, record)
             failed = failed or came in _REFUSALS
+            requeued += came not in _REFUSALS
             if as_json:
                 click.echo(json.dumps({"id": record_id, "outcome": came}))
             else:
                 click.echo(f"{record_id}  {record.shown}: {_REFUSALS.get(came, came)}")
+    note_act_if_recorded(operator_settings(), "rejects-requeued", json.dumps(list(record_ids)), f"{requeued} records")
     raise SystemExit(int(failed))
 
 
@@ -126,6 +129,7 @@ def drop(*, record_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
         if chosen and not yes:
             click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
         gone = sum(int(redis.xdel(keys.REJECTS, one)) for one in chosen)
+    note_act_if_recorded(operator_settings(), "rejects-dropped", json.dumps(list(record_ids)), f"{gone} records")
     click.echo(f"{gone:,} records dropped")
 
 

@@ -19,6 +19,7 @@ from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Policy, Verdict, ruling
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
+from ackfirst.shared.queue.parse import parse
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.verification import Verification, Verifier
 from ackfirst.simulator.account import SigningAccount, made_up_applications
@@ -26,7 +27,6 @@ from ackfirst.simulator.crafting import craft
 from ackfirst.simulator.planned import genuine
 from ackfirst.simulator.signing import Request, Signer
 from ackfirst.workers.processing.dispatch import Clock
-from ackfirst.workers.processing.parse import parse
 
 #: A made-up account.
 API_KEY: Final = "k7m2p9qa"

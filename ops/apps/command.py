@@ -22,6 +22,7 @@ from ackfirst.ops.apps.known import Application, Listing, list_applications
 from ackfirst.ops.apps.quiet import Condition, State, conditions, is_quiet, moment, span
 from ackfirst.ops.apps.remove import RemovalError, remove
 from ackfirst.ops.nexmo_api import NexmoApiError, api_of
+from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.terminal import CommandGroup, operator_settings, printable
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.accounts import Accounts
@@ -173,6 +174,7 @@ async def _delete(running: _Installation, application_id: str, period: float, *,
         _confirm(found)
     async with api_of(settings, found.account) as api:
         saved = await remove(api, found, data_dir=settings.data_dir, now=lambda: datetime.now(UTC))
+    note_act_if_recorded(settings, "application-deleted", application_id, "with --force" if force else "")
     click.echo(f"application {application_id} is deleted; its last state: {saved}")
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from ackfirst.ops.quarantine import tables, view
 from ackfirst.ops.quarantine.recheck import Finding, Outcome, callback_of, recheck_entries, verifier
 from ackfirst.ops.quarantine.selection import Selection, matching, selected
+from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailableError
@@ -102,6 +103,10 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
     try:
         _run(settings, lambda redis: _recheck(redis, settings, accounts, selection, report, dry_run=dry_run))
     finally:
+        if not dry_run:
+            queued = sum(count for (outcome, _), count in findings.items() if outcome is Outcome.QUEUED)
+            detail = f"{findings.total()} records, {queued} queued"
+            note_act_if_recorded(settings, "quarantine-rechecked", json.dumps(selection.conditions), detail)
         if not as_json:
             tables.show_report(findings, _console(), dry_run=dry_run)
 
@@ -124,6 +129,8 @@ def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, 
     if chosen and not yes:
         click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
     gone = _run(settings, lambda redis: QuarantineReview(redis).remove(chosen))
+    subject = json.dumps({"ids": list(entry_ids), **selection.conditions})
+    note_act_if_recorded(settings, "quarantine-dropped", subject, f"{gone.records} records")
     if as_json:
         _say({"dropped": gone.records, "bytes": gone.bytes})
     else:

@@ -35,6 +35,12 @@ class Selection:
         """True without any condition."""
         return self == Selection()
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """The conditions by their options' names, without those that are none."""
+        given = {"account": self.account, "verdict": self.verdict, "since": self.since}
+        return {name: value for name, value in given.items() if value is not None}
+
     def takes(self, entry: Entry) -> bool:
         """Return whether the entry meets all conditions. One that cannot be read meets none."""
         return self.is_everything or (entry.record is not None and self._meets(entry.record))

@@ -5,7 +5,11 @@ import os
 import socket
 import time
 
-from ackfirst.shared.store import AuditRow, Store
+import click
+
+from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
+from ackfirst.shared.settings import Settings
+from ackfirst.shared.store import AuditRow, Store, open_store
 
 
 def operator() -> str:
@@ -24,3 +28,19 @@ def note_act(store: Store, act: str, subject: str, detail: str = "") -> None:
         StoreUnavailableError: The record does not take it.
     """
     store.audit(AuditRow(time.time(), operator(), act, subject, detail))
+
+
+def note_act_if_recorded(settings: Settings, act: str, subject: str, detail: str = "") -> None:
+    """Record an act that has been carried out already and does not need the record.
+
+    Nothing is written where no record is kept: it is off, or no worker has run yet. If the record does not take it, a
+    line on stderr says so. ``subject`` and ``detail`` must hold no personal data.
+    """
+    url = settings.record_url
+    if url is None or (settings.store_url is None and not (settings.data_dir / "record.db").exists()):
+        return
+    try:
+        with open_store(url) as store:
+            note_act(store, act, subject, detail)
+    except (ConfigurationError, StoreUnavailableError) as error:
+        click.echo(f"The audit has no row of this: {error}", err=True)

@@ -55,7 +55,7 @@ def index() -> str:
     now = found.clock()
     entries, depth, groups = found.run(lambda redis: _read(redis, selection, before))
     shown = entries[:PAGE_SIZE]
-    older = {**_conditions(selection), "before": shown[-1].id} if len(entries) > PAGE_SIZE else None
+    older = {**selection.conditions, "before": shown[-1].id} if len(entries) > PAGE_SIZE else None
     return render_template(
         "web/quarantine.html",
         rows=[_row(entry, now) for entry in shown],
@@ -63,9 +63,9 @@ def index() -> str:
         groups=groups,
         summarised=min(depth.records, SUMMARISED),
         selection=selection,
-        conditions=_conditions(selection),
+        conditions=selection.conditions,
         verdicts=VERDICTS,
-        newer=url_for("quarantine.index", **_conditions(selection)) if before else None,
+        newer=url_for("quarantine.index", **selection.conditions) if before else None,
         older=url_for("quarantine.index", **older) if older else None,
         command=f"ackfirst quarantine list{_options(selection)}",
     )
@@ -112,7 +112,7 @@ def plan_drop() -> str:
         ids=ids,
         rows=[_row(entry, found.clock()) for entry in chosen[:PAGE_SIZE]],
         until=max((entry.id for entry in chosen), key=_order),
-        conditions=_conditions(selection),
+        conditions=selection.conditions,
         command="ackfirst quarantine drop " + (" ".join(ids) if ids else _options(selection).strip() or "--all"),
     )
 
@@ -132,7 +132,7 @@ def drop() -> Response:
         return await QuarantineReview(redis).remove([entry.id for entry in chosen])
 
     gone = found.run(remove)
-    audit("quarantine-dropped", json.dumps({"ids": ids, **_conditions(selection)}), f"{gone.records} records")
+    audit("quarantine-dropped", json.dumps({"ids": ids, **selection.conditions}), f"{gone.records} records")
     live().forget()
     return redirect(url_for("quarantine.index", done="dropped"), code=303)
 
@@ -191,9 +191,7 @@ def _recheck(*, is_rehearsal: bool) -> str:
     finally:
         if not is_rehearsal:
             queued = sum(finding.outcome is Outcome.QUEUED for finding in findings)
-            audit(
-                "quarantine-rechecked", json.dumps(_conditions(selection)), f"{len(findings)} records, {queued} queued"
-            )
+            audit("quarantine-rechecked", json.dumps(selection.conditions), f"{len(findings)} records, {queued} queued")
             live().forget()
     outcomes = Counter((finding.outcome.value, _remark(finding)) for finding in findings)
     return render_template(
@@ -205,7 +203,7 @@ def _recheck(*, is_rehearsal: bool) -> str:
         total=len(findings),
         after=after,
         next=last[0] if last else None,
-        conditions=_conditions(selection),
+        conditions=selection.conditions,
         command=f"ackfirst quarantine recheck{_options(selection)}" + (" --dry-run" if is_rehearsal else ""),
     )
 
@@ -288,13 +286,8 @@ def _entry_id(name: str, given: Any = None) -> str | None:
     return text if is_entry_id(text) else None
 
 
-def _conditions(selection: Selection) -> dict[str, Any]:
-    given = {"account": selection.account, "verdict": selection.verdict}
-    return {name: value for name, value in given.items() if value}
-
-
 def _options(selection: Selection) -> str:
-    return "".join(f" --{name} {value}" for name, value in _conditions(selection).items())
+    return "".join(f" --{name} {value}" for name, value in selection.conditions.items())
 
 
 def _row(entry: Entry, now: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ackfirst.ops.nexmo_api import NexmoApi, NexmoApiError, SmsSettings, api_of
+from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.terminal import CommandGroup, printable
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.ops.webhooks import backup
@@ -148,16 +149,16 @@ async def _set(
         changer = _changer(settings, managed, dry_run=dry_run)
         async for application in _applications(api, wanted_ids, everything=everything):
             missing.discard(str(application["id"]))
-            _heading(f"application {application['id']} ({application.get('name')})")
-            _say(
-                await changer.change_application(application, lambda found: with_messages_urls(found, urls)),
-                dry_run=dry_run,
-            )
+            subject = f"application {application['id']}"
+            _heading(f"{subject} ({application.get('name')})")
+            result = await changer.change_application(application, lambda found: with_messages_urls(found, urls))
+            _say(result, settings, "webhooks-set", subject, dry_run=dry_run)
         if sms:
-            _heading(f"SMS settings of account {account.api_key}")
+            subject = f"SMS settings of account {account.api_key}"
+            _heading(subject)
             before = await api.sms_settings()
-            wanted = wanted_sms_settings(public_url, account)
-            _say(await changer.change_sms_settings(before, wanted), dry_run=dry_run)
+            result = await changer.change_sms_settings(before, wanted_sms_settings(public_url, account))
+            _say(result, settings, "webhooks-set", subject, dry_run=dry_run)
     if missing:
         raise WebhookError(f"no account of ours has application {', '.join(sorted(missing))}: check the id")
 
@@ -181,20 +182,21 @@ async def _restore(settings: Settings, saved: backup.Backup, *, dry_run: bool) -
     async for managed in _managed(settings, saved.account):
         changer = _changer(settings, managed, dry_run=dry_run)
         if saved.kind == "sms":
-            _heading(f"SMS settings of account {saved.account}")
+            subject = f"SMS settings of account {saved.account}"
+            _heading(subject)
             before = await managed.api.sms_settings()
-            _say(await changer.change_sms_settings(before, SmsSettings(**saved.content)), dry_run=dry_run)
+            result = await changer.change_sms_settings(before, SmsSettings(**saved.content))
+            _say(result, settings, "webhooks-restored", subject, dry_run=dry_run)
             continue
-        _heading(f"application {saved.id}")
+        subject = f"application {saved.id}"
+        _heading(subject)
         application = await managed.api.application(saved.id)
         if application is None:
             raise WebhookError(f"application {saved.id} does not exist any more")
-        _say(
-            await changer.change_application(
-                application, lambda found: with_messages_webhooks_of(found, saved.content)
-            ),
-            dry_run=dry_run,
+        result = await changer.change_application(
+            application, lambda found: with_messages_webhooks_of(found, saved.content)
         )
+        _say(result, settings, "webhooks-restored", subject, dry_run=dry_run)
 
 
 async def _managed(settings: Settings, only: str | None) -> AsyncIterator[_Managed]:
@@ -239,7 +241,7 @@ def _show_changes(changes: tuple[Change, ...]) -> None:
         click.echo(f"  {printable(str(change))}")
 
 
-def _say(result: Result, *, dry_run: bool) -> None:
+def _say(result: Result, settings: Settings, act: str, subject: str, *, dry_run: bool) -> None:
     if not result.changes:
         click.echo("  as wanted already: nothing to write")
     elif dry_run:
@@ -248,6 +250,7 @@ def _say(result: Result, *, dry_run: bool) -> None:
         click.echo(f"  written, read again and equal; backup: {result.backup}")
         for change in result.added:
             click.echo(f"  Nexmo filled in {printable(str(change))}")
+        note_act_if_recorded(settings, act, subject, f"backup {result.backup}")
 
 
 def _show_table(rows: list[Row], *, compared: bool) -> None:

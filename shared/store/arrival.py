@@ -1,12 +1,12 @@
 """Read an arrival, the record's row of an event, from the envelope of its job."""
 
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.shared.nexmo.family import Family
-from ackfirst.shared.nexmo.normalise import normalise
-from ackfirst.shared.nexmo.reading import read_as
 from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.parse import parse
 from ackfirst.shared.store.rows import Arrival
 
 #: Fields that the event has under the same name.
@@ -15,10 +15,6 @@ _OF_EVENT: Final = ("channel", "client_ref", "status", "sender", "recipient")
 
 def arrival_of(envelope: Envelope) -> Arrival:
     """Return the row of an event. What its body does not say, or cannot be read, is None."""
-    event = _event(envelope)
-    said = {name: getattr(event, name, None) for name in _OF_EVENT}
-    price = None if event is None else event.price
-    occurred_at = None if event is None else event.occurred_at
     return Arrival(
         event_id=envelope.id,
         account=envelope.account,
@@ -26,28 +22,29 @@ def arrival_of(envelope: Envelope) -> Arrival:
         lane=envelope.lane,
         family=envelope.family,
         message_id=envelope.message_id,
-        received_at=envelope.received_at,
-        occurred_at=None if occurred_at is None else occurred_at.timestamp(),
+        # As outcomes have it, from the event's datetime: with more digits, it would be the key of another row.
+        received_at=datetime.fromtimestamp(envelope.received_at, UTC).timestamp(),
         encoding=envelope.encoding,
         content_type=envelope.content_type,
         body=envelope.body,
         query=envelope.query,
         trace=envelope.trace,
-        price=None if price is None else f"{price.amount} {price.currency}",
-        **said,
+        **_of_event(_event(envelope)),
     )
 
 
 def _event(envelope: Envelope) -> Event | None:
-    reading = read_as(envelope.encoding, body=envelope.body, query=envelope.query)
-    if reading is None or envelope.family not in set(Family):
+    try:
+        return parse(envelope)
+    except EnvelopeError:  # its outcome says so; what the envelope says is kept all the same
         return None
-    return normalise(
-        id=envelope.id,
-        family=Family(envelope.family),
-        reading=reading,
-        account=envelope.account,
-        application_id=envelope.application_id,
-        received_at=envelope.received_at,
-        raw=b"",
-    )
+
+
+def _of_event(event: Event | None) -> dict[str, Any]:
+    if event is None:
+        return dict.fromkeys((*_OF_EVENT, "occurred_at", "price"))
+    return {
+        **{name: getattr(event, name) for name in _OF_EVENT},
+        "occurred_at": event.occurred_at and event.occurred_at.timestamp(),
+        "price": event.price and f"{event.price.amount} {event.price.currency}",
+    }

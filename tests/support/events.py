@@ -3,7 +3,7 @@
 from typing import Any
 
 from ackfirst.shared.nexmo.event import Event
-from ackfirst.workers.processing.parse import parse
+from ackfirst.shared.queue.parse import parse
 from tests.support.factories import make_envelope
 
 

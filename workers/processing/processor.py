@@ -10,12 +10,12 @@ from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.parse import parse
 from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.workers.handlers.registry import Registry
 from ackfirst.workers.processing.dispatch import Clock, Dispatcher, Pass, Remember, sparing
 from ackfirst.workers.processing.marks import Mark, RedisMarks
 from ackfirst.workers.processing.outcome import EventEnding, Outcome, OutcomeSink, error_message
-from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import RetryableJob, fail_permanently, schedule_retry, whole_seconds
 from ackfirst.workers.unavailable import Retry

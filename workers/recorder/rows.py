@@ -2,18 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from ackfirst.shared.errors import EnvelopeError
-from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.record import RecordedOutcome, RecordedRequest, RecordEntry
 from ackfirst.shared.replay.mover import REPLAYED
 from ackfirst.shared.store import Arrival, Attempt, Batch, Ending, Gap, Request
+from ackfirst.shared.store.arrival import arrival_of
 from ackfirst.workers.engine.fetched_job import envelope_of
-from ackfirst.workers.processing.parse import parse
 from ackfirst.workers.recorder.stream import Release
 
 #: Ending of a pass → state of the event from then on, where that is another word.
@@ -24,10 +22,6 @@ FINISHED: Final = frozenset({"processed", "unhandled", "discarded"})
 JOB_GONE: Final = "their jobs were gone before they were recorded"
 
 _FAMILIES: Final = {family.facts.letter: family.value for family in Family}
-#: What only the event says, of one whose body cannot be read.
-_UNKNOWN: Final[dict[str, Any]] = dict.fromkeys(
-    ("channel", "client_ref", "status", "sender", "recipient", "occurred_at", "price")
-)
 _EVENT_ID: Final = re.compile(r"[a-z]-[0-9a-f]{32}").fullmatch
 
 
@@ -53,7 +47,7 @@ def batch_of(entries: Sequence[RecordEntry], calls: Mapping[str, bytes], *, afte
         after: The store's position.
     """
     arrived = arrivals_of(entries)
-    arrivals = [row for event_id in calls if (row := arrival_of(calls[event_id])) is not None]
+    arrivals = [row for event_id in calls if (row := _arrival(calls[event_id])) is not None]
     received = {row.event_id: row.received_at for row in arrivals}
     outcomes = [one for entry in entries for one in entry.outcomes if _EVENT_ID(one.event_id)]
     gone = sum(event_id not in calls for event_id in arrived)
@@ -84,44 +78,15 @@ def finished_of(entries: Iterable[RecordEntry]) -> list[tuple[str, str]]:
     return [(one.lane, one.event_id) for entry in entries for one in entry.outcomes if one.ending in FINISHED]
 
 
-def arrival_of(data: bytes) -> Arrival | None:
+def _arrival(data: bytes) -> Arrival | None:
     """Read the event in a job's data; None if it is no job of ours."""
     written = envelope_of(data)
     if written is None:
         return None
     try:
-        envelope = Envelope.decode(written)
+        return arrival_of(Envelope.decode(written))
     except EnvelopeError:
         return None
-    try:
-        event = parse(envelope)
-    except EnvelopeError:  # its outcome says so; what the envelope says is kept all the same
-        event = None
-    return _arrival(envelope, event)
-
-
-def _arrival(envelope: Envelope, event: Event | None) -> Arrival:
-    given: dict[str, Any] = {}
-    if event is not None:
-        given = {name: getattr(event, name) for name in _UNKNOWN}
-        given["occurred_at"] = event.occurred_at and event.occurred_at.timestamp()
-        given["price"] = event.price and f"{event.price.amount} {event.price.currency}"
-    return Arrival(
-        event_id=envelope.id,
-        account=envelope.account,
-        application_id=envelope.application_id,
-        lane=envelope.lane,
-        family=envelope.family,
-        message_id=envelope.message_id,
-        # As outcomes have it, from the event's datetime: with more digits, it would be the key of another row.
-        received_at=datetime.fromtimestamp(envelope.received_at, UTC).timestamp(),
-        encoding=envelope.encoding,
-        content_type=envelope.content_type,
-        body=envelope.body,
-        query=envelope.query,
-        trace=envelope.trace,
-        **{**_UNKNOWN, **given},
-    )
 
 
 def _ending(outcome: RecordedOutcome, received: Mapping[str, float]) -> Ending:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ackfirst.shared.nexmo.event import Event, EventError, Price
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.reading import Encoding
-from ackfirst.workers.processing.parse import parse
+from ackfirst.shared.queue.parse import parse
 from tests.support.callbacks import callback, event_of
 from tests.support.factories import make_envelope
 

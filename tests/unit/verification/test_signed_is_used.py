@@ -15,7 +15,7 @@ from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
-from ackfirst.workers.processing.parse import parse
+from ackfirst.shared.queue.parse import parse
 from tests.support import nexmo
 from tests.support.callbacks import FORM, callback, form_callback, get_callback, json_callback
 from tests.support.signing import account, judge, signed, with_token

@@ -15,7 +15,7 @@ from ackfirst.shared.nexmo.sms import PARAMETERS
 from ackfirst.shared.policy import Verdict
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.envelope_builder import build_envelope
-from ackfirst.workers.processing.parse import parse
+from ackfirst.shared.queue.parse import parse
 from tests.support import nexmo
 from tests.support.callbacks import callback, form_callback
 from tests.support.signing import account, judge, signed, verifier, with_token
