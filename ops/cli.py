@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "replay": Entry("ops.record.replay_command:command", "Run the handlers again for events that have ended."),
         "purge": Entry("ops.record.purge_command:command", "Delete old events from the record."),
         "redact": Entry("ops.record.redact_command:command", "Take a person's data out of everything that is kept."),
+        "audit": Entry("ops.record.audit_command:command", "List who changed what, from the page or a command."),
         "reconcile": Entry("ops.record.reconcile_command:command", "Compare the record with Nexmo's own records."),
         "quarantine": Entry("ops.quarantine.command:command", "List and recheck callbacks that could not be verified."),
         "spool": Entry("ops.spool:command", "List the events that wait on disk for Redis."),

@@ -17,7 +17,7 @@ from ackfirst.shared.store import Store
 KEY_FILE: Final = "redaction-key"
 _KEY_BYTES: Final = 32
 _KEY_MODE: Final = 0o600
-#: Newest acts among which the last redaction is looked for.
+#: Newest redactions among which one that names its key is looked for.
 _ACTS: Final = 1_000
 _ACT: Final = "redact"
 _NAMED: Final = "key "
@@ -64,8 +64,8 @@ def check_same_key(store: Store, key: bytes) -> None:
     Raises:
         ConfigurationError: It is another one.
     """
-    for row in store.audit_rows(limit=_ACTS):
-        if row.act != _ACT or _NAMED not in row.detail:
+    for row in store.audit_rows(limit=_ACTS, act=_ACT):
+        if _NAMED not in row.detail:
             continue
         last = row.detail.rpartition(_NAMED)[2].split()[0]
         if last != fingerprint(key):

@@ -23,9 +23,11 @@ class Operations(StorePart):
         with self._database.writing() as connection:
             connection.execute(audit.insert().values(at=row.at, **texts))
 
-    def audit_rows(self, since: float = 0.0, limit: int = 100) -> list[AuditRow]:
-        """List acts, newest first."""
+    def audit_rows(self, since: float = 0.0, limit: int = 100, *, act: str | None = None) -> list[AuditRow]:
+        """List acts, newest first; with ``act`` only those of that name."""
         query = select(audit).where(audit.c.at >= since).order_by(audit.c.at.desc(), audit.c.id.desc())
+        if act is not None:
+            query = query.where(audit.c.act == act)
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(min(limit, MOST_ROWS))).all()
         return [AuditRow(row.at, row.who, row.act, row.subject, row.detail) for row in rows]

@@ -92,6 +92,20 @@ async def test_what_is_changed_at_nexmo(
     ]
 
 
+def test_the_audit_can_be_listed_and_narrowed(redis_sync: redis.Redis, run: Run, record_url: str) -> None:
+    assert "No such act" in run("audit").output
+    fill(redis_sync, "held")
+    for act in ("pause", "resume"):
+        run("lanes", act, "held")
+    run("quarantine", "drop", "--all", "--yes")
+    listed = run("audit").output
+    assert listed.index("quarantine-dropped") < listed.index("lane-resumed") < listed.index("lane-paused")
+    [row] = map(json.loads, run("audit", "--act", "quarantine-dropped", "--json").output.splitlines())
+    assert (row["subject"], row["detail"], "@" in row["who"]) == ({"ids": []}, "0 records", True)
+    assert run("audit", "--limit", "1", "--json").output.count("\n") == 1
+    assert run("audit", "--since", "2100-01-01T00:00Z").output.startswith("No such act")
+
+
 def test_an_act_is_carried_out_though_the_record_does_not_answer(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
