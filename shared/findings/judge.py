@@ -247,13 +247,13 @@ def _of_record(record: RecordState | None) -> Findings:
     if record.oldest_seconds > RECORD_WAITS_SECONDS:
         yield warning(
             "record-behind",
-            f"{record.backlog} entries wait to be recorded, the oldest for {record.oldest_seconds:.0f} s",
+            f"waiting to be recorded: {record.backlog}, the oldest for {record.oldest_seconds:.0f} s",
             "a worker writes the record: is one running, and does the store of ACKFIRST_STORE_URL answer?",
         )
     if record.gap_events:
         yield error(
             "record-gap",
-            f"{record.gap_events} events of the last day were processed and are missing in the record",
+            f"processed in the last day and missing in the record: {record.gap_events}",
             "make the store quicker, or give Redis more memory",
         )
 

@@ -14,9 +14,9 @@ from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.store import Store, open_store
 from ackfirst.simulator.account import SigningAccount, made_up_applications
-from tests.chaos.children import children, command_line, kill
 from tests.chaos.fault import Fault
 from tests.chaos.proxy import Proxy
+from tests.support.children import children, command_line, kill
 from tests.support.clock import Clock
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -14,9 +15,11 @@ import pytest
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.shared.store import Batch, EventFilter
+from ackfirst.shared.store import Batch, EventFilter, open_store
+from tests.support.children import children, command_line, kill
 from tests.support.factories import NOW, make_envelope
 from tests.support.handlers import write_handlers
+from tests.support.jobs import OPTIONS, enqueue
 from tests.support.processes import ROOT, Cli, clean_environment
 from tests.support.redis_process import RedisProcess
 from tests.support.replays import begin, known, record_in, write
@@ -24,6 +27,9 @@ from tests.support.waiting import wait_until
 
 EVENTS = 2_000
 MOST_KILLS = 15
+#: With a whole pool, whose supervisor waits longer from one death to the next.
+KILLED_EVENTS = 600
+POOL_KILLS = 3
 
 
 @contextmanager
@@ -133,3 +139,45 @@ def test_a_redis_that_is_killed_during_a_replay_loses_and_repeats_nothing(
         with own_redis.client() as client:
             wait_until(lambda: client.hlen("runs") == EVENTS, timeout=30)
             assert queued(client) == {one.id: 1 for one in envelopes}
+
+
+@pytest.mark.timeout(170)
+def test_a_recorder_that_is_killed_again_and_again_during_a_replay_loses_and_repeats_nothing(
+    redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """The whole pool as an operator runs it: its recorder drives the replay, and the supervisor starts it anew."""
+    chance = random.Random(3)
+    envelopes = [make_envelope(lane=f"lane-{n % 3}", received_at=time.time() - 60) for n in range(KILLED_EVENTS)]
+    write_handlers(tmp_path, "@on()\ndef count(event):\n    notes.hincrby('runs', event.id, 1)\n")
+    env = {
+        "ACKFIRST_REDIS_URL": redis_url,
+        "ACKFIRST_HANDLERS": "my_handlers",
+        "ACKFIRST_STORE_URL": f"sqlite:///{tmp_path / 'record.db'}",
+        "ACKFIRST_DATA_DIR": str(tmp_path),
+    }
+
+    def runs() -> int:
+        return sum(map(int, redis_sync.hvals("runs")))
+
+    with Cli("worker", cwd=tmp_path, env=env) as pool:
+        enqueue(redis_sync, *envelopes, options=replace(OPTIONS, is_recorded=True))
+        wait_until(lambda: runs() == KILLED_EVENTS, timeout=60)
+        with open_store(env["ACKFIRST_STORE_URL"], migrate=True) as store:
+            everything = EventFilter(until=time.time() + 1)
+            wait_until(lambda: store.count(replace(everything, state="processed")) == KILLED_EVENTS, timeout=60)
+            replay = begin(store, everything, total=KILLED_EVENTS, rate=200.0)
+            kills = 0
+            while known(store, replay).state == "running" and kills < POOL_KILLS:
+                recorder = wait_until(lambda: recorders(pool.process.pid), timeout=60)
+                time.sleep(chance.uniform(0.2, 1.0))
+                kill(*recorder)
+                kills += 1
+            wait_until(lambda: known(store, replay).state == "done", timeout=100)
+            ended = known(store, replay)
+        wait_until(lambda: runs() == 2 * KILLED_EVENTS, timeout=30)
+    assert (ended.moved, ended.skipped, kills > 1) == (KILLED_EVENTS, 0, True)
+    assert set(redis_sync.hvals("runs")) == {b"2"}
+
+
+def recorders(pool: int) -> list[int]:
+    return [pid for pid in children(pool) if "recorder" in command_line(pid)]

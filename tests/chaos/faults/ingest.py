@@ -2,10 +2,10 @@
 
 import time
 
-from tests.chaos.children import kill
 from tests.chaos.fault import NO_ANSWER, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
+from tests.support.children import kill
 from tests.support.waiting import wait_until
 
 

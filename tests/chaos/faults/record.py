@@ -4,11 +4,11 @@ import signal
 import time
 from pathlib import Path
 
-from tests.chaos.children import kill
 from tests.chaos.fault import Fault
 from tests.chaos.load import Load
 from tests.chaos.recorded import ids_in, wait_until_recorded
 from tests.chaos.world import World
+from tests.support.children import kill
 from tests.support.waiting import wait_until
 
 #: Events that are recorded before a store is wiped.

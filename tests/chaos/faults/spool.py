@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 from ackfirst.shared.spool.segment import segment_paths
-from tests.chaos.children import kill
 from tests.chaos.fault import NO_ANSWER, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
+from tests.support.children import kill
 from tests.support.waiting import wait_until
 
 

@@ -3,10 +3,10 @@
 import time
 from typing import Final
 
-from tests.chaos.children import kill
 from tests.chaos.fault import AGAIN_A_DEATH, AGAIN_IN_A_BACKLOG, Fault
 from tests.chaos.load import Load
 from tests.chaos.world import World
+from tests.support.children import kill
 from tests.support.waiting import wait_until
 
 #: When the engines are killed: share of the traffic that is through.
