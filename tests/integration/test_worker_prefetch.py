@@ -13,10 +13,10 @@ from ackfirst import Event, on
 from ackfirst.shared.queue import keys
 from ackfirst.workers.engine.fetch import MOST_UNSETTLED
 from ackfirst.workers.engine.fetched_job import FetchedJob
+from ackfirst.workers.engine.in_flight import CompletedJob, InFlightStore
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.monitor import LOOK_SECONDS
 from ackfirst.workers.engine.pace import BATCH_SECONDS, MOST_JOBS, Pace
-from ackfirst.workers.engine.settle import CompletedJob, InFlightStore
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, lane_is_empty, status, statuses
 from tests.support.waiting import wait_until

@@ -18,12 +18,13 @@ from rq.worker import WorkerStatus
 from ackfirst.shared.queue import keys
 from ackfirst.shared.version import installed_version
 from ackfirst.workers.engine.fetch import Prefetcher
+from ackfirst.workers.engine.in_flight import InFlightStore
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.monitor import SlowHandlerMonitor
 from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.engine.rq_worker import RqWorker
 from ackfirst.workers.engine.run import HandlerRun, Runner
-from ackfirst.workers.engine.settle import InFlightStore, Settler
+from ackfirst.workers.engine.settle import Settler
 from ackfirst.workers.engine.threads import ThreadPool
 from ackfirst.workers.handlers.invoke import PlainInvoker
 from ackfirst.workers.processing.processor import Processor

@@ -29,7 +29,7 @@ from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
 from ackfirst.workers.engine.event_job import FOR_EVER, EventJob
 from ackfirst.workers.engine.fetched_job import FetchedJob
-from ackfirst.workers.engine.settle import Call
+from ackfirst.workers.engine.in_flight import Call
 from ackfirst.workers.processing.outcome import EventEnding, Outcome
 from ackfirst.workers.processing.outcome_record import entry_of
 from ackfirst.workers.processing.report import HandlersFailed

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.workers.engine.fetched_job import FetchedJob
+from ackfirst.workers.engine.in_flight import Call, CompletedJob, InFlightStore
 from ackfirst.workers.engine.pace import Pace
-from ackfirst.workers.engine.settle import Call, CompletedJob, FailedJob, InFlightStore, Settler
+from ackfirst.workers.engine.settle import FailedJob, Settler
 from ackfirst.workers.engine.threads import ThreadPool
 from ackfirst.workers.handlers.invoke import AsyncInvoker, PlainInvoker
 from ackfirst.workers.processing.dispatch import Attempt, AttemptResult
