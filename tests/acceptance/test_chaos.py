@@ -1,4 +1,4 @@
-"""The quick half of the matrix of faults: nothing acknowledged is missing. ``make chaos`` runs the whole."""
+"""One fault of each part of the system: nothing acknowledged is missing. ``make chaos`` runs the whole matrix."""
 
 import sys
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--list", "listed", is_flag=True, help="Name every fault and end.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this fault; may be given several times.")
 @click.option("--load", type=click.Choice([kind.value for kind in Kind]), help="Only this load; else steady and burst.")
-@click.option("--quick", is_flag=True, help="Only the half that runs with the tests, with less traffic.")
+@click.option("--quick", is_flag=True, help="Only the rows that run with the tests, with less traffic.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 16),

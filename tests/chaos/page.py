@@ -129,7 +129,7 @@ def page(evidence: Evidence, *, seconds: float, seed: int, jobs: int, quick: boo
     return _TEXT.format(
         commit=_commit(),
         promises=promise_table(evidence),
-        extent=", half of the rows with less traffic (`--quick`)" if quick else "",
+        extent=", the rows of `make test` with less traffic (`--quick`)" if quick else "",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         seed=seed,
         cores=os.cpu_count(),

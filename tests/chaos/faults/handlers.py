@@ -37,7 +37,6 @@ FAULTS = (
         strike=_none,
         handlers="raises",
         recovery=30.0,
-        quick=True,
     ),
     Fault(
         name="handler-hangs",

@@ -63,20 +63,17 @@ FAULTS = (
         about="SIGTERM to ingest under load, started again at once: only connections are refused meanwhile",
         strike=_deploy,
         refusals=frozenset({NO_ANSWER}),
-        quick=True,
     ),
     Fault(
         name="duplicate-delivery",
         about="half of all callbacks come twice, some at the same moment",
         strike=_repeat,
         duplicates=0.5,
-        quick=True,
     ),
     Fault(
         name="retry-during-drain",
         about="every callback that went to the spool comes again while the spool is drained",
         strike=_retry_during_drain,
         lasts=1.0,
-        quick=True,
     ),
 )

@@ -63,6 +63,5 @@ FAULTS = (
         name="malformed-hash",
         about="missing, broken and foreign entries in every list and sorted set of every lane",
         strike=_garbage,
-        quick=True,
     ),
 )

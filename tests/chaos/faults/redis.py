@@ -126,7 +126,6 @@ FAULTS = (
         strike=_read_only,
         lasts=4.0,
         again=1,
-        quick=True,
     ),
     Fault(name="redis-loading", about="Redis restarts and takes seconds to load", strike=_loading, lasts=4.0, again=1),
     Fault(
@@ -144,7 +143,6 @@ FAULTS = (
         lasts=3.0,
         proxied=True,
         again=5,
-        quick=True,
     ),
     Fault(
         name="redis-torn-aof",
@@ -157,6 +155,5 @@ FAULTS = (
         name="redis-script-flush",
         about="Redis forgets every script, three times",
         strike=_failover_of_nothing,
-        quick=True,
     ),
 )

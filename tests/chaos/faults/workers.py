@@ -50,7 +50,6 @@ FAULTS = (
         about="kill -9 of the engine, three times, handlers take no time: mostly before or after one",
         strike=_kill_engine,
         again=_AGAIN_INSTANT,
-        quick=True,
     ),
     Fault(
         name="worker-kill-9-in-handler",
@@ -81,6 +80,5 @@ FAULTS = (
         strike=_deploy,
         handlers="slow",
         recovery=30.0,
-        quick=True,
     ),
 )
