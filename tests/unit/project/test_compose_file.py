@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ackfirst.ops.init_stack import layout
 from ackfirst.shared.settings import SECRETS, Settings
@@ -128,3 +129,10 @@ def test_the_build_takes_nothing_that_an_installation_keeps_secret() -> None:
     taken = {line.removeprefix("!") for line in lines if line.startswith("!")}
     assert not taken & {"config", ".env", ".git", "tests", "examples"}
     assert all((Path(ROOT) / name).exists() for name in taken)
+
+
+def test_what_the_file_for_sentinel_adds_to_are_services_of_the_stack() -> None:
+    added = yaml.safe_load((ROOT / "deploy" / "compose.sentinel.yml").read_text())["services"]
+    without_image = {name for name, service in added.items() if not {"image", "build", "extends"} & set(service)}
+    assert without_image
+    assert without_image <= set(yaml.safe_load(COMPOSE)["services"])
