@@ -46,6 +46,8 @@ _POSTGRESQL_OPTIONS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
     "application_name": "ackfirst",
+    # A database made where no locale was set keeps any bytes (SQL_ASCII), and the driver would give us bytes for texts.
+    "client_encoding": "utf8",
 }
 #: No statement of ours takes long, except a search that no index helps: that must end as well.
 _TIMEOUTS: Final = "SET statement_timeout = '60s'; SET lock_timeout = '10s'"

@@ -128,6 +128,15 @@ def test_a_wiped_server_gets_its_tables_anew_from_a_store_that_migrates(own_post
         assert store.count(ALL) == 1
 
 
+def test_a_database_that_was_made_without_a_locale_keeps_texts_all_the_same(own_postgres: PostgresProcess) -> None:
+    own_postgres.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0")
+    with open_store(own_postgres.url("plain"), migrate=True) as store:
+        store.audit(AuditRow(1.0, "márta", "café", "\U0001f600"))
+        store.write(batch(1, handled(1)))
+        assert store.audit_rows() == [AuditRow(1.0, "márta", "café", "\U0001f600")]
+        assert store.count(ALL) == 1
+
+
 def test_a_removed_file_is_made_anew_by_a_store_that_migrates(tmp_path: Path) -> None:
     file = tmp_path / "record.db"
     with open_store(f"sqlite:///{file}", migrate=True) as store, open_store(f"sqlite:///{file}") as reader:
