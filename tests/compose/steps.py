@@ -36,6 +36,8 @@ from ackfirst import on
 
 @on("inbound-message")
 def leave_a_note(event):
+    if event.text == "an incident" and not Path("/var/lib/ackfirst/repaired").exists():
+        raise ConnectionError("crm.internal refused")
     Path("/var/lib/ackfirst/own").write_text("{OWN_TEXT}")
 """,
     "docker-compose.override.yml": """
@@ -43,7 +45,7 @@ services:
   worker:
     image: ackfirst-test-own
     build: {context: ./myapp}
-    environment: {ACKFIRST_HANDLERS: callbacks}
+    environment: {ACKFIRST_HANDLERS: "callbacks,handlers", ACKFIRST_RETRY_SCHEDULE: 0s}
 """,
 }
 
@@ -177,9 +179,34 @@ class Steps:
         wait_until(lambda: self._stack.health("worker") == ["healthy"], timeout=SOON)
         assert self._post("for-a-handler-of-ones-own") == 200
         wait_until(lambda: OWN_TEXT in self._stack.exec("worker", "cat", "/var/lib/ackfirst/own"), timeout=SOON)
+        self._replay_an_incident()
         self._stack.remove(OWN_IMAGE)
         self._stack.up("--no-deps", "--no-build", "--scale", "worker=3", "worker")
         wait_until(lambda: self._stack.health("worker") == ["healthy"] * 3, timeout=SOON)
+
+    def _replay_an_incident(self) -> None:
+        """A handler that fails for good, found by ``dead list``, repaired, and replayed with a plan beside traffic."""
+        if not self._has_record():
+            return
+        with self._load():
+            assert [self._post(f"incident-{number}", text="an incident") for number in range(5)] == [200] * 5
+            wait_until(lambda: len(self._dead()) == 5, timeout=SOON, message="the record has five dead letters")
+            self._report(self._stack.exec("worker", "ackfirst", "dead", "list"))
+            self._stack.exec("worker", "touch", "/var/lib/ackfirst/repaired")
+            replay = ("ackfirst", "dead", "replay", "--handler", "callbacks.leave_a_note")
+            self._report(self._stack.exec("worker", *replay, "--dry-run"))
+            self._report(self._stack.exec("worker", *replay, "--yes", "--wait"))
+            wait_until(lambda: not self._dead(), timeout=SOON, message="the record has no dead letter any more")
+
+    def _dead(self) -> list[str]:
+        return self._stack.exec("worker", "ackfirst", "dead", "list", "--json").splitlines()
+
+    def _has_record(self) -> bool:
+        """Return whether the stack's PostgreSQL runs; on an engine of stand-ins it may not."""
+        if self._stack.health("postgres") == ["healthy"]:
+            return True
+        self._report("the record's commands were not run: its database is not healthy on this engine")
+        return False
 
     def back_up_and_restore(self) -> None:
         """The commands of docs/deployment.md, word for word: what waited is there again after Redis has lost it."""
@@ -197,8 +224,7 @@ class Steps:
         self._stack.up("--no-recreate", "--scale", "worker=3", "worker")
         wait_until(lambda: len(self._stack.stored()) >= before + 5, timeout=SOON, message="what waited is handled")
         self._report(f"{(self._stack.folder / 'redis.tgz').stat().st_size} bytes of backup, 5 of 5 events handled")
-        if self._stack.health("postgres") != ["healthy"]:
-            self._report("the record's commands were not run: its database is not healthy on this engine")
+        if not self._has_record():
             return
         count = ("psql", "-U", "ackfirst", "-At", "-c", "SELECT count(*) FROM events")
         wait_until(lambda: int(self._stack.exec("postgres", *count)) >= 5, timeout=SOON, message="they are recorded")
@@ -258,5 +284,5 @@ class Steps:
     def _roll(self, service: str) -> None:
         self._stack.run(["deploy/rolling-restart", service])
 
-    def _post(self, message_id: str) -> int:
-        return Nexmo(URL(self._stack.url).port or 80).post_json(inbound_message(message_uuid=message_id))
+    def _post(self, message_id: str, **fields: str) -> int:
+        return Nexmo(URL(self._stack.url).port or 80).post_json(inbound_message(message_uuid=message_id, **fields))
