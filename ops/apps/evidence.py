@@ -148,6 +148,9 @@ async def at_nexmo(settings: Settings, accounts: Accounts, application_id: str) 
     except NexmoApiError as error:
         return str(error)
     if found is None:
+        unasked = ", ".join(account.api_key for account in accounts if not account.api_secret)
+        if unasked:  # it may be theirs
+            return f"no account that can be asked has it; set api_secret of {unasked} in ackfirst.toml, too"
         return AtNexmo(exists=False, numbers=numbers)
     urls = [url for name in ("inbound_url", "status_url") if (url := messages_url(found.content, name))]
     return AtNexmo(

@@ -132,7 +132,10 @@ def _at_nexmo(evidence: Evidence, period: float, now: float) -> Iterator[Conditi
         yield Condition("numbers", State.NOT_MET, text)
     else:
         yield Condition("numbers", State.MET, "no number is linked to it at Nexmo")
-    if not nexmo.exists:
+    if not nexmo.exists and evidence.last_callback is None and evidence.last_unconfirmed is None:
+        text = "no account of ours has it, and no callback has ever named it: check the id"
+        yield Condition("urls", State.UNKNOWN, text)
+    elif not nexmo.exists:
         yield Condition("urls", State.MET, "it does not exist at Nexmo any more")
     elif not nexmo.urls:
         yield Condition("urls", State.MET, "it has no messages webhooks at Nexmo")

@@ -58,15 +58,20 @@ async def look_over(settings: Settings, accounts: Accounts, say: Say, *, with_se
     findings += disk_findings(settings.data_dir)
     traffic = Traffic({}, None)
     with _redis(settings) as (client, problem):
+        is_readable = problem is None
         if problem is not None:
             findings.append(problem)
         else:
-            findings += redis_findings(client, replicas=settings.redis_replicas)
-            found, traffic = await _of_queue(settings, accounts)
-            findings += found
+            try:
+                findings += redis_findings(client, replicas=settings.redis_replicas)
+                found, traffic = await _of_queue(settings, accounts)
+                findings += found
+            except redis_client.FAILURES as refusal:  # it went meanwhile, or a key is of another type, or forbidden
+                is_readable = False
+                findings.append(_unreadable_queue(refusal))
         findings += await _of_ingest(settings, known={finding.id for finding in findings})
         if settings.public_url:
-            tester = _tester(accounts) if with_self_test and problem is None else None
+            tester = _tester(accounts) if with_self_test and is_readable else None
             findings += await _of_public_url(check_public_url(settings.public_url), tester, client, say)
     findings += [finding async for finding in _of_nexmo(settings, accounts, traffic)]
     return errors_first(findings)
@@ -85,6 +90,14 @@ async def _of_queue(settings: Settings, accounts: Accounts) -> tuple[list[Findin
     records = [one for one in newest if one is not None]
     verifier = Verifier(accounts, max_age=settings.max_age)
     return [*record.findings, *findings, *secrets_findings(accounts, records, verifier)], traffic
+
+
+def _unreadable_queue(refusal: Exception) -> Finding:
+    return error(
+        "redis-down",
+        f"Redis can be reached, and the queue in it cannot be read ({refusal}): nothing is known of workers and lanes",
+        "look at what the message names: a key of another type, a user without rights, or a Redis that went away",
+    )
 
 
 async def _first(review: QuarantineReview, count: int) -> AsyncIterator[Entry]:

@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,26 +46,29 @@ def accounts_findings(settings: Settings, accounts: Accounts) -> Findings:
 
 
 def files_findings(settings: Settings) -> Findings:
-    """Yield files with secrets that others on this machine may read or change."""
-    if settings.config.exists() and _mode(settings.config) & _FOR_OTHERS & ~stat.S_IXGRP & ~stat.S_IXOTH:
+    """Yield files with secrets that others on this machine may read or change.
+
+    What this user may not look at is passed over: it belongs to another one, and the check of the disk says so.
+    """
+    if _mode(settings.config) & _FOR_OTHERS & ~stat.S_IXGRP & ~stat.S_IXOTH:
         yield warning(
             "config-open",
             f"{settings.config} holds secrets, and others on this machine may read or change it",
             f"chmod 600 {settings.config}",
         )
-    if opened := [file for file in backups(settings.data_dir) if _mode(file) & _FOR_OTHERS]:
+    if opened := [file for file in _backups(settings.data_dir) if _mode(file) & _FOR_OTHERS]:
         yield warning(
             "backup-open",
             f"{opened[0]} and other copies of what was set at Nexmo can be read by others on this machine",
             f"chmod -R go= {opened[0].parent}",
         )
-    if (note := settings.data_dir / NOTE).exists():
+    if _mode(note := settings.data_dir / NOTE):
         yield warning(
             "webhooks-borrowed",
             f"{note} names applications whose webhooks point at a tunnel: when it ends, their callbacks queue at Nexmo",
             "ackfirst dev puts them back when it ends and when it starts; by hand: ackfirst webhooks restore",
         )
-    if settings.data_dir.exists() and _mode(settings.data_dir) & _FOR_OTHERS:
+    if _mode(settings.data_dir) & _FOR_OTHERS:
         yield warning(
             "data-dir-open",
             f"{settings.data_dir} holds messages of people, and others on this machine may enter it",
@@ -96,5 +100,16 @@ def handlers_findings(settings: Settings) -> Findings:
         )
 
 
+def _backups(data_dir: Path) -> Sequence[Path]:
+    try:
+        return backups(data_dir)
+    except OSError:
+        return ()
+
+
 def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+    """Return the permissions of a file; 0 if there is none, or this user may not know."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0

@@ -27,7 +27,7 @@ def disk_findings(data_dir: Path, *, mounts: Path = Path("/proc/mounts")) -> Fin
         data_dir: The data folder.
         mounts: The kernel's table of mounts.
     """
-    existing = next(folder for folder in (data_dir, *data_dir.absolute().parents) if folder.exists())
+    existing = next(folder for folder in (data_dir, *data_dir.absolute().parents) if _is_seen(folder))
     try:
         cost = _fsync_seconds(existing)
     except OSError as problem:
@@ -57,6 +57,14 @@ def disk_findings(data_dir: Path, *, mounts: Path = Path("/proc/mounts")) -> Fin
             f"{existing} is on {kind}: what is spooled there does not survive a reboot",
             "move ACKFIRST_DATA_DIR to a disk",
         )
+
+
+def _is_seen(folder: Path) -> bool:
+    """Return whether a folder exists, as far as this user may know."""
+    try:
+        return folder.exists()
+    except OSError:  # one above it is another user's
+        return False
 
 
 def _fsync_seconds(folder: Path) -> float:

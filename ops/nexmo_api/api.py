@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ackfirst.ops.nexmo_api.client import (
-    NOT_FOUND,
     ApiClient,
     Credentials,
     NexmoApiError,
@@ -112,7 +111,7 @@ class NexmoApi:
             page += 1
 
     async def application(self, application_id: str) -> dict[str, Any] | None:
-        """Return one application as Nexmo has it, None if the account has no such application.
+        """Return one application as Nexmo has it, None if Nexmo says that the account has no such application.
 
         Raises:
             NexmoApiError: The API could not be read.
@@ -120,7 +119,7 @@ class NexmoApi:
         try:
             return await self._client.read(self._application_url(application_id))
         except NexmoApiError as error:
-            if error.status == NOT_FOUND:
+            if error.is_missing:
                 return None
             raise
 

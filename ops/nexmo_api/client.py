@@ -29,8 +29,7 @@ _OK: Final = 200
 _NO_CONTENT: Final = 204
 _TOO_MANY: Final = 429
 _CLIENT_ERROR: Final = 400
-#: HTTP status of an object that does not exist.
-NOT_FOUND: Final = 404
+_NOT_FOUND: Final = 404
 #: First HTTP status that leaves open whether a request has taken effect.
 SERVER_ERROR: Final = 500
 
@@ -46,10 +45,13 @@ _ADVICE: Final[Mapping[int, str]] = {
 class NexmoApiError(Exception):
     """A management API did not do what it was asked for. The message is one sentence for the operator."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, is_missing: bool = False) -> None:
         super().__init__(message)
         self.status = status
         """HTTP status of the answer; None if there was no usable answer."""
+        self.is_missing = is_missing
+        """True if the API said in its own format that it has no such object. A 404 of anything else, such as a proxy
+        or the address of another region, says nothing about the object."""
 
     @property
     def is_refusal(self) -> bool:
@@ -101,6 +103,9 @@ class ApiClient:
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
             trust_env=True,
         )
+        # aiohttp sends a PUT or DELETE again by itself when the connection ends without an answer. The second one would
+        # write over what somebody else wrote meanwhile, or be told that there is nothing to delete: once is once.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no other switch; tests count the requests
         return self
 
     async def __aexit__(
@@ -180,7 +185,8 @@ def _content(url: str, status: int, body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if status != _OK:
-        raise NexmoApiError(_refusal(url, status, found), status=status)
+        is_missing = status == _NOT_FOUND and isinstance(found, dict)
+        raise NexmoApiError(_refusal(url, status, found), status=status, is_missing=is_missing)
     if not isinstance(found, dict):
         raise NexmoApiError(f"{url} answered with something else than a JSON object: is this the right address?")
     return found
@@ -199,7 +205,9 @@ def _refusal(url: str, status: int, found: Any) -> str:
     advice = _ADVICE.get(status, "")
     if status >= SERVER_ERROR:
         advice = "try again later"
-    elif status < _CLIENT_ERROR or (status == NOT_FOUND and found is None):  # Nexmo says in JSON what it does not have
+    elif status < _CLIENT_ERROR or (
+        status == _NOT_FOUND and not isinstance(found, dict)
+    ):  # Nexmo says in JSON what it does not have
         advice = _OTHER_ADDRESS
     parts = [part for part in (said, advice) if part]
     return f"{host_of(url)} answered {status}" + (f": {'; '.join(parts)}" if parts else "")

@@ -11,7 +11,6 @@ from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.settings import Settings
 
 _FORBIDDEN: Final = 403
-_NOT_FOUND: Final = 404
 
 
 async def redact_at_nexmo(
@@ -46,7 +45,7 @@ async def _redact(name: str, transactions: list[Transaction], api: RecordsApi) -
         try:
             await api.redact(one)
         except NexmoApiError as error:
-            if error.status == _NOT_FOUND:  # Nexmo has nothing of it any more, or never had
+            if error.is_missing:  # Nexmo has nothing of it any more, or never had
                 continue
             refused[_reason(error, one)] += 1
             if error.status not in (_FORBIDDEN, 422):

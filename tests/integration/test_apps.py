@@ -330,6 +330,10 @@ async def nothing(_: web.Request) -> None:
     return None
 
 
+async def not_the_api(_: web.Request) -> web.StreamResponse:
+    return web.Response(status=404, text="<h1>404</h1>")
+
+
 async def removed(settings: Settings, id_: str) -> Path:
     accounts = ours(settings)
     found = await find(settings, accounts, id_)
@@ -375,8 +379,26 @@ async def test_a_lost_answer_to_a_deletion_is_told_apart_by_looking(redis_url: s
         apis.hooks.extend([nothing, nothing, lost, lost, lost, lost])
         with pytest.raises(RemovalError, match=r"could not be looked at again .*Check with: ackfirst apps list"):
             await removed(settings, id_)
+        apis.hooks.extend([nothing, nothing, lost, not_the_api])
+        with pytest.raises(RemovalError, match=r"could not be looked at again .*this address has no such API"):
+            await removed(settings, id_)
         apis.hooks.extend([nothing, nothing, done_but_lost])
         assert (await removed(settings, id_)).exists()
+
+
+async def test_a_deletion_whose_connection_ends_is_not_sent_again(redis_url: str, tmp_path: Path) -> None:
+    async with account(tmp_path, redis_url) as (apis, _, settings):
+        id_ = apis.account.add_application("harbour")
+
+        async def done_but_hung_up(request: web.Request) -> web.StreamResponse:
+            assert request.transport is not None
+            del apis.account.applications[id_]
+            request.transport.abort()
+            return web.Response()
+
+        apis.hooks.extend([nothing, nothing, done_but_hung_up])
+        assert (await removed(settings, id_)).exists()
+        assert [method for method, _ in apis.requests].count("DELETE") == 1
 
 
 @pytest.mark.parametrize(
@@ -412,3 +434,20 @@ async def test_without_nexmo_nothing_is_deleted_and_quiet_is_not_known(
             await find(settings, ours(settings), APPLICATION)
         found = await evidence(settings, ours(settings))
     assert states(found)["urls"] is State.UNKNOWN
+
+
+async def test_an_application_that_was_not_found_may_be_of_an_account_that_cannot_be_asked(
+    redis_url: str, redis_sync: redis.Redis, tmp_path: Path
+) -> None:
+    watched_for(redis_sync, 30 * DAY)
+    redis_sync.hset(keys.LAST_CALLBACKS, keys.application("efgh5678", APPLICATION), str(time.time() - 2 * DAY))
+    async with account(tmp_path, redis_url) as (apis, _, settings):
+        both = Accounts([*ours(settings), Account(api_key="efgh5678", secrets=(SECRET.encode(),))])
+        found = await evidence(settings, both)
+        assert states(found)["urls"] is State.UNKNOWN
+        assert "set api_secret of efgh5678" in str(found.nexmo)
+
+        apis.hooks.append(not_the_api)
+        found = await evidence(settings, ours(settings))
+        assert states(found)["urls"] is State.UNKNOWN
+        assert "this address has no such API" in str(found.nexmo)

@@ -1,6 +1,7 @@
 """Each finding of ``ackfirst doctor`` about this side, brought about for real; ``test_doctor_outside.py``: the rest."""
 
 import contextlib
+import errno
 import sqlite3
 import subprocess
 import time
@@ -12,6 +13,7 @@ import pytest
 import redis
 
 from ackfirst.ops.doctor import machine, record, redis_server
+from ackfirst.ops.doctor.checks import look_over
 from ackfirst.ops.doctor.configuration import accounts_findings, files_findings, handlers_findings
 from ackfirst.ops.doctor.machine import disk_findings
 from ackfirst.ops.doctor.quarantined import secrets_findings
@@ -81,6 +83,16 @@ def test_copies_that_others_may_read_and_webhooks_that_point_at_a_tunnel_are_fou
     saved.chmod(0o644)
     (tmp_path / "borrowed-webhooks.json").write_text("[]")
     assert ids(files_findings(settings)) == ["backup-open", "webhooks-borrowed"]
+
+
+def test_files_that_may_not_be_looked_at_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    settings = load_settings({"ACKFIRST_DATA_DIR": str(tmp_path)})
+    for name in ("stat", "glob", "iterdir"):
+        monkeypatch.setattr(Path, name, refused)
+    assert ids(files_findings(settings)) == []
 
 
 def test_a_module_of_handlers_that_cannot_be_imported_is_named_with_its_error() -> None:
@@ -211,6 +223,18 @@ async def test_an_empty_queue_with_a_worker_has_no_findings(
 ) -> None:
     with_worker(redis_sync, "ackfirst-a")
     assert await found_in_queue(redis_url, tmp_path) == {}
+
+
+@pytest.mark.parametrize("key", [keys.LANES, keys.LAST_CALLBACKS])
+async def test_a_queue_that_cannot_be_read_is_found_beside_everything_else(
+    key: str, redis_sync: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    redis_sync.set(key, "a text where a set or hash belongs")
+    environ = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_DATA_DIR": str(tmp_path), "ACKFIRST_STORE_URL": "off"}
+    settings = load_settings({**environ, "ACKFIRST_ADMIN_LISTEN": "127.0.0.1:1", "ACKFIRST_LISTEN": "127.0.0.1:1"})
+    found = {one.id: one for one in await look_over(settings, Accounts([OURS]), lambda _: None, with_self_test=False)}
+    assert "WRONGTYPE" in found["redis-down"].what
+    assert {"handlers-none", "ingest-down"} <= found.keys()
 
 
 async def test_a_clock_that_differs_from_redis_is_found(

@@ -164,6 +164,28 @@ async def test_a_lost_answer_is_told_apart_by_reading_back(tmp_path: Path) -> No
         assert "written, read again and equal" in done.output
 
 
+async def test_a_write_whose_connection_ends_is_not_sent_again(tmp_path: Path) -> None:
+    async with nexmo(tmp_path) as (apis, operator):
+        id_ = apis.account.add_application("harbour", **EVERYTHING)
+
+        async def nothing(_: web.Request) -> None:
+            return None
+
+        apis.hooks.extend([nothing, nothing, hang_up])
+        done = await operator.run("webhooks", "set", id_)
+        assert done.code == 1
+        [saved] = operator.backups()
+        assert "not as it was sent" in done.output
+        assert f"ackfirst webhooks restore {saved}" in done.output
+        assert [method for method, _ in apis.requests].count("PUT") == 1
+
+
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
 async def html(_: web.Request) -> web.StreamResponse:
     return web.Response(status=200, text="<html>Log in to the hotel's network</html>")
 
@@ -268,6 +290,15 @@ async def test_an_application_that_is_not_ours_or_has_no_messages_is_refused(tmp
         id_ = apis.account.add_application("calls", capabilities={"voice": {}})
         done = await operator.run("webhooks", "set", id_)
         assert (done.code, "cannot do messages" in done.output) == (1, True)
+
+
+async def test_a_404_of_anything_else_than_the_api_says_nothing_about_an_application(tmp_path: Path) -> None:
+    async with nexmo(tmp_path) as (apis, operator):
+        id_ = apis.account.add_application("harbour", **EVERYTHING)
+        apis.hooks.append(not_here)
+        done = await operator.run("webhooks", "set", id_)
+        assert done.code == 1
+        assert "answered 404: this address has no such API: check ACKFIRST_NEXMO_API_URL" in done.output
 
 
 async def test_a_missing_setting_is_named(tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ def test_without_nexmo_it_is_not_known_whether_it_is_safe() -> None:
     assert "answered 401" in found["urls"].text
 
 
+def test_an_id_that_nobody_knows_is_not_safe_to_delete() -> None:
+    gone = replace(QUIET, nexmo=AtNexmo(exists=False))
+    assert judged(gone)["urls"].state is State.MET
+    found = judged(replace(gone, last_callback=None))["urls"]
+    assert (found.state, "check the id" in found.text) == (State.UNKNOWN, True)
+
+
 def test_urls_that_are_ours_do_no_harm_while_nothing_is_sent() -> None:
     assert judged(replace(QUIET, nexmo=OURS))["urls"].text.endswith("nothing was sent for 25 h 0 min")
     assert judged(replace(QUIET, nexmo=OURS, last_callback=None))["urls"].state is State.MET
