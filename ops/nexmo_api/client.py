@@ -205,10 +205,8 @@ def _refusal(url: str, status: int, found: Any) -> str:
     advice = _ADVICE.get(status, "")
     if status >= SERVER_ERROR:
         advice = "try again later"
-    elif status < _CLIENT_ERROR or (
-        status == _NOT_FOUND and not isinstance(found, dict)
-    ):  # Nexmo says in JSON what it does not have
-        advice = _OTHER_ADDRESS
+    elif status < _CLIENT_ERROR or (status == _NOT_FOUND and not isinstance(found, dict)):
+        advice = _OTHER_ADDRESS  # Nexmo says in JSON what it does not have
     parts = [part for part in (said, advice) if part]
     return f"{host_of(url)} answered {status}" + (f": {'; '.join(parts)}" if parts else "")
 
