@@ -32,7 +32,7 @@ class Condition:
     state: State
     text: str
     at: float | None = None
-    """Unix seconds of what it is about: the last callback, the start of the watch."""
+    """Unix seconds of what it is about: the last callback, the start of the watch, or the count itself."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the condition as JSON."""
@@ -76,11 +76,11 @@ def conditions(evidence: Evidence, *, period: float, now: float) -> list[Conditi
         _silent("callbacks", "verified callback", evidence.last_callback, period, now),
         _silent("unconfirmed", "refused or quarantined callback", evidence.last_unconfirmed, period, now),
         _watched(evidence, period, now),
-        _none("spool", "events spooled on disk", evidence.spooled),
-        _none("waiting", "events waiting or running", evidence.waiting),
-        _none("retrying", "events waiting for a retry", evidence.retrying),
-        _none("dead", "dead letters", evidence.dead),
-        _none("quarantine", "callbacks in quarantine", evidence.quarantined, evidence.quarantined_at),
+        _none("spool", "events spooled on disk", evidence.spooled, now),
+        _none("waiting", "events waiting or running", evidence.waiting, now),
+        _none("retrying", "events waiting for a retry", evidence.retrying, now),
+        _none("dead", "dead letters", evidence.dead, now),
+        _none("quarantine", "callbacks in quarantine", evidence.quarantined, now, newest=evidence.quarantined_at),
         *_at_nexmo(evidence, period, now),
     ]
 
@@ -112,35 +112,35 @@ def _watched(evidence: Evidence, period: float, now: float) -> Condition:
     return Condition("watched", State.MET, f"ingest answers; callbacks are known since {moment(since)}", since)
 
 
-def _none(name: str, what: str, count: int | str, at: float | None = None) -> Condition:
+def _none(name: str, what: str, count: int | str, now: float, *, newest: float | None = None) -> Condition:
     if isinstance(count, str):
-        return Condition(name, State.UNKNOWN, count)
+        return Condition(name, State.UNKNOWN, count, now)
     if not count:
-        return Condition(name, State.MET, f"no {what}")
-    newest = "" if at is None else f", the newest of {moment(at)}"
-    return Condition(name, State.NOT_MET, f"{count} {what}{newest}", at)
+        return Condition(name, State.MET, f"no {what}", now)
+    when = "" if newest is None else f", the newest of {moment(newest)}"
+    return Condition(name, State.NOT_MET, f"{count} {what}{when}", newest or now)
 
 
 def _at_nexmo(evidence: Evidence, period: float, now: float) -> Iterator[Condition]:
     nexmo = evidence.nexmo
     if isinstance(nexmo, str):
-        yield Condition("numbers", State.UNKNOWN, nexmo)
-        yield Condition("urls", State.UNKNOWN, nexmo)
+        yield Condition("numbers", State.UNKNOWN, nexmo, now)
+        yield Condition("urls", State.UNKNOWN, nexmo, now)
         return
     if nexmo.numbers:
         text = f"linked at Nexmo: {', '.join(nexmo.numbers)}; unlink them first, or their messages are lost"
-        yield Condition("numbers", State.NOT_MET, text)
+        yield Condition("numbers", State.NOT_MET, text, now)
     else:
-        yield Condition("numbers", State.MET, "no number is linked to it at Nexmo")
+        yield Condition("numbers", State.MET, "no number is linked to it at Nexmo", now)
     if not nexmo.exists and evidence.last_callback is None and evidence.last_unconfirmed is None:
         text = "no account of ours has it, and no callback has ever named it: check the id"
-        yield Condition("urls", State.UNKNOWN, text)
+        yield Condition("urls", State.UNKNOWN, text, now)
     elif not nexmo.exists:
-        yield Condition("urls", State.MET, "it does not exist at Nexmo any more")
+        yield Condition("urls", State.MET, "it does not exist at Nexmo any more", now)
     elif not nexmo.urls:
-        yield Condition("urls", State.MET, "it has no messages webhooks at Nexmo")
+        yield Condition("urls", State.MET, "it has no messages webhooks at Nexmo", now)
     elif nexmo.urls_are_ours is False:
-        yield Condition("urls", State.MET, f"its webhooks do not point here: {', '.join(nexmo.urls)}")
+        yield Condition("urls", State.MET, f"its webhooks do not point here: {', '.join(nexmo.urls)}", now)
     else:
         yield _sends_nothing(evidence, nexmo, period, now)
 
@@ -150,7 +150,7 @@ def _sends_nothing(evidence: Evidence, nexmo: AtNexmo, period: float, now: float
     where = "still point here" if nexmo.urls_are_ours else "may point here (set ACKFIRST_PUBLIC_URL)"
     last = max((at for at in (evidence.last_callback, evidence.last_unconfirmed) if at is not None), default=None)
     if last is None:
-        return Condition("urls", State.MET, f"its webhooks {where}, and nothing was ever sent")
+        return Condition("urls", State.MET, f"its webhooks {where}, and nothing was ever sent", now)
     if now - last >= period:
         return Condition("urls", State.MET, f"its webhooks {where}, and nothing was sent for {span(now - last)}", last)
     return Condition("urls", State.NOT_MET, f"its webhooks {where}, and callbacks were sent: stop what sends", last)

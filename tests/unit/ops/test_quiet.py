@@ -83,6 +83,14 @@ def test_each_condition_says_until_when_to_wait() -> None:
     assert found.as_dict()["at"] == "2027-01-15 05:00:00Z"
 
 
+def test_every_condition_has_its_time() -> None:
+    evidence = replace(QUIET, last_unconfirmed=NOW - 26 * HOUR, quarantined=2, quarantined_at=NOW - 26 * HOUR)
+    times = {name: one.at for name, one in judged(evidence).items()}
+    assert None not in times.values()
+    assert times["quarantine"] == NOW - 26 * HOUR
+    assert times["waiting"] == times["numbers"] == NOW, "counted now"
+
+
 SPANS = [(0.4, "0 s"), (61, "1 min 1 s"), (HOUR, "1 h 0 min"), (47 * HOUR, "47 h 0 min"), (3 * DAY, "3 d 0 h")]
 
 
