@@ -69,6 +69,13 @@ class Evidence:
     is_ingest_up: bool = True
     nexmo: AtNexmo | str
 
+    @property
+    def was_named(self) -> bool:
+        """Return whether a callback has named it, as far as is known here."""
+        counts = (self.spooled, self.waiting, self.retrying, self.dead, self.quarantined)
+        times = (self.last_callback, self.last_unconfirmed)
+        return any(at is not None for at in times) or any(isinstance(count, int) and count for count in counts)
+
 
 def conditions(evidence: Evidence, *, period: float, now: float) -> list[Condition]:
     """Return every condition of being quiet for ``period`` seconds, at Unix time ``now``."""
@@ -132,7 +139,7 @@ def _at_nexmo(evidence: Evidence, period: float, now: float) -> Iterator[Conditi
         yield Condition("numbers", State.NOT_MET, text, now)
     else:
         yield Condition("numbers", State.MET, "no number is linked to it at Nexmo", now)
-    if not nexmo.exists and evidence.last_callback is None and evidence.last_unconfirmed is None:
+    if not nexmo.exists and not evidence.was_named:
         text = "no account of ours has it, and no callback has ever named it: check the id"
         yield Condition("urls", State.UNKNOWN, text, now)
     elif not nexmo.exists:

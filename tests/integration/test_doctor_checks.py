@@ -340,7 +340,7 @@ async def test_gaps_and_a_backlog_of_the_record_are_found(
     with_worker(redis_sync, "ackfirst-a")
     redis_sync.xadd(keys.RECORD, {"a": "m-1", "at": "1"}, id=f"{int((now - 350) * 1000)}-0")
     found = await found_in_queue(redis_url, tmp_path, gap_events=report.gap_events)
-    assert "7 events of the last day" in found["record-gap"].what
+    assert "missing in the record: 7" in found["record-gap"].what
     assert "waiting to be recorded: 1, the oldest for 3" in found["record-behind"].what
 
 

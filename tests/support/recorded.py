@@ -25,7 +25,7 @@ def attempt(envelope: Envelope, ending: str = "done", **fields: Any) -> Attempt:
     """The first attempt of a handler with an event, a second after its arrival."""
     values: dict[str, Any] = {
         "event_id": envelope.id,
-        "received_at": envelope.received_at,
+        "received_at": received_at(envelope),
         "handler": "receipts.save",
         "number": 1,
         "worker": "w1",
@@ -40,13 +40,18 @@ def ending(envelope: Envelope, state: str = "processed", **fields: Any) -> Endin
     """The end of an event, two seconds after its arrival."""
     values: dict[str, Any] = {
         "event_id": envelope.id,
-        "received_at": envelope.received_at,
+        "received_at": received_at(envelope),
         "lane": envelope.lane,
         "state": state,
         "at": envelope.received_at + 2,
         "attempts": 1,
     }
     return Ending(**{**values, **fields})
+
+
+def received_at(envelope: Envelope) -> float:
+    """The time of an event in the record: with the digits that its arrival has."""
+    return arrival_of(envelope).received_at
 
 
 def write(
