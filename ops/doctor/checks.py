@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -10,7 +10,12 @@ from typing import Final
 import redis
 
 from ackfirst.ops.apps.activity import last_times, watched_since
-from ackfirst.ops.doctor.configuration import accounts_findings, files_findings, handlers_findings
+from ackfirst.ops.doctor.configuration import (
+    accounts_findings,
+    files_findings,
+    handlers_findings,
+    secret_files_findings,
+)
 from ackfirst.ops.doctor.edge import (
     certificate_findings,
     exposure_findings,
@@ -45,16 +50,20 @@ REDIS_SECONDS: Final = 5.0
 Say = Callable[[str], None]
 
 
-async def look_over(settings: Settings, accounts: Accounts, say: Say, *, with_self_test: bool) -> list[Finding]:
+async def look_over(
+    settings: Settings, accounts: Accounts, say: Say, *, environ: Mapping[str, str], with_self_test: bool
+) -> list[Finding]:
     """Run every check. Returns the findings, errors first.
 
     Args:
         settings: The installation's.
         accounts: Ours.
         say: Is given a line for each thing that was measured.
+        environ: The variables that the settings come from: some name files with secrets.
         with_self_test: Send a callback through the public URL.
     """
     findings = [*accounts_findings(settings, accounts), *files_findings(settings), *handlers_findings(settings)]
+    findings += secret_files_findings(environ)
     findings += disk_findings(settings.data_dir)
     traffic = Traffic({}, None)
     with _redis(settings) as (client, problem):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from typing import Final
 
 import click
@@ -30,7 +31,7 @@ def command(*, no_self_test: bool, as_json: bool) -> None:
     settings = operator_settings()
     accounts = load_accounts(settings)
     say: Say = (lambda _: None) if as_json else click.echo
-    findings = asyncio.run(look_over(settings, accounts, say, with_self_test=not no_self_test))
+    findings = asyncio.run(look_over(settings, accounts, say, environ=os.environ, with_self_test=not no_self_test))
     for finding in findings:
         _show(finding, as_json=as_json)
     if not findings:

@@ -3,7 +3,7 @@
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,8 @@ from ackfirst.ops.webhooks.backup import backups
 from ackfirst.ops.webhooks.borrowed import NOTE
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.findings import Findings, error, warning
-from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings import SECRETS, Settings
+from ackfirst.shared.settings.environment import variable
 
 #: Bytes below which a signature secret can be guessed.
 SHORTEST_SECRET_BYTES: Final = 8
@@ -74,6 +75,22 @@ def files_findings(settings: Settings) -> Findings:
             f"{settings.data_dir} holds messages of people, and others on this machine may enter it",
             f"chmod 700 {settings.data_dir}",
         )
+
+
+def secret_files_findings(environ: Mapping[str, str]) -> Findings:
+    """Yield files named by ``…_FILE`` variables that everybody on this machine may read or change.
+
+    A group may: Kubernetes and Docker give secrets to the group of a container. A folder that nobody else may enter
+    protects what is in it.
+    """
+    names = [f"{variable(name)}_FILE" for name in SECRETS]
+    for file in sorted({Path(environ[name]) for name in names if environ.get(name)}):
+        if _mode(file) & stat.S_IRWXO and _mode(file.parent) & stat.S_IXOTH:
+            yield warning(
+                "secret-file-open",
+                f"{file} holds a secret, and everybody on this machine may read or change it",
+                f"chmod 600 {file}",
+            )
 
 
 def handlers_findings(settings: Settings) -> Findings:

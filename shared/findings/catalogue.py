@@ -248,6 +248,10 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         "Entries of lanes are no jobs that a worker could run; see [AckfirstRejects](#ackfirstrejects).",
         "`ackfirst rejects list`",
     ),
+    "secret-file-open": Entry(
+        "Everybody on this machine may read or change a file that an `ACKFIRST_…_FILE` variable names.",
+        "`chmod 600` on it.",
+    ),
     "secret-short": Entry(
         "A signature secret can be guessed.",
         "Make a longer one at Nexmo; list both, then remove the old one.",

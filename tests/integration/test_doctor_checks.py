@@ -14,7 +14,12 @@ import redis
 
 from ackfirst.ops.doctor import machine, record, redis_server
 from ackfirst.ops.doctor.checks import look_over
-from ackfirst.ops.doctor.configuration import accounts_findings, files_findings, handlers_findings
+from ackfirst.ops.doctor.configuration import (
+    accounts_findings,
+    files_findings,
+    handlers_findings,
+    secret_files_findings,
+)
 from ackfirst.ops.doctor.machine import disk_findings
 from ackfirst.ops.doctor.quarantined import secrets_findings
 from ackfirst.ops.doctor.queue import queue_findings
@@ -73,6 +78,19 @@ def test_files_that_others_may_read_are_found(tmp_path: Path) -> None:
     data.mkdir(0o755)
     settings = load_settings({"ACKFIRST_CONFIG": str(config), "ACKFIRST_DATA_DIR": str(data)})
     assert ids(files_findings(settings)) == ["config-open", "data-dir-open"]
+
+
+def test_a_file_of_a_secret_that_everybody_may_read_is_found(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x" * 32)
+    environ = {"ACKFIRST_SIGNATURE_SECRET_FILE": str(secret), "ACKFIRST_API_SECRET_FILE": str(tmp_path / "none")}
+    tmp_path.chmod(0o755)
+    for mode, found in ((0o644, ["secret-file-open"]), (0o440, []), (0o600, [])):
+        secret.chmod(mode)
+        assert ids(secret_files_findings(environ)) == found
+    secret.chmod(0o644)
+    tmp_path.chmod(0o700)
+    assert ids(secret_files_findings(environ)) == [], "nobody else may enter the folder"
 
 
 def test_copies_that_others_may_read_and_webhooks_that_point_at_a_tunnel_are_found(tmp_path: Path) -> None:
@@ -232,7 +250,8 @@ async def test_a_queue_that_cannot_be_read_is_found_beside_everything_else(
     redis_sync.set(key, "a text where a set or hash belongs")
     environ = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_DATA_DIR": str(tmp_path), "ACKFIRST_STORE_URL": "off"}
     settings = load_settings({**environ, "ACKFIRST_ADMIN_LISTEN": "127.0.0.1:1", "ACKFIRST_LISTEN": "127.0.0.1:1"})
-    found = {one.id: one for one in await look_over(settings, Accounts([OURS]), lambda _: None, with_self_test=False)}
+    looked = await look_over(settings, Accounts([OURS]), lambda _: None, environ={}, with_self_test=False)
+    found = {one.id: one for one in looked}
     assert "WRONGTYPE" in found["redis-down"].what
     assert {"handlers-none", "ingest-down"} <= found.keys()
 
