@@ -127,9 +127,12 @@ class Changer:
         )
         back = f"To go back: ackfirst webhooks restore {saved}"
         if await read() != before:
-            raise WebhookError(f"{subject.name}: changed by someone else just now, nothing was written: try again")
+            raise WebhookError(
+                f"{subject.name}: changed by someone else just now, nothing was written: try again. "
+                f"What it was before: {saved}"
+            )
         self._on_saved(saved)
-        lost = await _write_once(write, subject.name)
+        lost = await _write_once(write, f"{subject.name}; its copy: {saved}")
         try:
             found = tuple(changes(wanted, await read()))
         except NexmoApiError as error:

@@ -133,6 +133,7 @@ async def test_what_someone_else_changes_meanwhile_is_not_overwritten(tmp_path: 
         done = await operator.run("webhooks", "set", id_)
         assert done.code == 1
         assert "changed by someone else just now, nothing was written: try again" in done.output
+        assert str(operator.backups()[0]) in done.output, "the copy is named"
         assert "PUT" not in [method for method, _ in apis.requests]
         assert apis.account.applications[id_]["name"] == "renamed by a colleague"
 
@@ -266,6 +267,7 @@ async def test_an_sms_url_that_does_not_answer_is_refused_by_nexmo_and_nothing_c
         assert done.code == 1
         assert "answered 420" in done.output
         assert "Nothing was changed" in done.output
+        assert str(operator.backups()[0]) in done.output, "the copy is named"
         assert apis.account.settings == before
 
 
