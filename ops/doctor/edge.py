@@ -204,7 +204,11 @@ async def self_test(
     job = keys.job(event_id(Family.OTHER, account.api_key, {FIELD: nonce}, body))
     deadline = started + HANDLED_SECONDS
     while time.monotonic() < deadline:
-        state: Any = await asyncio.to_thread(client.hget, job, "status")
+        try:
+            state: Any = await asyncio.to_thread(client.hget, job, "status")
+        except redis.RedisError as problem:
+            what = f"the self-test's callback was answered 200; then Redis did not answer ({problem})"
+            return iter([error("self-test", what, "run doctor again once Redis answers")])
         if state == b"finished":
             say(f"self-test: processed by a worker after {time.monotonic() - started:.3f} s")
             return iter(())
