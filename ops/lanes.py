@@ -3,15 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 from redis import Redis
-from redis.exceptions import RedisError
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +16,7 @@ from rich.text import Text
 
 from ackfirst.ops.quarantine.tables import age
 from ackfirst.ops.record.acts import note_act_if_recorded, operator
-from ackfirst.ops.terminal import as_json, operator_settings, printable
+from ackfirst.ops.terminal import as_json, operator_settings, printable, queue_redis
 from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.snapshot import LaneDepth, QueueSnapshot, take_snapshot
@@ -131,8 +128,9 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    with _redis() as redis:
-        lanes = lanes_of(redis, asyncio.run(_snapshot(operator_settings())))
+    settings = operator_settings()
+    with queue_redis(settings) as redis:
+        lanes = lanes_of(redis, asyncio.run(_snapshot(settings)))
     if as_json:
         for lane in lanes:
             click.echo(json.dumps(asdict(lane)))
@@ -156,12 +154,13 @@ def pause_command(*, lane: str) -> None:
 
     A stock rq worker does not know of pauses.
     """
-    with _redis() as redis:
+    settings = operator_settings()
+    with queue_redis(settings) as redis:
         try:
             new = pause(redis, lane, who=operator(), now=time.time())
         except UnknownLaneError as error:
             raise click.ClickException(f"there is no lane {lane!r}: ackfirst lanes lists all") from error
-    note_act_if_recorded(operator_settings(), "lane-paused", printable(lane))
+    note_act_if_recorded(settings, "lane-paused", printable(lane))
     click.echo(f"{lane} is paused" if new else f"{lane} was paused before")
 
 
@@ -169,9 +168,10 @@ def pause_command(*, lane: str) -> None:
 @click.argument("lane")
 def resume_command(*, lane: str) -> None:
     """Let workers take from LANE again."""
-    with _redis() as redis:
+    settings = operator_settings()
+    with queue_redis(settings) as redis:
         was_paused = resume(redis, lane)
-    note_act_if_recorded(operator_settings(), "lane-resumed", printable(lane))
+    note_act_if_recorded(settings, "lane-resumed", printable(lane))
     click.echo(f"{lane} is resumed" if was_paused else f"{lane} was not paused")
 
 
@@ -185,14 +185,3 @@ async def _snapshot(settings: Settings) -> QueueSnapshot:
 
 def _utc(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-@contextmanager
-def _redis() -> Iterator[Redis]:
-    url = operator_settings().redis_url.get_secret_value()
-    redis_client.reachable(url)
-    with closing(redis_client.sync_redis(url)) as redis:
-        try:
-            yield redis
-        except RedisError as error:
-            raise click.ClickException(f"Redis did not answer: {error}") from error

@@ -2,26 +2,22 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 from redis import Redis
-from redis.exceptions import RedisError
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ackfirst.ops.record.acts import note_act_if_recorded
-from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, printable
+from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, printable, queue_redis
 from ackfirst.shared import masking
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LIMIT, Reject
 from ackfirst.shared.queue.scripts import source
-from ackfirst.shared.redis import client as redis_client
 
 _SCRIPT: Final = source("ackfirst.shared.queue", "requeue_reject.lua")
 
@@ -54,7 +50,7 @@ def command() -> None:
 @as_json
 def list_(*, lane: str | None, as_json: bool) -> None:
     """List the records, oldest first."""
-    with _redis() as redis:
+    with queue_redis(operator_settings()) as redis:
         records = [record for record in _records(redis) if lane in (None, record.lane)]
     if as_json:
         for record in records:
@@ -78,7 +74,7 @@ def list_(*, lane: str | None, as_json: bool) -> None:
 @as_json
 def show(*, record_id: str, personal: bool, as_json: bool) -> None:
     """Show one record, and its job hash if it still exists."""
-    with _redis() as redis:
+    with queue_redis(operator_settings()) as redis:
         record = _record(redis, record_id)
         fields = _job_hash(redis, record)
     row = _row(record)
@@ -101,19 +97,20 @@ def requeue(*, record_ids: tuple[str, ...], as_json: bool) -> None:
 
     Exit code 1 if one cannot be put back; it stays on record.
     """
-    failed, requeued = False, 0
-    with _redis() as redis:
-        for record_id in record_ids:
-            record = _record(redis, record_id)
-            came = _requeue(redis, record)
-            failed = failed or came in _REFUSALS
-            requeued += came not in _REFUSALS
-            if as_json:
-                click.echo(json.dumps({"id": record_id, "outcome": came}))
-            else:
-                click.echo(f"{record_id}  {record.shown}: {_REFUSALS.get(came, came)}")
-    note_act_if_recorded(operator_settings(), "rejects-requeued", json.dumps(list(record_ids)), f"{requeued} records")
-    raise SystemExit(int(failed))
+    settings, outcomes = operator_settings(), []
+    with queue_redis(settings) as redis:
+        try:
+            for record_id in record_ids:
+                record = _record(redis, record_id)
+                outcomes.append(outcome := _requeue(redis, record))
+                if as_json:
+                    click.echo(json.dumps({"id": record_id, "outcome": outcome}))
+                else:
+                    click.echo(f"{record_id}  {record.shown}: {_REFUSALS.get(outcome, outcome)}")
+        finally:  # an id that is not there ends the command; what came before it is done
+            requeued = sum(outcome not in _REFUSALS for outcome in outcomes)
+            note_act_if_recorded(settings, "rejects-requeued", json.dumps(list(record_ids)), f"{requeued} records")
+    raise SystemExit(int(requeued < len(outcomes)))
 
 
 @command.command()
@@ -124,12 +121,13 @@ def drop(*, record_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
     """Delete records for good. A job hash that still exists expires by itself."""
     if bool(record_ids) == everything:
         raise click.UsageError("name records, or use --all")
-    with _redis() as redis:
+    settings = operator_settings()
+    with queue_redis(settings) as redis:
         chosen = [record.id for record in _records(redis)] if everything else list(record_ids)
         if chosen and not yes:
             click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
         gone = sum(int(redis.xdel(keys.REJECTS, one)) for one in chosen)
-    note_act_if_recorded(operator_settings(), "rejects-dropped", json.dumps(list(record_ids)), f"{gone} records")
+    note_act_if_recorded(settings, "rejects-dropped", json.dumps(list(record_ids)), f"{gone} records")
     click.echo(f"{gone:,} records dropped")
 
 
@@ -181,14 +179,3 @@ def _value(name: str, value: bytes, *, personal: bool) -> str:
 
 def _text(value: Any) -> str:
     return printable(value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value))
-
-
-@contextmanager
-def _redis() -> Iterator[Redis]:
-    url = operator_settings().redis_url.get_secret_value()
-    redis_client.reachable(url)
-    with closing(redis_client.sync_redis(url)) as redis:
-        try:
-            yield redis
-        except RedisError as error:
-            raise click.ClickException(f"Redis did not answer: {error}") from error

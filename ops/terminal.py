@@ -1,14 +1,19 @@
-"""Load settings for the operator's commands, finding the queue of ``ackfirst dev``; parse times, print text safely."""
+"""Give the operator's commands settings and queue, also those of ``ackfirst dev``; parse times, escape text."""
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
 import click
+from redis import Redis
+from redis.exceptions import RedisError
 
 from ackfirst.shared import masking
 from ackfirst.shared.embedded import with_private_server
+from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.types import seconds
 
@@ -30,6 +35,23 @@ def operator_settings() -> Settings:
         click.echo(f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}", err=True)
 
     return with_private_server(load_settings(os.environ), os.environ, say)
+
+
+@contextmanager
+def queue_redis(settings: Settings) -> Iterator[Redis]:
+    """Connect to the queue's Redis for a ``with`` block.
+
+    Raises:
+        ConfigurationError: Redis cannot be reached.
+        ClickException: It did not answer within the block.
+    """
+    url = settings.redis_url.get_secret_value()
+    redis_client.reachable(url)
+    with closing(redis_client.sync_redis(url)) as redis:
+        try:
+            yield redis
+        except RedisError as error:
+            raise click.ClickException(f"Redis did not answer: {error}") from error
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from ackfirst.ops.webhooks.borrowed import NOTE
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.findings import Findings, error, warning
 from ackfirst.shared.settings import SECRETS, Settings
-from ackfirst.shared.settings.environment import variable
+from ackfirst.shared.settings.environment import secret_files
 
 #: Bytes below which a signature secret can be guessed.
 SHORTEST_SECRET_BYTES: Final = 8
@@ -83,8 +83,7 @@ def secret_files_findings(environ: Mapping[str, str]) -> Findings:
     A group may: Kubernetes and Docker give secrets to the group of a container. A folder that nobody else may enter
     protects what is in it.
     """
-    names = [f"{variable(name)}_FILE" for name in SECRETS]
-    for file in sorted({Path(environ[name]) for name in names if environ.get(name)}):
+    for file in sorted(set(secret_files(environ, SECRETS))):
         if _mode(file) & stat.S_IRWXO and _mode(file.parent) & stat.S_IXOTH:
             yield warning(
                 "secret-file-open",

@@ -37,7 +37,7 @@ class Selection:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """The conditions by their options' names, without those that are none."""
+        """Return the conditions that are set, by the names of their options."""
         given = {"account": self.account, "verdict": self.verdict, "since": self.since}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -37,7 +37,7 @@ def note_act_if_recorded(settings: Settings, act: str, subject: str, detail: str
     line on stderr says so. ``subject`` and ``detail`` must hold no personal data.
     """
     url = settings.record_url
-    if url is None or (settings.store_url is None and not (settings.data_dir / "record.db").exists()):
+    if url is None or (settings.store_url is None and not settings.embedded_record.exists()):
         return
     try:
         with open_store(url) as store:

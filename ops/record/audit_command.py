@@ -51,9 +51,8 @@ def _object(row: AuditRow, times: Times) -> dict[str, Any]:
 
 def _subject(row: AuditRow) -> Any:
     """Return what was chosen by conditions as an object, as it was written."""
-    if row.subject.startswith(("{", "[")):
-        try:
-            return json.loads(row.subject)
-        except ValueError:  # cut at its longest
-            return row.subject
-    return row.subject
+    try:
+        found = json.loads(row.subject)
+    except ValueError:  # a name, or conditions that were cut at their longest
+        return row.subject
+    return found if isinstance(found, dict | list) else row.subject

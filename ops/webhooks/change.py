@@ -132,7 +132,7 @@ class Changer:
                 f"What it was before: {saved}"
             )
         self._on_saved(saved)
-        lost = await _write_once(write, f"{subject.name}; its copy: {saved}")
+        lost = await _write_once(write, subject.name, saved)
         try:
             found = tuple(changes(wanted, await read()))
         except NexmoApiError as error:
@@ -160,7 +160,7 @@ class _Subject:
     saved: dict[str, Any]
 
 
-async def _write_once(write: Callable[[], Awaitable[object]], name: str) -> NexmoApiError | None:
+async def _write_once(write: Callable[[], Awaitable[object]], name: str, saved: Path) -> NexmoApiError | None:
     """Send a write once. Returns the error when the answer was lost: only reading tells what happened then.
 
     Raises:
@@ -170,6 +170,8 @@ async def _write_once(write: Callable[[], Awaitable[object]], name: str) -> Nexm
         await write()
     except NexmoApiError as error:
         if error.is_refusal:
-            raise NexmoApiError(f"{error}. Nothing was changed: {name}", status=error.status) from error
+            raise NexmoApiError(
+                f"{error}. Nothing was changed: {name}; its copy: {saved}", status=error.status
+            ) from error
         return error
     return None

@@ -152,13 +152,13 @@ async def _set(
             subject = f"application {application['id']}"
             _heading(f"{subject} ({application.get('name')})")
             result = await changer.change_application(application, lambda found: with_messages_urls(found, urls))
-            _say(result, settings, "webhooks-set", subject, dry_run=dry_run)
+            _report(result, settings, "webhooks-set", subject, dry_run=dry_run)
         if sms:
             subject = f"SMS settings of account {account.api_key}"
             _heading(subject)
             before = await api.sms_settings()
             result = await changer.change_sms_settings(before, wanted_sms_settings(public_url, account))
-            _say(result, settings, "webhooks-set", subject, dry_run=dry_run)
+            _report(result, settings, "webhooks-set", subject, dry_run=dry_run)
     if missing:
         raise WebhookError(f"no account of ours has application {', '.join(sorted(missing))}: check the id")
 
@@ -186,7 +186,7 @@ async def _restore(settings: Settings, saved: backup.Backup, *, dry_run: bool) -
             _heading(subject)
             before = await managed.api.sms_settings()
             result = await changer.change_sms_settings(before, SmsSettings(**saved.content))
-            _say(result, settings, "webhooks-restored", subject, dry_run=dry_run)
+            _report(result, settings, "webhooks-restored", subject, dry_run=dry_run)
             continue
         subject = f"application {saved.id}"
         _heading(subject)
@@ -196,7 +196,7 @@ async def _restore(settings: Settings, saved: backup.Backup, *, dry_run: bool) -
         result = await changer.change_application(
             application, lambda found: with_messages_webhooks_of(found, saved.content)
         )
-        _say(result, settings, "webhooks-restored", subject, dry_run=dry_run)
+        _report(result, settings, "webhooks-restored", subject, dry_run=dry_run)
 
 
 async def _managed(settings: Settings, only: str | None) -> AsyncIterator[_Managed]:
@@ -241,7 +241,7 @@ def _show_changes(changes: tuple[Change, ...]) -> None:
         click.echo(f"  {printable(str(change))}")
 
 
-def _say(result: Result, settings: Settings, act: str, subject: str, *, dry_run: bool) -> None:
+def _report(result: Result, settings: Settings, act: str, subject: str, *, dry_run: bool) -> None:
     if not result.changes:
         click.echo("  as wanted already: nothing to write")
     elif dry_run:

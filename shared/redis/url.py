@@ -46,7 +46,7 @@ def parse(url: str) -> RedisUrl:
     if not separator or scheme not in SCHEMES:
         raise RedisUrlError(f"the URL must begin with {', '.join(f'{name}://' for name in SCHEMES)}")
     try:
-        parts = _hosts_split(url) if scheme == SENTINEL else urlsplit(url)
+        parts = _split_sentinels(url) if scheme == SENTINEL else urlsplit(url)
         # The rest of a password that was cut in two would be taken for options, and repeated in a message.
         is_cut = "#" in url or "@" in parts.query
         parsed = None if is_cut else _parsed(scheme, parts)
@@ -59,7 +59,7 @@ def parse(url: str) -> RedisUrl:
     return parsed
 
 
-def _hosts_split(url: str) -> SplitResult:
+def _split_sentinels(url: str) -> SplitResult:
     """Split a URL with several hosts: newer releases of Python refuse brackets that do not begin the authority."""
     scheme, _, rest = url.partition("://")
     end = next((at for at, letter in enumerate(rest) if letter in "/?#"), len(rest))

@@ -29,6 +29,16 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def secret_files(environ: Mapping[str, str], secrets: Collection[str]) -> list[Path]:
+    """List the files that ``ACKFIRST_<NAME>_FILE`` variables name."""
+    paths = (without_line_ends(environ.get(name, "")) for name in _file_variables(secrets))
+    return [Path(path) for path in paths if path]
+
+
+def _file_variables(secrets: Collection[str]) -> dict[str, str]:
+    return {variable(field) + _FILE: field for field in secrets}
+
+
 def given(environ: Mapping[str, str], fields: Collection[str], secrets: Collection[str]) -> dict[str, str]:
     """Collect the text of every setting in ``environ``, without the spaces and line ends around it.
 
@@ -43,7 +53,7 @@ def given(environ: Mapping[str, str], fields: Collection[str], secrets: Collecti
         ConfigurationError: A name is unknown, a value is given twice, or a file cannot be read.
     """
     known = {variable(field): field for field in fields}
-    files = {variable(field) + _FILE: field for field in secrets}
+    files = _file_variables(secrets)
     found: dict[str, str] = {}
     for name in sorted(name for name in environ if name.startswith(PREFIX)):
         field = known.get(name) or files.get(name) or _refuse(name, [*known, *files])

@@ -222,9 +222,14 @@ class Settings(BaseSettings):
     def record_url(self) -> str | None:
         """URL of the record's store, None if the record is off. It may hold a password."""
         if self.store_url is None:
-            return f"sqlite:///{self.data_dir / 'record.db'}"
+            return f"sqlite:///{self.embedded_record}"
         url: str = self.store_url.get_secret_value()
         return None if url == OFF else url
+
+    @property
+    def embedded_record(self) -> Path:
+        """File of the record where no store is named."""
+        return self.data_dir / "record.db"
 
     @property
     def redis_url_given(self) -> bool:

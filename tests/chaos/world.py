@@ -16,7 +16,7 @@ from ackfirst.shared.store import Store, open_store
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from tests.chaos.fault import Fault
 from tests.chaos.proxy import Proxy
-from tests.support.children import children, command_line, kill
+from tests.support.children import children, children_with, command_line, kill
 from tests.support.clock import Clock
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
@@ -151,7 +151,7 @@ class World:
 
     def recorders(self) -> list[int]:
         """The processes that write the record."""
-        return [pid for pid in children(self.worker.process.pid) if "recorder" in command_line(pid)]
+        return children_with(self.worker.process.pid, "recorder")
 
     def ingest_answers(self) -> bool:
         """Whether somebody listens and says 200."""
@@ -162,13 +162,11 @@ class World:
 
     def ingest_processes(self) -> list[int]:
         """The processes that answer: the children of the supervisor, or ingest itself."""
-        return [pid for pid in children(self.ingest.process.pid) if "ingest" in command_line(pid)] or [
-            self.ingest.process.pid
-        ]
+        return children_with(self.ingest.process.pid, "ingest") or [self.ingest.process.pid]
 
     def engines(self) -> list[int]:
         """The processes that run handlers."""
-        return [pid for pid in children(self.worker.process.pid) if "engine" in command_line(pid)]
+        return children_with(self.worker.process.pid, "engine")
 
     def kill_engines(self) -> None:
         """kill -9 of all of them; what they had in hand is noted."""

@@ -71,6 +71,8 @@ def test_a_requeue_and_a_drop_of_rejects(redis_sync: redis.Redis, run: Run, reco
         ("rejects-dropped", json.dumps([second]), "1 records"),
         ("rejects-requeued", json.dumps([first]), "0 records"),
     ]
+    assert run("rejects", "requeue", first, "9-9").exit_code == 1, "one that is not there ends the command"
+    assert audited(record_url)[0] == ("rejects-requeued", json.dumps([first, "9-9"]), "0 records")
 
 
 async def test_what_is_changed_at_nexmo(

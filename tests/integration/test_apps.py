@@ -29,7 +29,7 @@ from ackfirst.shared.store import Arrival, Batch, open_store
 from tests.support.factories import API_KEY, APPLICATION, SECRET, inbound_message, make_envelope
 from tests.support.ingest import running_ingest
 from tests.support.jobs import enqueue
-from tests.support.nexmo_apis import EVERYTHING, PUBLIC_URL, NexmoApis, Operator, nexmo
+from tests.support.nexmo_apis import EVERYTHING, PUBLIC_URL, NexmoApis, Operator, nexmo, not_the_api, nothing
 from tests.support.spooled import left_behind
 from tests.support.waiting import await_until
 
@@ -324,14 +324,6 @@ async def test_watching_ends_when_the_application_is_quiet(
         done = await asyncio.wait_for(watch, 90)
     assert done.code == 0
     assert done.output.count("quiet: it can be deleted") == 1
-
-
-async def nothing(_: web.Request) -> None:
-    return None
-
-
-async def not_the_api(_: web.Request) -> web.StreamResponse:
-    return web.Response(status=404, text="<h1>404</h1>")
 
 
 async def removed(settings: Settings, id_: str) -> Path:

@@ -16,7 +16,7 @@ import redis
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.store import Batch, EventFilter, open_store
-from tests.support.children import children, command_line, kill
+from tests.support.children import children_with, kill
 from tests.support.factories import NOW, make_envelope
 from tests.support.handlers import write_handlers
 from tests.support.jobs import OPTIONS, enqueue
@@ -60,7 +60,7 @@ def workers(redis_url: str, folder: Path) -> Iterator[None]:
         "store_url": f"sqlite:///{folder / 'record.db'}",  # else the janitor trims the stream, in which the tests count
     }
     env = {f"ACKFIRST_{name.upper()}": value for name, value in settings.items()}
-    # No recorder: it would trim it too.
+    # No recorder: it would trim the stream as well.
     with (
         Cli("worker", "--role", "engine", cwd=folder, env=env, name="engine"),
         Cli("worker", "--role", "janitor", cwd=folder, env=env, name="janitor"),
@@ -168,7 +168,7 @@ def test_a_recorder_that_is_killed_again_and_again_during_a_replay_loses_and_rep
             replay = begin(store, everything, total=KILLED_EVENTS, rate=200.0)
             kills = 0
             while known(store, replay).state == "running" and kills < POOL_KILLS:
-                recorder = wait_until(lambda: recorders(pool.process.pid), timeout=60)
+                recorder = wait_until(lambda: children_with(pool.process.pid, "recorder"), timeout=60)
                 time.sleep(chance.uniform(0.2, 1.0))
                 kill(*recorder)
                 kills += 1
@@ -177,7 +177,3 @@ def test_a_recorder_that_is_killed_again_and_again_during_a_replay_loses_and_rep
         wait_until(lambda: runs() == 2 * KILLED_EVENTS, timeout=30)
     assert (ended.moved, ended.skipped, kills > 1) == (KILLED_EVENTS, 0, True)
     assert set(redis_sync.hvals("runs")) == {b"2"}
-
-
-def recorders(pool: int) -> list[int]:
-    return [pid for pid in children(pool) if "recorder" in command_line(pid)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.support.nexmo_apis import EVERYTHING, PUBLIC_URL, nexmo
+from tests.support.nexmo_apis import EVERYTHING, PUBLIC_URL, nexmo, not_the_api, nothing
 
 INBOUND, STATUS = f"{PUBLIC_URL}/webhooks/inbound-message", f"{PUBLIC_URL}/webhooks/message-status"
 SMS = {
@@ -123,9 +123,6 @@ async def test_what_someone_else_changes_meanwhile_is_not_overwritten(tmp_path: 
     async with nexmo(tmp_path) as (apis, operator):
         id_ = apis.account.add_application("harbour", **EVERYTHING)
 
-        async def nothing(_: web.Request) -> None:
-            return None
-
         async def rename(_: web.Request) -> None:
             apis.account.applications[id_]["name"] = "renamed by a colleague"
 
@@ -138,41 +135,23 @@ async def test_what_someone_else_changes_meanwhile_is_not_overwritten(tmp_path: 
         assert apis.account.applications[id_]["name"] == "renamed by a colleague"
 
 
-async def test_a_lost_answer_is_told_apart_by_reading_back(tmp_path: Path) -> None:
+async def bad_gateway(_: web.Request) -> web.StreamResponse:
+    return web.Response(status=502, text="<html>Bad gateway</html>")
+
+
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize("no_answer", [bad_gateway, hang_up])
+async def test_a_write_without_an_answer_is_not_sent_again_and_what_became_of_it_is_read(
+    no_answer: Hook, tmp_path: Path
+) -> None:
     async with nexmo(tmp_path) as (apis, operator):
         id_ = apis.account.add_application("harbour", **EVERYTHING)
-
-        async def nothing(_: web.Request) -> None:
-            return None
-
-        async def done_but_lost(request: web.Request) -> web.StreamResponse:
-            content = await request.json()
-            apis.account.applications[id_] = {**content, "id": id_}
-            return web.Response(status=502, text="<html>Bad gateway</html>")
-
-        async def not_done(_: web.Request) -> web.StreamResponse:
-            return web.Response(status=502, text="<html>Bad gateway</html>")
-
-        apis.hooks.extend([nothing, nothing, not_done])
-        done = await operator.run("webhooks", "set", id_)
-        assert done.code == 1
-        [saved] = operator.backups()
-        assert "not as it was sent" in done.output
-        assert f"ackfirst webhooks restore {saved}" in done.output
-        apis.hooks.extend([nothing, nothing, done_but_lost])
-        done = await operator.run("webhooks", "set", id_)
-        assert done.code == 0, done.output
-        assert "written, read again and equal" in done.output
-
-
-async def test_a_write_whose_connection_ends_is_not_sent_again(tmp_path: Path) -> None:
-    async with nexmo(tmp_path) as (apis, operator):
-        id_ = apis.account.add_application("harbour", **EVERYTHING)
-
-        async def nothing(_: web.Request) -> None:
-            return None
-
-        apis.hooks.extend([nothing, nothing, hang_up])
+        apis.hooks.extend([nothing, nothing, no_answer])
         done = await operator.run("webhooks", "set", id_)
         assert done.code == 1
         [saved] = operator.backups()
@@ -181,10 +160,18 @@ async def test_a_write_whose_connection_ends_is_not_sent_again(tmp_path: Path) -
         assert [method for method, _ in apis.requests].count("PUT") == 1
 
 
-async def hang_up(request: web.Request) -> web.StreamResponse:
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
+async def test_a_write_whose_answer_was_lost_has_been_carried_out_if_it_reads_so(tmp_path: Path) -> None:
+    async with nexmo(tmp_path) as (apis, operator):
+        id_ = apis.account.add_application("harbour", **EVERYTHING)
+
+        async def done_but_lost(request: web.Request) -> web.StreamResponse:
+            apis.account.applications[id_] = {**await request.json(), "id": id_}
+            return await bad_gateway(request)
+
+        apis.hooks.extend([nothing, nothing, done_but_lost])
+        done = await operator.run("webhooks", "set", id_)
+        assert done.code == 0, done.output
+        assert "written, read again and equal" in done.output
 
 
 async def html(_: web.Request) -> web.StreamResponse:
@@ -203,10 +190,6 @@ async def much_later(_: web.Request) -> web.StreamResponse:
     return web.Response(status=429, headers={"Retry-After": "1800"})
 
 
-async def not_here(_: web.Request) -> web.StreamResponse:
-    return web.Response(status=404, text="<h1>404</h1>")
-
-
 async def elsewhere(_: web.Request) -> web.StreamResponse:
     return web.Response(status=301, headers={"Location": "https://other.example.com/"})
 
@@ -219,7 +202,7 @@ async def elsewhere(_: web.Request) -> web.StreamResponse:
         (broken, 3, "answered 503: try again later"),
         (much_later, 1, "limits the rate of requests (429): try again in 1800 s"),
         (elsewhere, 1, "answered 301: this address has no such API: check ACKFIRST_NEXMO_API_URL"),
-        (not_here, 1, "answered 404: this address has no such API: check ACKFIRST_NEXMO_API_URL"),
+        (not_the_api, 1, "answered 404: this address has no such API: check ACKFIRST_NEXMO_API_URL"),
     ],
 )
 async def test_trouble_of_the_api_is_one_sentence(hook: Hook, times: int, sentence: str, tmp_path: Path) -> None:
@@ -297,7 +280,7 @@ async def test_an_application_that_is_not_ours_or_has_no_messages_is_refused(tmp
 async def test_a_404_of_anything_else_than_the_api_says_nothing_about_an_application(tmp_path: Path) -> None:
     async with nexmo(tmp_path) as (apis, operator):
         id_ = apis.account.add_application("harbour", **EVERYTHING)
-        apis.hooks.append(not_here)
+        apis.hooks.append(not_the_api)
         done = await operator.run("webhooks", "set", id_)
         assert done.code == 1
         assert "answered 404: this address has no such API: check ACKFIRST_NEXMO_API_URL" in done.output

@@ -24,6 +24,11 @@ def command_line(pid: int) -> list[str]:
     return []
 
 
+def children_with(parent: int, word: str) -> list[int]:
+    """The children that have this word in their command line, oldest first."""
+    return [pid for pid in children(parent) if word in command_line(pid)]
+
+
 def kill(*pids: int, with_signal: int = signal.SIGKILL) -> None:
     """Signal those that are still there."""
     for pid in pids:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from ackfirst.simulator.nexmo_api import NexmoAccount, NexmoApis, serve
 from tests.support.processes import clean_environment
 
@@ -98,6 +100,15 @@ class Operator:
     def backups(self) -> list[Path]:
         """Return the files that were saved."""
         return sorted((self.folder / "data").glob("*/*.json"))
+
+
+async def nothing(_: web.Request) -> None:
+    """A hook that lets a request through."""
+
+
+async def not_the_api(_: web.Request) -> web.StreamResponse:
+    """A hook that answers as a proxy does, or another region."""
+    return web.Response(status=404, text="<h1>404</h1>")
 
 
 @asynccontextmanager

@@ -63,7 +63,7 @@ class InFlightStore:
         return len(self._held)
 
     def job_ids(self) -> set[str]:
-        """The ids of the jobs."""
+        """List the ids of the jobs."""
         with self._lock:
             return {job_id for job_id, _ in self._held}
 

@@ -98,7 +98,7 @@ class Settler:
 
     @property
     def unsettled(self) -> int:
-        """How many jobs have ended and are not settled: they run again if the process dies now."""
+        """Count the jobs that have ended and are not settled: they run again if the process dies now."""
         with self._lock:
             return self._on_its_way + len(self._completed) + len(self._failed)
 
