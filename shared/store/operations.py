@@ -1,17 +1,16 @@
 """Keep what operators do: replays, and the audit of every act that changed something."""
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import BigInteger, Row, and_, cast, func, select, text, update
 
 from ackfirst.shared.record import field_names
 from ackfirst.shared.store.part import StorePart
+from ackfirst.shared.store.partitions import DAY_SECONDS
 from ackfirst.shared.store.reading import MOST_ROWS, filtered, plan_with_values
 from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
 from ackfirst.shared.store.tables import audit, dead_letters, events, replays
 from ackfirst.shared.store.texts import clean
-
-DAY_SECONDS: Final = 86_400
 
 
 class Operations(StorePart):

@@ -51,6 +51,24 @@ def test_the_page_before_a_page_is_the_one_that_it_followed(filled: Store) -> No
     assert filled.events(EventFilter(), before=first[0].cursor, limit=7) == []
 
 
+@pytest.mark.parametrize("limit", [1, 4, 100])
+def test_pages_of_a_filter_go_over_months_in_both_directions(store: Store, limit: int) -> None:
+    for number, day in enumerate((0, 0.5, 1, 1.0, 2, 7.9, 8, 9, 30, 30, 61)):
+        status = "read" if number % 3 == 2 else "rejected"
+        store.write(batch(number + 1, handled(number, NOON + day * DAY, status=status)))
+    wanted = EventFilter(status="rejected")
+    down = pages(store, wanted, limit)
+    assert [(row.received_at - NOON) / DAY for row in down] == [61, 30, 9, 8, 2, 1, 0.5, 0]
+    up = [down[-1]]
+    while page := store.events(wanted, before=up[-1].cursor, limit=limit):
+        up += page[::-1]
+    assert up == down[::-1]
+    oldest_first = [store.resolve(wanted, None, limit)]
+    while page := store.resolve(wanted, oldest_first[-1][-1].cursor, limit):
+        oldest_first.append(page)
+    assert [row.event_id for page in oldest_first for row in page] == [row.event_id for row in up]
+
+
 @pytest.mark.parametrize(
     ("wanted", "count"),
     [
