@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from tests.support.redis_process import RedisProcess
 # How long an example takes says something about the machine, nothing about the code.
 settings.register_profile("ackfirst", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ackfirst")
+
+
+# A shell without job control starts what follows with ``&`` deaf to Ctrl-C, and all processes of the tests inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
