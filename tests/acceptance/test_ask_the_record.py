@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.dev import Dev
 from tests.support.factories import API_KEY, SECRET, inbound_message
-from tests.support.processes import clean_environment
+from tests.support.processes import clean_environment, command_output
 from tests.support.waiting import wait_until
 
 MESSAGE = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -35,14 +35,12 @@ def folder(redis_folder: Path) -> Path:
     return folder
 
 
-def command(folder: Path, *args: str) -> tuple[list[str], dict[str, str]]:
-    env = clean_environment(ACKFIRST_API_KEY=API_KEY, ACKFIRST_SIGNATURE_SECRET=SECRET, COLUMNS="120")
-    return [sys.executable, "-m", "ackfirst", *args], env
+def environment() -> dict[str, str]:
+    return clean_environment(ACKFIRST_API_KEY=API_KEY, ACKFIRST_SIGNATURE_SECRET=SECRET, COLUMNS="120")
 
 
 def asked(folder: Path, *args: str, code: int = 0) -> list[dict[str, Any]]:
-    argv, env = command(folder, *args, "--json")
-    done = subprocess.run(argv, check=False, cwd=folder, env=env, capture_output=True, text=True, timeout=90)
+    done = command_output(*args, "--json", cwd=folder, env=environment())
     assert done.returncode == code, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -83,8 +81,8 @@ def test_new_events_are_followed_until_the_reader_goes(folder: Path) -> None:
     with Dev(folder) as dev:
         dev.wait_until_ready()
         wait_until((folder / ".ackfirst" / "record.db").exists, timeout=40)
-        argv, env = command(folder, "events", "--follow", "--json")
-        with subprocess.Popen(argv, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as follower:
+        argv = [sys.executable, "-m", "ackfirst", "events", "--follow", "--json"]
+        with subprocess.Popen(argv, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as follower:
             assert follower.stdout is not None
             deadline = time.monotonic() + 90
             os.set_blocking(follower.stdout.fileno(), False)

@@ -67,7 +67,9 @@ def test_two_demos_at_once_balance_and_leave_nothing_behind(tmp_path: Path, temp
 
 def test_a_demo_runs_from_a_checkout_whose_path_has_a_space(checkout: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept runs"
-    cli = run_cli("demo", *FEW, "--data-dir", str(kept), cwd=checkout, env=importable(checkout), timeout=TIMEOUT)
+    cli = run_cli(
+        "demo", *FEW, "--data-dir", str(kept), cwd=checkout, env=importable(checkout), timeout=TIMEOUT, warm=False
+    )
 
     assert cli.process.returncode == 0, cli.output
     (folder,) = kept.iterdir()
@@ -78,7 +80,7 @@ def test_a_demo_runs_from_a_checkout_whose_path_has_a_space(checkout: Path, tmp_
 def test_a_demo_whose_stack_cannot_start_says_why_and_keeps_its_folder(checkout: Path, temporary: Path) -> None:
     (checkout / "examples" / "__init__.py").write_text("import a_module_that_is_not_there\n")
     env = {**importable(checkout), "TMPDIR": str(temporary)}
-    cli = run_cli("demo", *FEW, cwd=checkout, env=env, timeout=TIMEOUT)
+    cli = run_cli("demo", *FEW, cwd=checkout, env=env, timeout=TIMEOUT, warm=False)
 
     (folder,) = temporary.iterdir()
     assert cli.process.returncode == 1, cli.output

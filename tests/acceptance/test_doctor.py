@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.dev import Dev
 from tests.support.nexmo_apis import nexmo
-from tests.support.processes import Cli, clean_environment
+from tests.support.processes import Cli, clean_environment, command_output
 
 #: What a machine that is busy with other tests may bring about.
 OF_THE_MACHINE = {"disk-fsync-slow", "disk-space", "disk-volatile", "redis-slow", "redis-fsync-slow", "clock-nexmo"}
@@ -26,15 +24,7 @@ def folder(redis_folder: Path) -> Path:
 def doctor(running: Cli, *args: str, **changed: str) -> tuple[int, str]:
     env = clean_environment(**{name: value for name, value in running.env.items() if name.startswith("ACKFIRST_")})
     env |= {"PYTHONPATH": running.env["PYTHONPATH"], **changed}
-    done = subprocess.run(
-        [sys.executable, "-m", "ackfirst", "doctor", *args],
-        cwd=running.cwd,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = command_output("doctor", *args, cwd=running.cwd, env=env)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout
 
@@ -62,20 +52,14 @@ async def test_an_installation_becomes_green_and_its_self_test_reaches_no_handle
             callbacks.write_text(callbacks.read_text().replace('"inbound-message"', ""))  # a handler of everything
             with running as dev:
                 dev.wait_until_ready()
+                dev.wait_for_output("worker.started")
                 public = {"ACKFIRST_PUBLIC_URL": f"http://127.0.0.1:{dev.port}"}
                 code, output = doctor(dev, "--json", **public)
                 assert (code, found(output)) == (1, {"tls-none", "webhook-differs"}), output
 
                 settings = {name: value for name, value in dev.env.items() if name.startswith("ACKFIRST_")}
-                done = subprocess.run(
-                    [sys.executable, "-m", "ackfirst", "webhooks", "set", "--all"],
-                    cwd=folder,
-                    env=clean_environment(**settings, **public),
-                    capture_output=True,
-                    text=True,
-                    timeout=60,
-                    check=False,
-                )
+                env = clean_environment(**settings, **public)
+                done = command_output("webhooks", "set", "--all", cwd=folder, env=env)
                 assert done.returncode == 0, done.stdout + done.stderr
                 code, output = doctor(dev, **public)
                 assert "webhook-differs" not in output

@@ -9,8 +9,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from tests.support.certificates import Authority
 from tests.support.dev import Dev
 from tests.support.factories import API_KEY, inbound_message
 from tests.support.nexmo_apis import nexmo
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, command_output
 from tests.support.tunnel_agents import FORWARDING_NGROK, install
 
 PAGE = ROOT / "docs" / "webhooks.md"
@@ -49,17 +47,8 @@ class Transcript:
 
     def run(self, command: str, *, code: int) -> str:
         """Run a command and expect its exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command)],
-            cwd=self.running.cwd,
-            env={**self.running.env, **self.environ, "COLUMNS": "160"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        env = {**self.running.env, **self.environ, "COLUMNS": "160"}
+        done = command_output(*shlex.split(command)[1:], cwd=self.running.cwd, env=env, merged=True)
         assert done.returncode == code or has_machine_trouble(done.stdout), done.stdout
         shown = [line for line in without_machine_trouble(done.stdout) if "no ACKFIRST_REDIS_URL" not in line]
         self.lines += [f"$ {command}", *shown, *([f"(exit code {code})"] if code else []), ""]
@@ -105,6 +94,7 @@ def first_hour(apis: NexmoApis, url: str, folder: Path) -> str:
     account(apis)
     with running as dev:
         dev.wait_until_ready()
+        dev.wait_for_output("worker.started")
         [tunnel] = set(re.findall(r"https://127\.0\.0\.1:\d+", dev.output))
         script = Transcript(dev, {"ACKFIRST_PUBLIC_URL": tunnel})
         banner = dev.output[dev.output.index("ackfirst is ready.") :].partition("  admin")[0]

@@ -4,22 +4,13 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
-from tests.support.processes import Cli, clean_environment
+from tests.support.processes import Cli, clean_environment, command_output
 
 
 def webhooks(folder: Path, settings: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ackfirst", "webhooks", *args],
-        cwd=folder,
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return command_output("webhooks", *args, cwd=folder, env=clean_environment(**settings))
 
 
 def test_the_printed_lines_are_all_that_webhooks_needs(tmp_path: Path) -> None:

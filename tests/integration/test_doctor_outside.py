@@ -36,9 +36,11 @@ def ids(findings: Iterable[Finding]) -> list[str]:
 
 
 @asynccontextmanager
-async def served(answer: web.Response, *, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def served(
+    status: int = 200, said: object = None, *, context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     async def handler(_: web.BaseRequest) -> web.Response:
-        return answer
+        return web.json_response(said, status=status)
 
     runner = web.ServerRunner(web.Server(handler))
     await runner.setup()
@@ -55,23 +57,21 @@ async def test_an_ingest_that_does_not_answer_is_found() -> None:
 
 async def test_what_ingest_says_of_itself_is_found() -> None:
     reason = {"id": "ingest-not-ready", "level": "error", "what": "503", "fix": "make room"}
-    async with served(
-        web.json_response({"ready": False, "reasons": [reason], "version": installed_version()}, status=503)
-    ) as port:
+    async with served(503, {"ready": False, "reasons": [reason], "version": installed_version()}) as port:
         [finding] = await ingest_findings(Address("127.0.0.1", port))
     assert finding.as_dict() == reason
-    async with served(web.json_response({"ready": True, "reasons": [], "version": "0.0.9"})) as port:
+    async with served(said={"ready": True, "reasons": [], "version": "0.0.9"}) as port:
         assert ids(await ingest_findings(Address("127.0.0.1", port))) == ["version-mixed"]
-    async with served(web.json_response({"ready": True, "reasons": [], "version": installed_version()})) as port:
+    async with served(said={"ready": True, "reasons": [], "version": installed_version()}) as port:
         assert ids(await ingest_findings(Address("127.0.0.1", port))) == []
-    async with served(web.json_response({"hello": "I am no ingest"})) as port:
+    async with served(said={"hello": "I am no ingest"}) as port:
         assert ids(await ingest_findings(Address("127.0.0.1", port))) == ["ingest-down"]
 
 
 async def test_a_public_url_that_leads_elsewhere_or_nowhere_is_found() -> None:
-    async with served(web.Response(status=404)) as port:
+    async with served(404) as port:
         assert ids(await public_url_findings(f"http://127.0.0.1:{port}")) == ["edge-wrong"]
-    async with served(web.Response(status=200)) as port:
+    async with served() as port:
         assert ids(await public_url_findings(f"http://127.0.0.1:{port}")) == []
     assert ids(await public_url_findings("http://127.0.0.1:1")) == ["edge-unreachable"]
 
@@ -80,7 +80,7 @@ async def test_a_public_url_that_leads_elsewhere_or_nowhere_is_found() -> None:
 async def served_with(certificate: Path, key: Path) -> AsyncIterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    async with served(web.Response(), context=context) as port:
+    async with served(context=context) as port:
         yield f"https://127.0.0.1:{port}"
 
 
@@ -120,21 +120,21 @@ async def test_an_edge_that_sends_no_intermediate_certificate_is_found(tmp_path:
 
 
 async def test_ports_that_do_not_answer_or_are_taken_are_found() -> None:
-    async with served(web.Response(status=404)) as port:
+    async with served(404) as port:
         settings = load_settings({"ACKFIRST_LISTEN": f"127.0.0.1:{port}"})
         assert ids(await ports_findings(settings, is_ingest_up=False)) == ["port-taken"]
         assert ids(await ports_findings(settings, is_ingest_up=True)) == ["port-closed"]
     assert ids(await ports_findings(settings, is_ingest_up=True)) == ["port-closed"]
     assert ids(await ports_findings(settings, is_ingest_up=False)) == []
-    async with served(web.Response()) as port:
+    async with served() as port:
         settings = load_settings({"ACKFIRST_LISTEN": f"127.0.0.1:{port}"})
         assert ids(await ports_findings(settings, is_ingest_up=True)) == []
 
 
 async def test_an_edge_that_shows_the_admin_port_is_found() -> None:
-    async with served(web.Response()) as port:
+    async with served() as port:
         assert ids(await exposure_findings(f"http://127.0.0.1:{port}")) == ["edge-exposes-admin"]
-    async with served(web.Response(status=404)) as port:
+    async with served(404) as port:
         assert ids(await exposure_findings(f"http://127.0.0.1:{port}")) == []
 
 

@@ -19,6 +19,8 @@ from tests.support.simulated import receiver_of
 from tests.support.waiting import await_until
 
 KEYS = {"ACKFIRST_API_KEY": API_KEY, "ACKFIRST_SIGNATURE_SECRET": SECRET}
+#: Nexmo's 24 hours of retries in a second.
+FAST_RETRIES = ("--speed", "100000")
 
 
 @pytest.fixture
@@ -75,13 +77,13 @@ async def test_json_is_one_object_and_the_ledger_a_line_for_each_callback(
 async def test_a_wrong_secret_shows_only_where_the_receiver_says_so(policy: Policy, code: int, tmp_path: Path) -> None:
     other = SigningAccount(api_key=API_KEY, secret=b"another-secret-0123456789-abcdefgh")
     async with receiver(honest(receiver_of(other), policy)) as found:
-        cli = await simulate(found.url, "--count", "50", "--rate", "0", cwd=tmp_path)
+        cli = await simulate(found.url, "--count", "50", "--rate", "0", *FAST_RETRIES, cwd=tmp_path)
     assert cli.process.returncode == code, cli.output
 
 
 async def test_a_receiver_that_refuses_genuine_callbacks_ends_with_1(tmp_path: Path) -> None:
     async with receiver(lambda _callback: 401) as found:
-        cli = await simulate(found.url, "--count", "20", "--rate", "0", cwd=tmp_path)
+        cli = await simulate(found.url, "--count", "20", "--rate", "0", *FAST_RETRIES, cwd=tmp_path)
     assert cli.process.returncode == 1
     assert "answered 401, not 200" in cli.output
 

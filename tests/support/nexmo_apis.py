@@ -1,8 +1,6 @@
 """Nexmo's management APIs on a free port, and the real command against them."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from ackfirst.simulator.nexmo_api import NexmoAccount, NexmoApis, serve
-from tests.support.processes import clean_environment
+from tests.support.processes import clean_environment, command_output
 
 PUBLIC_URL = "https://hooks.example.com"
 
@@ -85,16 +83,8 @@ class Operator:
 
     async def run(self, *args: str, **settings: str) -> Done:
         """Run one command to its end."""
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "ackfirst", *args],
-            cwd=self.folder,
-            env={**self._env, **settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-        )
+        env = {**self._env, **settings}
+        done = await asyncio.to_thread(command_output, *args, cwd=self.folder, env=env, merged=True)
         return Done(done.returncode, done.stdout)
 
     def backups(self) -> list[Path]:

@@ -4,14 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.support.waiting import wait_until
+from tests.support.warm import WarmProcess, warm_server
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Variables that are read when a program or a library is loaded: aiohttp loads the certificates then.
+READ_BY_IMPORTS = {"LD_PRELOAD", "SSL_CERT_FILE"}
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -20,35 +24,52 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return {**inherited, "PYTHONUNBUFFERED": "1", **settings}
 
 
+def start(
+    args: Sequence[str], cwd: Path, env: Mapping[str, str], output: Path, errors: Path, *, warm: bool = True
+) -> subprocess.Popen[bytes] | WarmProcess:
+    """Start a command in a session of its own, with its output and its errors at the end of files that exist.
+
+    In a test it is the fork of a warm interpreter, which saves a second of importing; elsewhere, and without ``warm``,
+    a new interpreter.
+    """
+    if warm and "PYTEST_CURRENT_TEST" in os.environ and not READ_BY_IMPORTS & env.keys():
+        return warm_server().start(args, cwd=cwd, env=env, output=output, errors=errors)
+    with output.open("ab") as out, errors.open("ab") as err:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ackfirst", *args],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+
+
 class Cli:
     """One ``ackfirst ...`` process with its output in a file; killed at the end of the ``with`` block.
 
     A worker keeps no record unless ``env`` names a store.
     """
 
-    def __init__(self, *args: str, cwd: Path, env: Mapping[str, str] | None = None, name: str = "cli") -> None:
+    def __init__(
+        self, *args: str, cwd: Path, env: Mapping[str, str] | None = None, name: str = "cli", warm: bool = True
+    ) -> None:
         self.args = args
+        self._is_warm = warm
         self.cwd = cwd
         self.env = clean_environment(**(env or {}))
         if args[0] == "worker":
             # A process of its own writes the record, and a second of CPU is half of what a pool takes to start.
             self.env.setdefault("ACKFIRST_STORE_URL", "off")
         self.output_file = cwd / f"{name}.out"
-        self.process: subprocess.Popen[bytes]
+        self.process: subprocess.Popen[bytes] | WarmProcess
 
     def __enter__(self) -> Self:
         # No empty part: Python would read it as the working folder.
         self.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), self.env.get("PYTHONPATH")]))
-        with self.output_file.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ackfirst", *self.args],
-                cwd=self.cwd,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.output_file.write_bytes(b"")
+        self.process = start(self.args, self.cwd, self.env, self.output_file, self.output_file, warm=self._is_warm)
         return self
 
     def __exit__(
@@ -85,8 +106,30 @@ class Cli:
         return self.process.poll() is not None
 
 
-def run_cli(*args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60.0) -> Cli:
+def run_cli(
+    *args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60.0, warm: bool = True
+) -> Cli:
     """Run a command to its end; ``.process.returncode`` and ``.output`` tell the rest."""
-    with Cli(*args, cwd=cwd, env=env) as cli:
+    with Cli(*args, cwd=cwd, env=env, warm=warm) as cli:
         cli.wait(timeout)
     return cli
+
+
+def command_output(
+    *args: str, cwd: Path, env: Mapping[str, str], merged: bool = False, timeout: float = 90.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in exactly this environment; with ``merged`` its errors are in its output."""
+    with tempfile.TemporaryDirectory(prefix="af-") as folder:
+        output = Path(folder, "output")
+        errors = output if merged else Path(folder, "errors")
+        output.touch()
+        errors.touch()
+        process = start(args, cwd, env, output, errors)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        said = "" if merged else errors.read_text()
+        return subprocess.CompletedProcess(list(args), code, output.read_text(), said)
