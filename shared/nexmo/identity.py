@@ -3,11 +3,14 @@
 It is the dedupe key and RQ's job id.
 """
 
+import re
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.values import given, lowered
+
+_EVENT_ID: Final = re.compile(r"[a-z]-[0-9a-f]{32}").fullmatch
 
 
 def event_id(family: Family, account: str | None, fields: dict[str, Any], body: bytes) -> str:
@@ -22,6 +25,11 @@ def event_id(family: Family, account: str | None, fields: dict[str, Any], body: 
     named = (str(family), "" if account is None else f"={account}", *parts)
     text = "".join([f"{len(part)}:{part}" for part in named])
     return f"{family.facts.letter}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def is_event_id(text: str) -> bool:
+    """Return whether a text has the form of an event id."""
+    return _EVENT_ID(text) is not None
 
 
 def _identifying(family: Family, fields: dict[str, Any]) -> list[str]:

@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, Row, and_, cast, func, select, text, update
 from ackfirst.shared.record import field_names
 from ackfirst.shared.store.part import StorePart
 from ackfirst.shared.store.partitions import DAY_SECONDS
-from ackfirst.shared.store.reading import MOST_ROWS, filtered, plan_with_values
+from ackfirst.shared.store.paging import plan_with_values
+from ackfirst.shared.store.reading import MOST_ROWS, filtered
 from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
 from ackfirst.shared.store.tables import audit, dead_letters, events, replays
 from ackfirst.shared.store.texts import clean

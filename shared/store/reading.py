@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -18,6 +19,9 @@ from sqlalchemy import (
     tuple_,
 )
 
+from ackfirst.shared.nexmo.identity import is_event_id
+from ackfirst.shared.record import field_names
+from ackfirst.shared.store.paging import filtered_page, page, plan_with_values
 from ackfirst.shared.store.part import Key, StorePart, at_most, chunks, one_of, rows_of
 from ackfirst.shared.store.partitions import DAY_SECONDS
 from ackfirst.shared.store.rows import FINAL_STATES, Attempt, Cursor, EventFilter, EventRow, Request
@@ -36,8 +40,6 @@ _EQUAL: Final = (
     *("sender", "recipient", "message_id", "client_ref"),
 )
 _INDEXED_STATES: Final = frozenset({"waiting", "retrying", "discarded", "dead", "rejected"})
-#: A filtered page on PostgreSQL is looked for in so many days, then in so many, then in all.
-_FIRST_DAYS: Final = (1, 8)
 #: States whose newest attempt has no error to show.
 _WITHOUT_ERROR: Final = frozenset({"processed", "unhandled"})
 
@@ -48,13 +50,11 @@ class EventReads(StorePart):
     def message(self, key: str, limit: int = 100) -> list[EventRow]:
         """Find the events of a message by its UUID, its SMS message id, an event id or a client_ref; newest first."""
         limit, key = min(limit, MOST_ROWS), clean(key, LONGEST_KEY)
-        found: dict[Key, Row[Any]] = {}
         with self._database.reading() as connection:
-            for column in (events.c.event_id, events.c.message_id, events.c.client_ref):
-                rows = _page(connection, select(events).where(column == key), limit)
-                found |= {(row.received_at, row.event_id): row for row in rows}
-            newest = [found[one] for one in sorted(found, reverse=True)[:limit]]
-            return _event_rows(connection, newest)
+            # On PostgreSQL each column is looked for in every partition, and what looks like an event id is one.
+            rows = _of_keys(connection, (events.c.event_id,), key, limit) if is_event_id(key) else []
+            rows = rows or _of_keys(connection, (events.c.message_id, events.c.client_ref), key, limit)
+            return _event_rows(connection, rows)
 
     def attempts(self, event_ids: Sequence[str]) -> list[Attempt]:
         """List the attempts of events, oldest first, at most 10,000."""
@@ -96,7 +96,7 @@ class EventReads(StorePart):
         edge = before if after is None else after
         start = wanted.until if edge is None else edge.at
         with self._database.reading() as connection:
-            rows = _page_of(connection, query, wanted, min(limit, MOST_ROWS), start=start, oldest_first=backwards)
+            rows = filtered_page(connection, query, wanted, min(limit, MOST_ROWS), start=start, oldest_first=backwards)
             return _event_rows(connection, rows[::-1] if backwards else rows)
 
     def follow(self, wanted: EventFilter, after: Cursor | None, limit: int = 100) -> list[EventRow]:
@@ -127,7 +127,7 @@ class EventReads(StorePart):
             query = query.where(place > tuple_(cursor.at, cursor.id), events.c.received_at >= cursor.at)
         start = wanted.since if cursor is None else cursor.at
         with self._database.reading() as connection:
-            rows = _page_of(connection, query, wanted, min(limit, MOST_ROWS), start=start, oldest_first=True)
+            rows = filtered_page(connection, query, wanted, min(limit, MOST_ROWS), start=start, oldest_first=True)
             return _event_rows(connection, rows)
 
     def count(self, wanted: EventFilter, cap: int = 10_000) -> int:
@@ -136,20 +136,6 @@ class EventReads(StorePart):
         with self._database.reading() as connection:
             plan_with_values(connection, wanted)
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
-
-
-def plan_with_values(connection: Connection, wanted: EventFilter) -> None:
-    """Have PostgreSQL plan this search with the values of its filter.
-
-    It costs half a millisecond for each partition, but a plan for any value would look for a rare family, status or
-    account among all events.
-    """
-    if _needs_values(connection, wanted):
-        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
-
-
-def _needs_values(connection: Connection, wanted: EventFilter) -> bool:
-    return connection.dialect.name == "postgresql" and wanted != EventFilter(since=wanted.since, until=wanted.until)
 
 
 def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
@@ -189,56 +175,13 @@ def _has_letter(wanted: EventFilter) -> ColumnElement[bool]:
     return mine
 
 
-def _page(connection: Connection, query: Select[Any], limit: int, *, oldest_first: bool = False) -> Sequence[Row[Any]]:
-    """Read the first rows in the order of time and id."""
-    places = [events.c.received_at, events.c.event_id]
-    time, event_id = places if oldest_first else [place.desc() for place in places]
-    if connection.dialect.name != "postgresql":
-        return connection.execute(at_most(query.order_by(time, event_id), limit)).all()
-    # Ordered by the time alone, which every index has: to sort by the id as well, PostgreSQL would rather read along
-    # the primary key, and for the few events of a rare family all others.
-    ties = query.order_by(time).fetch(literal_column(str(int(limit))), with_ties=True)
-    rows = connection.execute(ties).all()
-    return sorted(rows, key=lambda row: (row.received_at, row.event_id), reverse=not oldest_first)[:limit]
-
-
-def _page_of(
-    connection: Connection,
-    query: Select[Any],
-    wanted: EventFilter,
-    limit: int,
-    *,
-    start: float | None,
-    oldest_first: bool,
-) -> Sequence[Row[Any]]:
-    """Read the first rows of a filter; ``start`` is where the page begins, None: at the newest or oldest event.
-
-    On PostgreSQL the day and then the week next to ``start`` are searched first: most pages are full by then, and
-    the plan of a search has to look at no other partition.
-    """
-    if not _needs_values(connection, wanted):
-        return _page(connection, query, limit, oldest_first=oldest_first)
-    if start is None:
-        first = _page(connection, select(events.c.received_at, events.c.event_id), 1, oldest_first=oldest_first)
-        if not first:
-            return []
-        start = first[0].received_at
-    plan_with_values(connection, wanted)
-    rows: list[Row[Any]] = []
-    for span in _spans(start, oldest_first=oldest_first):
-        rows += _page(connection, query.where(*span), limit - len(rows), oldest_first=oldest_first)
-        if len(rows) >= limit:
-            break
-    return rows
-
-
-def _spans(start: float, *, oldest_first: bool) -> Iterator[list[ColumnElement[bool]]]:
-    """Cut all time into the day next to a time, the week behind it, and the rest, in the order of a page."""
-    time, sign = events.c.received_at, 1 if oldest_first else -1
-    edges = [None, *(start + sign * days * DAY_SECONDS for days in _FIRST_DAYS), None]
-    for near, far in pairwise(edges):
-        low, high = (near, far) if oldest_first else (far, near)
-        yield [*([time >= low] if low is not None else []), *([time < high] if high is not None else [])]
+def _of_keys(connection: Connection, columns: Sequence[Column[Any]], key: str, limit: int) -> list[Row[Any]]:
+    """Find the events that have a key in one of some columns, newest first."""
+    found: dict[Key, Row[Any]] = {}
+    for column in columns:
+        rows = page(connection, select(events).where(column == key), limit)
+        found |= {(row.received_at, row.event_id): row for row in rows}
+    return [found[one] for one in sorted(found, reverse=True)[:limit]]
 
 
 def _cleaned(event_ids: Sequence[str]) -> list[str]:
