@@ -15,7 +15,7 @@ from tests.support.warm import WarmProcess, warm_server
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Variables that are read when a program or a library is loaded: aiohttp loads the certificates then.
-READ_BY_IMPORTS = {"LD_PRELOAD", "SSL_CERT_FILE"}
+READ_BY_IMPORTS = ("LD_PRELOAD", "SSL_CERT_FILE")
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -32,7 +32,8 @@ def start(
     In a test it is the fork of a warm interpreter, which saves a second of importing; elsewhere, and without ``warm``,
     a new interpreter.
     """
-    if warm and "PYTEST_CURRENT_TEST" in os.environ and not READ_BY_IMPORTS & env.keys():
+    is_like_ours = all(env.get(name) == os.environ.get(name) for name in READ_BY_IMPORTS)
+    if warm and is_like_ours and "PYTEST_CURRENT_TEST" in os.environ:
         return warm_server().start(args, cwd=cwd, env=env, output=output, errors=errors)
     with output.open("ab") as out, errors.open("ab") as err:
         return subprocess.Popen(
