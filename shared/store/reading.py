@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from ackfirst.shared.nexmo.identity import is_event_id
 from ackfirst.shared.record import field_names
-from ackfirst.shared.store.paging import filtered_page, page, plan_with_values
+from ackfirst.shared.store.paging import filtered_page, page, plan_with_values, spans
 from ackfirst.shared.store.part import Key, StorePart, at_most, chunks, one_of, rows_of
 from ackfirst.shared.store.partitions import DAY_SECONDS
 from ackfirst.shared.store.rows import FINAL_STATES, Attempt, Cursor, EventFilter, EventRow, Request
@@ -51,10 +51,12 @@ class EventReads(StorePart):
         """Find the events of a message by its UUID, its SMS message id, an event id or a client_ref; newest first."""
         limit, key = min(limit, MOST_ROWS), clean(key, LONGEST_KEY)
         with self._database.reading() as connection:
-            # On PostgreSQL each column is looked for in every partition, and what looks like an event id is one.
-            rows = _of_keys(connection, (events.c.event_id,), key, limit) if is_event_id(key) else []
-            rows = rows or _of_keys(connection, (events.c.message_id, events.c.client_ref), key, limit)
-            return _event_rows(connection, rows)
+            # On PostgreSQL each column is looked for in every partition, so the likely ones come first.
+            kinds = [(events.c.message_id, events.c.client_ref), (events.c.event_id,)]
+            for columns in reversed(kinds) if is_event_id(key) else kinds:
+                if rows := _of_keys(connection, columns, key, limit):
+                    return _event_rows(connection, rows)
+        return []
 
     def attempts(self, event_ids: Sequence[str]) -> list[Attempt]:
         """List the attempts of events, oldest first, at most 10,000."""
@@ -132,10 +134,15 @@ class EventReads(StorePart):
 
     def count(self, wanted: EventFilter, cap: int = 10_000) -> int:
         """Count events, up to a cap: a larger number would be a scan."""
-        some = at_most(filtered(select(events.c.event_id), wanted), cap).subquery()
+        found = 0
+        query = filtered(select(events.c.event_id), wanted)
         with self._database.reading() as connection:
-            plan_with_values(connection, wanted)
-            return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+            for span in spans(connection, wanted, wanted.until):
+                some = at_most(query.where(*span), cap - found).subquery()
+                found += int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+                if found >= cap:
+                    break
+        return found
 
 
 def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
