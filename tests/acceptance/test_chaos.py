@@ -9,7 +9,6 @@ from tests.chaos.load import QUICK, Kind
 from tests.chaos.matrix import FAULTS
 from tests.chaos.play import play
 from tests.chaos.table import plain
-from tests.support.clock import library
 from tests.support.small_disk import cannot_mount
 
 ROWS = [
@@ -21,8 +20,6 @@ ROWS = [
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 @pytest.mark.parametrize(("fault", "kind"), ROWS)
 def test_nothing_acknowledged_is_lost_by(fault: Fault, kind: Kind) -> None:
-    if fault.clock and library() is None:
-        pytest.skip("libfaketime is not for this machine")
     if fault.disk and (reason := cannot_mount()):
         pytest.skip(reason)
     ledger = play(fault, kind, QUICK[kind], seed=7, timed=False)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.dev import Dev
 from tests.support.nexmo_apis import nexmo
 from tests.support.processes import Cli, clean_environment, command_output
+from tests.support.waiting import wait_until
 
 #: What a machine that is busy with other tests may bring about.
 OF_THE_MACHINE = {"disk-fsync-slow", "disk-space", "disk-volatile", "redis-slow", "redis-fsync-slow", "clock-nexmo"}
@@ -52,7 +53,7 @@ async def test_an_installation_becomes_green_and_its_self_test_reaches_no_handle
             callbacks.write_text(callbacks.read_text().replace('"inbound-message"', ""))  # a handler of everything
             with running as dev:
                 dev.wait_until_ready()
-                dev.wait_for_output("worker.started")
+                wait_until(lambda: "workers-none" not in doctor(dev, "--json")[1], timeout=40)
                 public = {"ACKFIRST_PUBLIC_URL": f"http://127.0.0.1:{dev.port}"}
                 code, output = doctor(dev, "--json", **public)
                 assert (code, found(output)) == (1, {"tls-none", "webhook-differs"}), output

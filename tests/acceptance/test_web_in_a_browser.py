@@ -202,6 +202,7 @@ def test_hostile_text_stays_text(stack: WebStack, open_page: Open) -> None:
 
 
 def test_redis_stopped_keeps_the_page_and_says_so_until_it_is_back(stack: WebStack, open_page: Open) -> None:
+    stack.post()
     page = open_page("/lanes/", may_fail=True)
     sync_api.expect(page.locator("#lanes-table tbody tr").first).to_be_visible()
     stack.redis.kill()

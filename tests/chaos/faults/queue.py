@@ -57,7 +57,6 @@ FAULTS = (
         name="poison-job",
         about="jobs that name another function, or hold no JSON, at the head of every lane",
         strike=_poison,
-        quick=True,
     ),
     Fault(
         name="malformed-hash",

@@ -118,7 +118,6 @@ FAULTS = (
         strike=_fill,
         lasts=4.0,
         again=1,
-        quick=True,
     ),
     Fault(
         name="redis-readonly",
