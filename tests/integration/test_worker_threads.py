@@ -262,7 +262,7 @@ def test_a_handler_that_holds_the_interpreter_is_ended_by_the_supervisor(
         """
         import ctypes
 
-        @on(application="bomb", timeout=0.2)
+        @on(application="bomb", timeout=0.5)
         def bomb(event):
             note("bomb")
             ctypes.PyDLL(None).sleep(600)  # never lets go of the interpreter
@@ -278,7 +278,7 @@ def test_a_handler_that_holds_the_interpreter_is_ended_by_the_supervisor(
         enqueue(redis_sync, bomb)
         wait_until(lambda: calls(redis_sync) == ["bomb"], timeout=30)
         enqueue(redis_sync, *good)
-        wait_until(lambda: statuses(redis_sync, good) == {"finished"}, timeout=40)
+        wait_until(lambda: statuses(redis_sync, good) == {"finished"}, timeout=90)
         assert "engine.wedged" in running.output
         wait_until(lambda: status(redis_sync, bomb.id) == "failed", timeout=60)
     assert error_of(redis_sync, bomb.id).startswith("WorkerKilled: 3 workers in a row")
