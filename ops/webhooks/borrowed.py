@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from ackfirst.ops.nexmo_api import NexmoApi, NexmoApiError, api_of
+from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.webhooks import backup
-from ackfirst.ops.webhooks.change import Changer, WebhookError
+from ackfirst.ops.webhooks.change import Changer, Result, WebhookError
 from ackfirst.ops.webhooks.urls import (
     Change,
     messages_url,
@@ -79,7 +80,8 @@ class BorrowedWebhooks:
                     if application is None:
                         continue
                     missing.discard(id_)
-                    await changer.change_application(application, lambda found: with_messages_urls(found, urls))
+                    result = await changer.change_application(application, lambda found: with_messages_urls(found, urls))
+                    self._audit("webhooks-borrowed", id_, result)
                     self._say(f"application {id_} now sends its callbacks to {public_url}")
         if missing:
             raise ConfigurationError(f"no account of ours has application {', '.join(sorted(missing))}: check the id")
@@ -109,9 +111,10 @@ class BorrowedWebhooks:
             if all(messages_url(application, name) != url for name, url in ours.items()):
                 self._say(f"application {saved.id} points elsewhere by now: left as it is")
                 return
-            await self._changer(api, account, lambda _: None).change_application(
+            result = await self._changer(api, account, lambda _: None).change_application(
                 application, lambda found: with_messages_webhooks_of(found, saved.content)
             )
+            self._audit("webhooks-put-back", saved.id, result)
             self._say(f"application {saved.id} has its own webhook URLs again")
 
     def _changer(self, api: NexmoApi, account: Account, on_saved: Callable[[Path], None]) -> Changer:
@@ -123,6 +126,10 @@ class BorrowedWebhooks:
             show=self._show,
             on_saved=on_saved,
         )
+
+    def _audit(self, act: str, application_id: str, result: Result) -> None:
+        if result.backup is not None:
+            note_act_if_recorded(self._settings, act, f"application {application_id}", f"backup {result.backup}")
 
     def _show(self, changes: tuple[Change, ...]) -> None:
         for change in changes:

@@ -9,7 +9,10 @@ import redis
 from click.testing import CliRunner, Result
 
 from ackfirst.ops.cli import main
+from ackfirst.ops.webhooks.borrowed import BorrowedWebhooks
 from ackfirst.shared.queue import keys
+from ackfirst.shared.settings import load_settings
+from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.store import AuditRow, open_store
 from ackfirst.workers.recovery.rejects import Rejects
 from tests.integration.test_apps import account, quiet_application
@@ -92,6 +95,19 @@ async def test_what_is_changed_at_nexmo(
         ("webhooks-restored", f"application {id_}"),
         ("webhooks-set", f"application {id_}"),
     ]
+
+
+async def test_what_dev_borrows_and_puts_back_at_nexmo(
+    redis_url: str, redis_sync: redis.Redis, record_url: str, tmp_path: Path
+) -> None:
+    async with account(tmp_path, redis_url) as (apis, operator, _):
+        id_ = quiet_application(apis, redis_sync)
+        settings = load_settings({**operator.settings, "ACKFIRST_STORE_URL": record_url})
+        borrowed = BorrowedWebhooks(settings, load_accounts(settings), say=lambda _: None)
+        await borrowed.borrow([id_], "https://tunnel.example.com")
+        assert await borrowed.put_back()
+    acts = [(act, subject) for act, subject, _ in audited(record_url)]
+    assert acts == [("webhooks-put-back", f"application {id_}"), ("webhooks-borrowed", f"application {id_}")]
 
 
 def test_the_audit_can_be_listed_and_narrowed(redis_sync: redis.Redis, run: Run, record_url: str) -> None:
