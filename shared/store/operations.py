@@ -8,7 +8,7 @@ from ackfirst.shared.record import field_names
 from ackfirst.shared.store.part import StorePart
 from ackfirst.shared.store.partitions import DAY_SECONDS
 from ackfirst.shared.store.paging import plan_with_values
-from ackfirst.shared.store.reading import MOST_ROWS, filtered
+from ackfirst.shared.store.reading import MOST_ROWS, filtered_whole
 from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
 from ackfirst.shared.store.tables import audit, dead_letters, events, replays
 from ackfirst.shared.store.texts import clean
@@ -62,7 +62,8 @@ class Operations(StorePart):
             days = events.c.received_at / DAY_SECONDS
             # PostgreSQL rounds where SQLite cuts, and SQLite may have been built without floor().
             day = cast(days if connection.dialect.name == "sqlite" else func.floor(days), BigInteger).label("day")
-            query = filtered(select(day, events.c.family, events.c.state, func.count(), *seen), wanted)
+            found = select(day, events.c.family, events.c.state, func.count(), *seen)
+            query = filtered_whole(connection, found, wanted)
             order = (text("day"), events.c.family, events.c.state)
             rows = connection.execute(query.group_by(*order).order_by(*order)).all()
         return [
@@ -82,10 +83,10 @@ class Operations(StorePart):
         letters = dead_letters.alias("letters")  # the filter may ask for one of them under the table's own name
         mine = and_(letters.c.received_at == events.c.received_at, letters.c.event_id == events.c.event_id)
         query = select(letters.c.handler, func.count()).select_from(events).join(letters, mine)
-        query = filtered(query, wanted).group_by(letters.c.handler).order_by(letters.c.handler)
+        query = query.group_by(letters.c.handler).order_by(letters.c.handler)
         with self._database.reading() as connection:
             plan_with_values(connection, wanted)
-            return {row[0]: row[1] for row in connection.execute(query)}
+            return {row[0]: row[1] for row in connection.execute(filtered_whole(connection, query, wanted))}
 
     def replay_update(self, replay_id: str, **changes: Any) -> bool:
         """Change fields of a replay; return whether there is one of this id."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     exists,
+    false,
     func,
     literal_column,
     select,
@@ -129,6 +130,10 @@ class EventReads(StorePart):
             query = query.where(place > tuple_(cursor.at, cursor.id), events.c.received_at >= cursor.at)
         start = wanted.since if cursor is None else cursor.at
         with self._database.reading() as connection:
+            if _is_about_letters(wanted):  # among all dead events the first of a cause may be a scan away
+                if (start := _oldest_with_letter(connection, wanted, start)) is None:
+                    return []
+                query = query.where(events.c.received_at >= start)
             rows = filtered_page(connection, query, wanted, min(limit, MOST_ROWS), start=start, oldest_first=True)
             return _event_rows(connection, rows)
 
@@ -156,8 +161,7 @@ def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     conditions += [events.c[name] == clean(value, LONGEST_KEY) for name, value in equal.items()]
     if wanted.state in _INDEXED_STATES:
         conditions.append(RARE_STATES)  # SQLite uses the index only if the query says the same
-    of_letter = (wanted.error_type, wanted.died_since, wanted.died_until)
-    if of_letter != (None, None, None) or (wanted.handler is not None and wanted.state == "dead"):
+    if _is_about_letters(wanted):
         conditions.append(_has_letter(wanted))
     elif wanted.handler is not None:
         mine = and_(attempts.c.received_at == events.c.received_at, attempts.c.event_id == events.c.event_id)
@@ -167,19 +171,50 @@ def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     return query.where(*conditions)
 
 
-def _has_letter(wanted: EventFilter) -> ColumnElement[bool]:
-    mine = exists().where(
-        dead_letters.c.received_at == events.c.received_at, dead_letters.c.event_id == events.c.event_id
-    )
+def filtered_whole(connection: Connection, query: Select[Any], wanted: EventFilter) -> Select[Any]:
+    """Add the conditions of a filter to a query of all its events.
+
+    Those of dead letters are looked for between the oldest and the newest of them: a filter may name when they died,
+    but events are found by when they were received.
+    """
+    if _is_about_letters(wanted):
+        received = dead_letters.c.received_at
+        ends = connection.execute(select(func.min(received), func.max(received)).where(*_letters(wanted))).one()
+        if ends[0] is None:
+            return query.where(false())
+        query = query.where(events.c.received_at.between(*ends))
+    return filtered(query, wanted)
+
+
+def _is_about_letters(wanted: EventFilter) -> bool:
+    of_letter = (wanted.error_type, wanted.died_since, wanted.died_until)
+    return of_letter != (None, None, None) or (wanted.handler is not None and wanted.state == "dead")
+
+
+def _letters(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    """Make the conditions that a filter has for dead letters."""
+    conditions: list[ColumnElement[bool]] = []
     if wanted.handler is not None:
-        mine = mine.where(dead_letters.c.handler == clean(wanted.handler, LONGEST_KEY))
+        conditions.append(dead_letters.c.handler == clean(wanted.handler, LONGEST_KEY))
     if wanted.error_type is not None:
-        mine = mine.where(dead_letters.c.error_type == clean(wanted.error_type, LONGEST_KEY))
+        conditions.append(dead_letters.c.error_type == clean(wanted.error_type, LONGEST_KEY))
     if wanted.died_since is not None:
-        mine = mine.where(dead_letters.c.dead_at >= wanted.died_since)
+        conditions.append(dead_letters.c.dead_at >= wanted.died_since)
     if wanted.died_until is not None:
-        mine = mine.where(dead_letters.c.dead_at < wanted.died_until)
-    return mine
+        conditions.append(dead_letters.c.dead_at < wanted.died_until)
+    return conditions
+
+
+def _has_letter(wanted: EventFilter) -> ColumnElement[bool]:
+    mine = (dead_letters.c.received_at == events.c.received_at, dead_letters.c.event_id == events.c.event_id)
+    return exists().where(*mine, *_letters(wanted))
+
+
+def _oldest_with_letter(connection: Connection, wanted: EventFilter, since: float | None) -> float | None:
+    """Find when the oldest event with such a letter was received, at or after a time; None: there is none."""
+    received = dead_letters.c.received_at
+    query = select(received).where(*_letters(wanted), *([received >= since] if since is not None else []))
+    return connection.execute(at_most(query.order_by(received), 1)).scalar()
 
 
 def _of_keys(connection: Connection, columns: Sequence[Column[Any]], key: str, limit: int) -> list[Row[Any]]:

@@ -118,3 +118,25 @@ def test_good_events_leave_the_letters_of_others_alone(store: Store) -> None:
     store.write(batch(1, dead(1, NOON)))
     store.write(batch(2, handled(2, NOON), handled(3, NOON - 1), handled(4, NOON + 1)))
     assert [row.event_id for row in store.dead()] == [event_id(1)]
+
+
+def test_a_replay_of_a_cause_finds_its_events_whenever_they_were_received(store: Store) -> None:
+    others = [dead(f"other-{n}", NOON - n * DAY, "c.d") for n in range(12)]
+    late = {
+        "arrivals": [arrival("late", NOON - 10 * DAY)],
+        "attempts": [attempt("late", NOON - 10 * DAY, "dead", handler="a.b", started=NOON - HOUR)],
+        "endings": [ended("late", NOON - 10 * DAY, "dead", at=NOON - HOUR)],
+    }
+    early = dead("early", NOON - 9 * DAY, "a.b")
+    store.write(batch(1, *others, late, early, dead("new", NOON - 60, "a.b")))
+
+    cause = EventFilter(state="dead", handler="a.b", error_type="ValueError", died_since=NOON - DAY, died_until=NOON)
+    assert [day.count for day in store.replay_plan(cause)] == [1, 1]
+    assert store.replay_handlers(cause) == {"a.b": 2}
+    first = store.resolve(cause, None, limit=1)
+    second = store.resolve(cause, first[0].cursor, limit=1)
+    assert [row.event_id for row in first + second] == [event_id("late"), event_id("new")]
+    assert store.resolve(cause, second[0].cursor) == []
+
+    nothing = EventFilter(state="dead", handler="e.f", died_until=NOON)
+    assert (store.replay_plan(nothing), store.replay_handlers(nothing), store.resolve(nothing, None)) == ([], {}, [])
