@@ -11,18 +11,24 @@ from ackfirst.ops.record.render import Times, say_json
 from ackfirst.ops.record.sources import recorded
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
+from ackfirst.shared.store.retention import pause
 from ackfirst.shared.store.rows import EventFilter
 
 #: Most events that are counted before the question whether to delete them.
 MOST_COUNTED: Final = 10_000
 
 
+def _nothing() -> None:
+    pass
+
+
 @click.command()
 @click.option("--older-than", "before", type=MOMENT, required=True, help="Received before: 90d, 2026-03-04T09:15Z.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--no-pauses", is_flag=True, help="On SQLite many times as fast, but it may delay what shares the disk.")
 @local_option
 @json_option
-def command(*, before: float, yes: bool, local: bool, as_json: bool) -> None:
+def command(*, before: float, yes: bool, no_pauses: bool, local: bool, as_json: bool) -> None:
     """Delete events from the record for good, with their attempts and dead letters.
 
     A worker does this by itself, every hour, with what is older than ACKFIRST_STORE_KEEP. Events that wait in Redis are
@@ -37,7 +43,7 @@ def command(*, before: float, yes: bool, local: bool, as_json: bool) -> None:
             more = "more than " if counted >= MOST_COUNTED else ""
             question = f"Delete {more}{counted:,} events received before {when} for good?"
             click.confirm(question, abort=True, err=True)
-        purged = store.purge(before, exact=True)
+        purged = store.purge(before, exact=True, pause=_nothing if no_pauses else pause)
         note_act(store, "purge", f"received before {Times().iso(before)}", f"{purged} events")
     if as_json:
         say_json({"purged": purged, "received_before": Times(local=local).iso(before)})

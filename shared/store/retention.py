@@ -23,16 +23,19 @@ from ackfirst.shared.store.tables import (
     requests,
 )
 
-#: Rows of one delete: a few hundredths of a second, for which writers wait.
-ROWS_AT_ONCE: Final = 500
+#: Rows of one delete. With 10 million events in SQLite, on the disk of a Redis that syncs always, and 300 callbacks a
+#: second, 500 rows every 20 ms made ingest's p99 3 to 5 times as long; 25 rows every 100 ms make it 1.5 times as long, and
+#: still remove 10 million events a day.
+ROWS_AT_ONCE: Final = 25
 #: Rows of one delete from a table whose rows are small and neighbours.
 COUNTS_AT_ONCE: Final = 5_000
 #: Between two deletes, in which others write.
-PAUSE_SECONDS: Final = 0.02
+PAUSE_SECONDS: Final = 0.1
 _LAST_SECOND: Final = partitions.DAY_SECONDS - 1
 
 
-def _sleep() -> None:
+def pause() -> None:
+    """Let others have the disk for a moment."""
     time.sleep(PAUSE_SECONDS)
 
 
@@ -53,7 +56,7 @@ class Retention(StorePart):
             with self._database.writing() as connection:
                 partitions.make_partitions(connection, range(today, today + partitions.DAYS_AHEAD + 1))
 
-    def purge(self, older_than: float, *, pause: Callable[[], object] = _sleep, exact: bool = False) -> int:
+    def purge(self, older_than: float, *, pause: Callable[[], object] = pause, exact: bool = False) -> int:
         """Remove everything that was received before a time; return how many events that were.
 
         Replays and the audit stay.
@@ -99,7 +102,7 @@ class Retention(StorePart):
     def _delete_by_time(
         self, table: Table, old: ColumnElement[bool], time_column: ColumnElement[Any], pause: Callable[[], object]
     ) -> int:
-        """Delete the oldest rows, then the next: a piece ends at the time of its 500th row."""
+        """Delete the oldest rows, then the next: a piece ends at the time of its last row."""
         removed = 0
         last = select(time_column).where(old).order_by(time_column).offset(ROWS_AT_ONCE - 1).limit(1)
         while True:
