@@ -80,7 +80,9 @@ class BorrowedWebhooks:
                     if application is None:
                         continue
                     missing.discard(id_)
-                    result = await changer.change_application(application, lambda found: with_messages_urls(found, urls))
+                    result = await changer.change_application(
+                        application, lambda found: with_messages_urls(found, urls)
+                    )
                     self._audit("webhooks-borrowed", id_, result)
                     self._say(f"application {id_} now sends its callbacks to {public_url}")
         if missing:
