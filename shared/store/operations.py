@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Row, and_, cast, func, select, text, update
 
 from ackfirst.shared.record import field_names
+from ackfirst.shared.store.paging import plan_with_values
 from ackfirst.shared.store.part import StorePart
 from ackfirst.shared.store.partitions import DAY_SECONDS
-from ackfirst.shared.store.paging import plan_with_values
 from ackfirst.shared.store.reading import MOST_ROWS, filtered_whole
 from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
 from ackfirst.shared.store.tables import audit, dead_letters, events, replays

@@ -1,7 +1,6 @@
 """Read events, their attempts and their requests. Every read is bounded."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -21,10 +20,8 @@ from sqlalchemy import (
 )
 
 from ackfirst.shared.nexmo.identity import is_event_id
-from ackfirst.shared.record import field_names
 from ackfirst.shared.store.paging import filtered_page, page, plan_with_values, spans
 from ackfirst.shared.store.part import Key, StorePart, at_most, chunks, one_of, rows_of
-from ackfirst.shared.store.partitions import DAY_SECONDS
 from ackfirst.shared.store.rows import FINAL_STATES, Attempt, Cursor, EventFilter, EventRow, Request
 from ackfirst.shared.store.tables import RARE_STATES, attempts, dead_letters, events, requests
 from ackfirst.shared.store.texts import LONGEST_KEY, clean, query_text

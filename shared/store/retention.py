@@ -24,8 +24,8 @@ from ackfirst.shared.store.tables import (
 )
 
 #: Rows of one delete. With 10 million events in SQLite, on the disk of a Redis that syncs always, and 300 callbacks a
-#: second, 500 rows every 20 ms made ingest's p99 3 to 5 times as long; 25 rows every 100 ms make it 1.5 times as long, and
-#: still remove 10 million events a day.
+#: second, 500 rows every 20 ms made ingest's p99 3 to 5 times as long; 25 rows every 100 ms make it 1.5 times as long,
+#: and still remove 10 million events a day.
 ROWS_AT_ONCE: Final = 25
 #: Rows of one delete from a table whose rows are small and neighbours.
 COUNTS_AT_ONCE: Final = 5_000
