@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from ackfirst.ops.record.live import is_event_id, job_text, pages
+from ackfirst.ops.record.live import job_text, pages
+from ackfirst.shared.nexmo.identity import is_event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.record import RecordedOutcome, RecordEntry
 from ackfirst.shared.record import named_record

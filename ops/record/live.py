@@ -19,7 +19,7 @@ from ackfirst.shared import masking
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.failure import RECEIPT_MEANINGS
 from ackfirst.shared.nexmo.family import Family, Product
-from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.nexmo.identity import event_id, is_event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS, PERIODS, period, place
 from ackfirst.shared.queue.envelope import Envelope
@@ -48,7 +48,6 @@ _FIELDS: Final = (
 #: RQ's status of a job → the state that we show.
 _STATES: Final = {"queued": "waiting", "started": "running", "scheduled": "retrying", "failed": "dead"}
 
-_EVENT_ID: Final = re.compile(rf"[{''.join(one.facts.letter for one in Family)}]-[0-9a-f]{{32}}")
 #: ``handler: ErrorType: message`` in what ``HandlersFailed`` says.
 _FAILED: Final = re.compile(r"(?:^|; )([A-Za-z_][\w.<>]*): ([A-Za-z_]\w*): ")
 _LONGEST_ERROR: Final = 500
@@ -130,11 +129,6 @@ class LiveQueue:
         for (one, job), (marks, results, due_at, expires_at) in zip(jobs.items(), answers, strict=True):
             found = _Found(one, job, _dict(marks), *_result(results), _score(due_at), _score(expires_at))
             yield one, _live_event(found)
-
-
-def is_event_id(text: str) -> bool:
-    """Return True if the text has the form of an event's id."""
-    return _EVENT_ID.fullmatch(text) is not None
 
 
 def read_envelope(data: bytes | None) -> Envelope | None:
