@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Without bytecode each of the thousand processes of a test run would compile ackfirst anew: half of its start.
+# Without bytecode each of the thousand processes of a test run would compile ackfirst anew, and each of pytest's rewrite
+# all tests: 12 s instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

@@ -11,15 +11,11 @@ from ackfirst.ops.record.render import Times, say_json
 from ackfirst.ops.record.sources import recorded
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
-from ackfirst.shared.store.retention import pause
+from ackfirst.shared.store.retention import wait_between_deletes
 from ackfirst.shared.store.rows import EventFilter
 
 #: Most events that are counted before the question whether to delete them.
 MOST_COUNTED: Final = 10_000
-
-
-def _nothing() -> None:
-    pass
 
 
 @click.command()
@@ -43,7 +39,8 @@ def command(*, before: float, yes: bool, no_pauses: bool, local: bool, as_json: 
             more = "more than " if counted >= MOST_COUNTED else ""
             question = f"Delete {more}{counted:,} events received before {when} for good?"
             click.confirm(question, abort=True, err=True)
-        purged = store.purge(before, exact=True, pause=_nothing if no_pauses else pause)
+        pause = (lambda: None) if no_pauses else wait_between_deletes
+        purged = store.purge(before, exact=True, pause=pause)
         note_act(store, "purge", f"received before {Times().iso(before)}", f"{purged} events")
     if as_json:
         say_json({"purged": purged, "received_before": Times(local=local).iso(before)})

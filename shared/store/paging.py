@@ -14,7 +14,7 @@ from ackfirst.shared.store.tables import events
 
 #: A search by one of these alone is planned well for any value.
 _SELECTIVE: Final = frozenset({"sender", "recipient", "message_id", "client_ref"})
-#: A filtered page on PostgreSQL is looked for in so many days, then in so many, then in all.
+#: PostgreSQL looks for a filtered page in the nearest day, then further away up to the eighth, then in the rest.
 _FIRST_DAYS: Final = (1, 8)
 
 

@@ -171,8 +171,8 @@ def filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
 def filtered_whole(connection: Connection, query: Select[Any], wanted: EventFilter) -> Select[Any]:
     """Add the conditions of a filter to a query of all its events.
 
-    Those of dead letters are looked for between the oldest and the newest of them: a filter may name when they died,
-    but events are found by when they were received.
+    A filter names when letters died, but events are found by when they were received: the letters tell between which
+    times that was.
     """
     if _is_about_letters(wanted):
         received = dead_letters.c.received_at

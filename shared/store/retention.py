@@ -34,8 +34,8 @@ PAUSE_SECONDS: Final = 0.1
 _LAST_SECOND: Final = partitions.DAY_SECONDS - 1
 
 
-def pause() -> None:
-    """Let others have the disk for a moment."""
+def wait_between_deletes() -> None:
+    """Wait a moment, so that others get to write."""
     time.sleep(PAUSE_SECONDS)
 
 
@@ -56,7 +56,9 @@ class Retention(StorePart):
             with self._database.writing() as connection:
                 partitions.make_partitions(connection, range(today, today + partitions.DAYS_AHEAD + 1))
 
-    def purge(self, older_than: float, *, pause: Callable[[], object] = pause, exact: bool = False) -> int:
+    def purge(
+        self, older_than: float, *, pause: Callable[[], object] = wait_between_deletes, exact: bool = False
+    ) -> int:
         """Remove everything that was received before a time; return how many events that were.
 
         Replays and the audit stay.
@@ -102,7 +104,7 @@ class Retention(StorePart):
     def _delete_by_time(
         self, table: Table, old: ColumnElement[bool], time_column: ColumnElement[Any], pause: Callable[[], object]
     ) -> int:
-        """Delete the oldest rows, then the next: a piece ends at the time of its last row."""
+        """Delete the oldest ``ROWS_AT_ONCE`` rows, then the next; rows of the same time go together."""
         removed = 0
         last = select(time_column).where(old).order_by(time_column).offset(ROWS_AT_ONCE - 1).limit(1)
         while True:

@@ -1,5 +1,6 @@
 """Real ``ackfirst`` processes, started and ended by a test."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.waiting import wait_until
-from tests.support.warm import WarmProcess, warm_server
+from tests.support.warm import WarmProcess, WarmServer
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Variables that are read when a program or a library is loaded: aiohttp loads the certificates then.
@@ -24,6 +25,12 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return {**inherited, "PYTHONUNBUFFERED": "1", **settings}
 
 
+@functools.cache
+def _warm_server() -> WarmServer:
+    """Start the warm interpreter of this test process, once."""
+    return WarmServer(clean_environment(PYTHONPATH=str(ROOT)), ROOT)
+
+
 def start(
     args: Sequence[str], cwd: Path, env: Mapping[str, str], output: Path, errors: Path, *, warm: bool = True
 ) -> subprocess.Popen[bytes] | WarmProcess:
@@ -34,7 +41,7 @@ def start(
     """
     is_like_ours = all(env.get(name) == os.environ.get(name) for name in READ_BY_IMPORTS)
     if warm and is_like_ours and "PYTEST_CURRENT_TEST" in os.environ:
-        return warm_server().start(args, cwd=cwd, env=env, output=output, errors=errors)
+        return _warm_server().start(args, cwd=cwd, env=env, output=output, errors=errors)
     with output.open("ab") as out, errors.open("ab") as err:
         return subprocess.Popen(
             [sys.executable, "-m", "ackfirst", *args],

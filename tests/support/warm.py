@@ -1,9 +1,9 @@
 """Start ``ackfirst`` commands as forks of a warm interpreter: the part in the test's own process."""
 
 import atexit
-import functools
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -13,14 +13,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 class WarmProcess:
     """A forked command, with the part of ``subprocess.Popen`` that tests use."""
 
-    def __init__(self, args: Sequence[str], pid: int) -> None:
-        self.args = args
+    def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._has_ended = threading.Event()
@@ -34,7 +31,7 @@ class WarmProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         if not self._has_ended.wait(timeout):
-            raise subprocess.TimeoutExpired(list(self.args), timeout or 0.0)
+            raise subprocess.TimeoutExpired(f"ackfirst, process {self.pid}", timeout or 0.0)
         assert self.returncode is not None
         return self.returncode
 
@@ -51,28 +48,22 @@ class WarmProcess:
 
 
 class WarmServer:
-    """The warm interpreter of this test process."""
+    """A warm interpreter with this environment and working folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: Mapping[str, str], cwd: Path) -> None:
         self._control, theirs = socket.socketpair()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ACKFIRST_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.warm_server"],
-            cwd=ROOT,
-            env={**environment, "PYTHONPATH": str(ROOT)},
+            cwd=cwd,
+            env=env,
             stdin=theirs,
             start_new_session=True,
         )
         theirs.close()
-        self._answers = self._control.makefile("rb")
-        self._asking = threading.Lock()
-        self._started: list[int] = []
-        self._has_started = threading.Semaphore(0)
-        self._running: dict[int, WarmProcess] = {}
-        self._ended: dict[int, int] = {}
         self._lock = threading.Lock()
+        self._started = queue.SimpleQueue[WarmProcess]()
         threading.Thread(target=self._listen, daemon=True, name="warm").start()
-        atexit.register(self.close)
+        atexit.register(self._close)
 
     def start(
         self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: Path, errors: Path
@@ -80,36 +71,20 @@ class WarmServer:
         """Fork a command. Its output and its errors go to the end of files that exist."""
         files = {"output": str(output.absolute()), "errors": str(errors.absolute())}
         wanted = {"args": list(args), "cwd": str(cwd.absolute()), "env": dict(env), **files}
-        with self._asking:
-            self._control.sendall(json.dumps(wanted).encode() + b"\n")
-            assert self._has_started.acquire(timeout=60), "the warm interpreter does not answer"
-            process = WarmProcess(["ackfirst", *args], self._started.pop())
         with self._lock:
-            if (code := self._ended.pop(process.pid, None)) is not None:
-                process.ended(code)
-            else:
-                self._running[process.pid] = process
-        return process
+            self._control.sendall(json.dumps(wanted).encode() + b"\n")
+            return self._started.get(timeout=60)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._control.shutdown(socket.SHUT_RDWR)
         self._process.wait(timeout=10)
 
     def _listen(self) -> None:
-        for line in self._answers:
+        running: dict[int, WarmProcess] = {}
+        for line in self._control.makefile("rb"):
             said = json.loads(line)
             if "started" in said:
-                self._started.append(said["started"])
-                self._has_started.release()
-                continue
-            with self._lock:
-                if (process := self._running.pop(said["ended"], None)) is not None:
-                    process.ended(said["code"])
-                else:
-                    self._ended[said["ended"]] = said["code"]
-
-
-@functools.cache
-def warm_server() -> WarmServer:
-    """Start the warm interpreter of this test process, once."""
-    return WarmServer()
+                process = running[said["started"]] = WarmProcess(said["started"])
+                self._started.put(process)
+            else:
+                running.pop(said["ended"]).ended(said["code"])

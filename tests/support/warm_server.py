@@ -23,6 +23,8 @@ from ackfirst.ops.cli import COMMANDS
 
 #: What commands import only when they need it.
 _LATER = ("ackfirst.ingest.app", "ackfirst.ops.web.app", "ackfirst.shared.store", "ackfirst.workers.pool", "uvloop")
+#: How many folders ``-m`` and PYTHONPATH have put in front of the interpreter's own path.
+_GIVEN_FOLDERS = 1 + len([one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one])
 
 
 @dataclass
@@ -126,12 +128,9 @@ def become(wanted: Wanted) -> None:
     sys.stdout = TextIOWrapper(FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
     sys.stderr = TextIOWrapper(FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
     given = wanted.env.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:] = [wanted.cwd, *(str(Path(wanted.cwd, one)) for one in given if one), *sys.path[len(_OWN_PATH) :]]
+    sys.path[:] = [wanted.cwd, *(str(Path(wanted.cwd, one)) for one in given if one), *sys.path[_GIVEN_FOLDERS:]]
     sys.argv = [sys.argv[0], *wanted.args]
 
-
-#: What ``-m`` and PYTHONPATH have put in front of the interpreter's own path.
-_OWN_PATH = [""] + [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
 
 if __name__ == "__main__":
     main()

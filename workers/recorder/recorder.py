@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.queue.record import RecordEntry
 from ackfirst.shared.store import Gap, StaleBatchError, Store
-from ackfirst.shared.store.retention import pause
+from ackfirst.shared.store.retention import wait_between_deletes
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.rows import JOB_GONE, arrivals_of, batch_of, ended_of, finished_of
 from ackfirst.workers.recorder.stream import START, RecordStream, Release
@@ -256,7 +256,7 @@ class Recorder:
     def _between_deletes(self) -> None:
         self._lease.hold()
         self.record()
-        pause()
+        wait_between_deletes()
 
 
 class StoreConnection:
