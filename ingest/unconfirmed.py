@@ -116,6 +116,8 @@ class UnconfirmedAccounts:
 
     def forget_silent(self, now: float) -> bool:
         """Forget accounts that are not ours and have been silent for long; return whether there was one."""
+        if not self._unknown:  # asked for each callback
+            return False
         silent = [name for name, trouble in self._unknown.items() if abs(now - trouble.seen) > UNKNOWN_MEMORY_SECONDS]
         for name in silent:
             del self._unknown[name]
