@@ -146,7 +146,8 @@ expire. Redis runs commands on one core; it should not need more than 60 % of it
         "The record",
         """The store alone, without the recorder's reading and parsing: batches of 500 events with one attempt each, and
 each read with the values of random events of 90 days. Both engines sync at every commit; PostgreSQL is one
-server on a unix socket. `python -m bench.store --rows 10000000` does the same with as many rows.""",
+server on a unix socket. `python -m bench.store --rows 10000000` does the same with as many rows;
+`python -m bench.pages` times the operator's page over them, and ingest beside a purge.""",
         store.store_rows,
     ),
     "memory": Section(

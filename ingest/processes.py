@@ -7,7 +7,8 @@ from ackfirst.ingest.app import cannot_listen
 from ackfirst.ingest.metrics import SHARED_FOLDER
 from ackfirst.ingest.request_log import Log
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
+from ackfirst.shared.processes.child import Child
+from ackfirst.shared.processes.supervisor import Supervisor, reexec
 from ackfirst.shared.settings import Address, Settings
 
 

@@ -18,9 +18,10 @@ from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.processes.child import Child
 from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.shared.processes.signals import STOP_SIGNALS
-from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
+from ackfirst.shared.processes.supervisor import Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts

@@ -13,8 +13,9 @@ import structlog
 from ackfirst.shared import log
 from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.embedded import with_private_server
+from ackfirst.shared.processes.child import Child
 from ackfirst.shared.processes.parent_death import die_with_parent
-from ackfirst.shared.processes.supervisor import Child, Supervisor, reexec
+from ackfirst.shared.processes.supervisor import Supervisor, reexec
 from ackfirst.shared.redis.client import reachable
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.files import protect_files

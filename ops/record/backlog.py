@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from ackfirst.ops.record.live import job_text, pages
+from ackfirst.ops.record.job_parts import job_text
+from ackfirst.ops.record.live import pages
 from ackfirst.shared.nexmo.identity import is_event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.record import RecordedOutcome, RecordEntry

@@ -20,7 +20,7 @@ from ackfirst.ops.record.replay_options import (
     plan_object,
     show_plan,
 )
-from ackfirst.ops.record.replays import Plan, ReplayError, plan
+from ackfirst.ops.record.replay_plan import Plan, ReplayError, plan
 from ackfirst.ops.record.sources import Sources, opened
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option

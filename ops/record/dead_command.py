@@ -26,7 +26,8 @@ from ackfirst.ops.record.steps import Kind, Step
 from ackfirst.ops.record.timeline import Timeline, timeline
 from ackfirst.ops.terminal import MOMENT, CommandGroup
 from ackfirst.ops.terminal import as_json as json_option
-from ackfirst.shared.store.rows import DeadGroup, DeadLetter
+from ackfirst.shared.store.results import DeadGroup
+from ackfirst.shared.store.rows import DeadLetter
 
 #: Letters of the record's stream that a listing adds to those of the record.
 MOST_UNRECORDED: Final = 1_000

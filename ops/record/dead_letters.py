@@ -11,7 +11,8 @@ from ackfirst.ops.record.backlog import Backlog, attempts_of
 from ackfirst.ops.record.live import LiveEvent, LiveQueue, pages
 from ackfirst.shared.queue import keys
 from ackfirst.shared.store import Store
-from ackfirst.shared.store.rows import Cursor, DeadGroup, DeadLetter
+from ackfirst.shared.store.results import DeadGroup
+from ackfirst.shared.store.rows import Cursor, DeadLetter
 
 _HOUR, _DAY, _WEEK = 3_600.0, 86_400.0, 604_800.0
 

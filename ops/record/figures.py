@@ -14,7 +14,7 @@ from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.redis.client import FAILURES
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.store import Store
-from ackfirst.shared.store.rows import Stats
+from ackfirst.shared.store.results import Stats
 
 #: Shares of the events for which the provider lag is shown.
 SHARES: Final = (0.5, 0.9, 0.99)

@@ -3,26 +3,28 @@
 Everything here reads only, and says what is true at this moment, with the record off, behind or up to date.
 """
 
-import json
-import re
-import zlib
-from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from redis import Redis
 
+from ackfirst.ops.record.job_parts import (
+    failures,
+    read_envelope,
+    read_mark,
+    read_result,
+    returned_state,
+    traceback_of,
+    unix,
+)
 from ackfirst.ops.record.steps import Pending
 from ackfirst.shared import masking
-from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.failure import RECEIPT_MEANINGS
 from ackfirst.shared.nexmo.family import Family, Product
 from ackfirst.shared.nexmo.identity import event_id, is_event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS, PERIODS, period, place
-from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.record import field_names, named_record
 from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.shared.store.arrival import arrival_of
@@ -47,10 +49,6 @@ _FIELDS: Final = (
 
 #: RQ's status of a job → the state that we show.
 _STATES: Final = {"queued": "waiting", "started": "running", "scheduled": "retrying", "failed": "dead"}
-
-#: ``handler: ErrorType: message`` in what ``HandlersFailed`` says.
-_FAILED: Final = re.compile(r"(?:^|; )([A-Za-z_][\w.<>]*): ([A-Za-z_]\w*): ")
-_LONGEST_ERROR: Final = 500
 
 
 @named_record
@@ -127,48 +125,8 @@ class LiveQueue:
                 pipeline.zscore(keys.failed(lane), one)
             answers = pages(pipeline.execute(raise_on_error=False), 4)
         for (one, job), (marks, results, due_at, expires_at) in zip(jobs.items(), answers, strict=True):
-            found = _Found(one, job, _dict(marks), *_result(results), _score(due_at), _score(expires_at))
+            found = _Found(one, job, _dict(marks), *read_result(results), _score(due_at), _score(expires_at))
             yield one, _live_event(found)
-
-
-def read_envelope(data: bytes | None) -> Envelope | None:
-    """Read the envelope in a job's data; None if it holds none."""
-    try:
-        _, _, [text], _ = json.loads(job_text(data or b""))
-        return Envelope.decode(text)
-    except (EnvelopeError, ValueError, TypeError):
-        return None
-
-
-def job_text(data: bytes) -> bytes:
-    """Return the text of a job's data: RQ compresses it when it writes a job itself, which we do not."""
-    try:
-        return zlib.decompress(data)
-    except zlib.error:
-        return data
-
-
-def failures(text: str, known: Iterable[str] = ()) -> dict[str, str]:
-    """Read handler → error from the traceback that RQ keeps of a dead letter; numbers masked.
-
-    The empty name stands for an end that is no handler's doing. ``known`` are numbers that the event holds.
-    """
-    last = text.strip().rpartition("\n")[2]
-    _, found, said = last.partition("HandlersFailed: ")
-    parts = list(_FAILED.finditer(said)) if found else []
-    if not parts:
-        return {"": _safe(said if found else last, known)} if last else {}
-    ends = [*(part.start() for part in parts[1:]), len(said)]
-    return {part[1]: _safe(said[part.start(2) : end], known) for part, end in zip(parts, ends, strict=True)}
-
-
-def unix(text: bytes | None) -> float | None:
-    """Read a time of RQ's job hash; None for none."""
-    try:
-        moment = datetime.fromisoformat((text or b"").decode())
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _ids_of_message(message: str, account: str | None) -> Iterator[str]:
@@ -204,9 +162,9 @@ def _live_event(found: _Found) -> LiveEvent:
     parties = [party for party in (arrival.sender, arrival.recipient) if party]
     traceback = traceback_of(found.result)
     status = (job["status"] or b"").decode(errors="replace")
-    state = _returned(found.result) or "processed" if status == "finished" else _STATES.get(status, status)
+    state = returned_state(found.result) or "processed" if status == "finished" else _STATES.get(status, status)
     since = _since(found, state)
-    marks = [mark for mark in map(_mark, found.marks.items()) if mark is not None]
+    marks = [mark for mark in map(read_mark, found.marks.items()) if mark is not None]
     dead = failures(traceback, parties) if traceback and state == "dead" else {}
     pending = Pending(
         event_id=found.id,
@@ -269,46 +227,9 @@ def _lane(job: Mapping[str, bytes | None]) -> str:
     return (job["origin"] or b"").decode(errors="replace").removeprefix(keys.LANE_PREFIX)
 
 
-def _mark(item: tuple[bytes, bytes]) -> tuple[str, str, int, float] | None:
-    """Read a handler's mark (``workers/processing/marks.py``) as handler, state, attempts, time of the next attempt."""
-    try:
-        fields = json.loads(item[1])
-        return item[0].decode(errors="replace"), str(fields["s"]), int(fields["n"]), float(fields.get("at", 0))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
 def _replay(encoded: bytes | None, queued_at: float | None) -> tuple[str, float] | None:
     replay = JobReplay.decode(encoded)
     return (replay.id, queued_at) if replay and queued_at else None
-
-
-def _result(rows: Any) -> tuple[float | None, Mapping[bytes, bytes]]:
-    """Read RQ's newest result as time and fields."""
-    if not isinstance(rows, list) or not rows:
-        return None, {}
-    result_id, fields = rows[0]
-    return int(result_id.partition(b"-")[0]) / 1000, fields
-
-
-def traceback_of(fields: Mapping[bytes, bytes]) -> str:
-    """Read the traceback in one of RQ's results; empty if it has none."""
-    try:
-        return zlib.decompress(b64decode(fields.get(b"exc_string", b""))).decode(errors="replace")
-    except (ValueError, zlib.error):
-        return ""
-
-
-def _returned(fields: Mapping[bytes, bytes]) -> str | None:
-    try:
-        found = json.loads(b64decode(fields.get(b"return_value", b"")))
-    except ValueError:
-        return None
-    return found if isinstance(found, str) else None
-
-
-def _safe(text: str, known: Iterable[str]) -> str:
-    return masking.numbers(text[: 2 * _LONGEST_ERROR], known)[:_LONGEST_ERROR]
 
 
 def _dict(answer: Any) -> Mapping[bytes, bytes]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from ackfirst.ops.record.live import failures, job_text, pages, read_envelope, traceback_of
+from ackfirst.ops.record.job_parts import failures, job_text, read_envelope, traceback_of
+from ackfirst.ops.record.live import pages
 from ackfirst.ops.record.redacted import Person, redacted_envelope
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import job_data

@@ -13,6 +13,7 @@ from ackfirst.ops.record.options import filtered, fixed_range, is_unscoped
 from ackfirst.ops.record.options import local as local_option
 from ackfirst.ops.record.render import Column, Times, console, say_json, show_table
 from ackfirst.ops.record.replay_options import EventsGroup, Orders, as_object, carry_out, events_option, ordered
+from ackfirst.ops.record.replay_plan import ReplayError
 from ackfirst.ops.record.sources import recorded
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.replay.selection import Selection
@@ -104,7 +105,7 @@ def show(*, replay_id: str, local: bool, as_json: bool) -> None:
     with recorded() as (sources, store):
         try:
             found = replays.look(store, sources.redis, replay_id)
-        except replays.ReplayError as error:
+        except ReplayError as error:
             raise click.ClickException(str(error)) from error
     shown: dict[str, Any] = {
         **as_object(found.replay, times),
@@ -160,6 +161,6 @@ def _steer(replay_id: str, act: Callable[..., Replay]) -> None:
     with recorded() as (_, store):
         try:
             replay = act(store, replay_id, who=operator())
-        except replays.ReplayError as error:
+        except ReplayError as error:
             raise click.ClickException(str(error)) from error
     click.echo(f"Replay {replay.id} is {replay.state}: {replay.moved:,} of {replay.total:,} queued, {replay.rate:g}/s")

@@ -9,7 +9,8 @@ import click
 
 from ackfirst.ops.record.acts import operator
 from ackfirst.ops.record.render import Column, Times, console, duration, say_json, show_table
-from ackfirst.ops.record.replays import DEFAULT_RATE, Plan, ReplayError, plan, start
+from ackfirst.ops.record.replay_plan import DEFAULT_RATE, Plan, ReplayError, plan
+from ackfirst.ops.record.replays import start
 from ackfirst.ops.record.sources import Sources
 from ackfirst.ops.terminal import CommandGroup
 from ackfirst.ops.terminal import as_json as json_option

@@ -15,7 +15,7 @@ from ackfirst.ops.record.sources import recorded
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.queue.snapshot import LaneDepth
-from ackfirst.shared.store.rows import Stats
+from ackfirst.shared.store.results import Stats
 
 #: Without ``--since``.
 DEFAULT_SPAN_SECONDS: Final = 86_400.0

@@ -14,7 +14,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from ackfirst.ops.rq_dashboard.app import CONTENT_SECURITY_POLICY as RQ_POLICY
 from ackfirst.ops.rq_dashboard.app import create_app as create_rq_app
 from ackfirst.ops.web import dead, filters, handlers, lanes, messages, now, quarantine, replays
-from ackfirst.ops.web.access import Gate, Role
+from ackfirst.ops.web.access import Gate
+from ackfirst.ops.web.credentials import Role
 from ackfirst.ops.web.live import Live, live
 from ackfirst.ops.web.sources import Sources
 from ackfirst.shared import masking

@@ -17,8 +17,9 @@ from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ackfirst.ops.web.access import Credentials, Gate, Hosts, Role
+from ackfirst.ops.web.access import Gate, Hosts
 from ackfirst.ops.web.app import create_app
+from ackfirst.ops.web.credentials import Credentials, Role
 from ackfirst.ops.web.password import USERNAME, VIEWER, load_or_create_password, password_source
 from ackfirst.ops.web.sources import Names, Record, Sources
 from ackfirst.shared import log

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest, Conflict, NotFound
 from werkzeug.wrappers import Response
 
-from ackfirst.ops.record import dead_acts, replays
+from ackfirst.ops.record import dead_acts, replay_plan
 from ackfirst.ops.record.dead_letters import (
     DeadFilter,
     added,
@@ -18,7 +18,7 @@ from ackfirst.ops.record.dead_letters import (
     queued_letters,
     unrecorded_letters,
 )
-from ackfirst.ops.record.replays import ReplayError
+from ackfirst.ops.record.replay_plan import ReplayError
 from ackfirst.ops.web.filters import sentence
 from ackfirst.ops.web.live import live
 from ackfirst.ops.web.messages import live_queue
@@ -77,7 +77,7 @@ def plan_drop() -> str:
     """Say which dead letters would be dropped; nothing is changed."""
     found = sources()
     try:
-        plan = replays.plan(found.store, found.redis, chosen_selection(request.args, now=found.clock()))
+        plan = replay_plan.plan(found.store, found.redis, chosen_selection(request.args, now=found.clock()))
     except ReplayError as error:
         raise Conflict(sentence(str(error))) from error
     count = plan.states.get("dead", 0)

@@ -8,8 +8,8 @@ from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest, Conflict, NotFound
 from werkzeug.wrappers import Response
 
-from ackfirst.ops.record import replays
-from ackfirst.ops.record.replays import DEFAULT_RATE, Plan, ReplayError
+from ackfirst.ops.record import replay_plan, replays
+from ackfirst.ops.record.replay_plan import DEFAULT_RATE, Plan, ReplayError
 from ackfirst.ops.web.filters import sentence
 from ackfirst.ops.web.live import live
 from ackfirst.ops.web.search import SearchError, parse_search
@@ -59,7 +59,7 @@ def plan_new() -> str:
     selection = _selection()
     handlers = tuple(name for name in request.args.getlist("only") if name)
     try:
-        plan = replays.plan(found.store, found.redis, selection, handlers=handlers, rate=_rate(request.args))
+        plan = replay_plan.plan(found.store, found.redis, selection, handlers=handlers, rate=_rate(request.args))
     except ReplayError as error:
         raise Conflict(sentence(str(error))) from error
     return render_template(
@@ -83,7 +83,7 @@ def start() -> Response:
     handlers = tuple(name for name in request.form.getlist("only") if name)
     fresh = request.form.get("fresh") == "1"
     try:
-        plan = replays.plan(
+        plan = replay_plan.plan(
             found.store, found.redis, selection, handlers=handlers, rate=_rate(request.form), fresh=fresh
         )
         replay = replays.start(

@@ -8,14 +8,12 @@ import ctypes
 import functools
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from ackfirst.shared.processes.parent_death import SUPERVISOR_PID
+from ackfirst.shared.processes.child import Backoff, Child, ChildRun
 from ackfirst.shared.processes.signals import SignalInbox
 
 #: Exit code of a command whose configuration is wrong: another start would end the same way. Not if an earlier start
@@ -26,36 +24,6 @@ CONFIGURATION_EXIT: Final = 2
 PR_GET_CHILD_SUBREAPER: Final = 37
 #: Time that children have after a second stop signal, or when those of an earlier stage have used the grace up.
 LAST_SECONDS: Final = 3.0
-#: Longest wait for a killed process. It is gone at once unless the kernel waits for a device on its behalf.
-KILL_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
-    """A command to keep running. ``env`` is added to the supervisor's own environment.
-
-    A stop signals the children by ``stage``, lowest first; a stage is signalled when the one before it has ended.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
-    stage: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Pauses before restarts, in seconds: ``first``, doubling up to ``limit``; from ``first`` again once ``steady``."""
-
-    first: float = 0.5
-    limit: float = 10.0
-    steady: float = 10.0
-
-    def pause(self, former: float, *, alive: float) -> float:
-        """Return the pause after a child that ran for ``alive`` seconds and was started after the ``former`` pause."""
-        if alive >= self.steady:
-            return self.first
-        return min(max(self.first, former * 2), self.limit)
 
 
 class Log(Protocol):
@@ -93,7 +61,7 @@ class Supervisor:
         backoff: Backoff | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        self._runs = [_ChildRun(child, backoff or Backoff()) for child in children]
+        self._runs = [ChildRun(child, backoff or Backoff()) for child in children]
         self._grace = grace
         self._log = log
         self._watcher = watcher
@@ -121,7 +89,7 @@ class Supervisor:
             inbox.wait(_soonest(self._runs, now))
         return 0
 
-    def _check(self, child_run: "_ChildRun", now: float) -> int | None:
+    def _check(self, child_run: ChildRun, now: float) -> int | None:
         """Start the child if its start is due; return its exit code if it has just ended."""
         code = child_run.ended(now)
         if code is not None:
@@ -131,7 +99,7 @@ class Supervisor:
             self._start(child_run, now)
         return code
 
-    def _start(self, child_run: "_ChildRun", now: float) -> None:
+    def _start(self, child_run: ChildRun, now: float) -> None:
         try:
             pid = child_run.start(now)
         except OSError as error:
@@ -143,7 +111,7 @@ class Supervisor:
                 self._watcher.started(pid)
             self._log.info("child.started", child=child_run.name, pid=pid)
 
-    def _notify_end(self, child_run: "_ChildRun", code: int) -> None:
+    def _notify_end(self, child_run: ChildRun, code: int) -> None:
         if self._watcher:
             self._watcher.ended(
                 child_run.pid, " ".join(f"{what.replace('_', ' ')} {value}" for what, value in _cause(code).items())
@@ -175,86 +143,18 @@ class Supervisor:
         until = time.monotonic() + min(LAST_SECONDS, self._grace)
         self._wait_for(self._runs, inbox, until=until, patience=inbox.stop_requests)
 
-    def _wait_for(self, runs: Sequence["_ChildRun"], inbox: SignalInbox, *, until: float, patience: int) -> None:
+    def _wait_for(self, runs: Sequence[ChildRun], inbox: SignalInbox, *, until: float, patience: int) -> None:
         while any(child_run.is_running() for child_run in runs) and inbox.stop_requests <= patience:
             left = until - time.monotonic()
             if left <= 0:
                 return
             inbox.wait(left)
 
-    def _kill(self, runs: Iterable["_ChildRun"]) -> None:
+    def _kill(self, runs: Iterable[ChildRun]) -> None:
         for child_run in runs:
             if child_run.is_running():
                 self._log.warning("child.killed", child=child_run.name)
                 child_run.kill()
-
-
-class _ChildRun:
-    """The state of one child over all its processes.
-
-    ``pid``: of the latest process. ``due``: monotonic second of the next start, infinite while it runs.
-    ``was_steady``: one of its processes ran for long enough that a wrong configuration is no explanation for an end.
-    """
-
-    def __init__(self, child: Child, backoff: Backoff) -> None:
-        self.child = child
-        self.name = child.name
-        self.pid = 0
-        self.due = 0.0
-        self.was_steady = False
-        self._backoff = backoff
-        self._pause = 0.0
-        self._started = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, now: float) -> int:
-        """Start a process and return its id. An OSError counts as a process that ended at once."""
-        self._started = now
-        try:
-            # A session of its own: Ctrl-C in the terminal reaches only the supervisor, which then stops all in order.
-            self._process = subprocess.Popen(  # noqa: S603 - the command lines are our own
-                self.child.argv,
-                env={**os.environ, **self.child.env, SUPERVISOR_PID: str(os.getpid())},
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError:
-            self._wait_for_next_start(now)
-            raise
-        self.due = float("inf")
-        self.pid = self._process.pid
-        return self.pid
-
-    def ended(self, now: float) -> int | None:
-        """Return the exit code once after the process has ended; None otherwise."""
-        code = self._process.poll() if self._process else None
-        if code is not None:
-            self._process = None
-            self._wait_for_next_start(now)
-        return code
-
-    def _wait_for_next_start(self, now: float) -> None:
-        alive = now - self._started
-        self.was_steady = self.was_steady or alive >= self._backoff.steady
-        self._pause = self._backoff.pause(self._pause, alive=alive)
-        self.due = now + self._pause
-
-    def restart_fields(self, now: float) -> dict[str, float]:
-        return {"alive_seconds": round(now - self._started, 1), "pause_seconds": self._pause}
-
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def signal(self, signum: signal.Signals) -> None:
-        if self._process:
-            self._process.send_signal(signum)
-
-    def kill(self) -> None:
-        """Kill the child and all processes of its group."""
-        if self._process and self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait(KILL_SECONDS)
 
 
 def reap_orphans(own: Container[int]) -> None:
@@ -288,7 +188,7 @@ def reexec(*args: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "ackfirst", *args)
 
 
-def _soonest(runs: Iterable[_ChildRun], now: float) -> float | None:
+def _soonest(runs: Iterable[ChildRun], now: float) -> float | None:
     """Return the seconds until the next start is due; None if none is."""
     soonest = min((child_run.due for child_run in runs), default=float("inf"))
     return None if soonest == float("inf") else max(0.0, soonest - now)

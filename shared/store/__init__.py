@@ -2,6 +2,7 @@
 
 from ackfirst.shared.errors import StoreUnavailableError
 from ackfirst.shared.store.recording import StaleBatchError
+from ackfirst.shared.store.results import DeadGroup, HandlerStats, LastCallback, Redacted, ReplayDay, Stats, StatsPoint
 from ackfirst.shared.store.rows import (
     FINAL_STATES,
     Arrival,
@@ -9,20 +10,13 @@ from ackfirst.shared.store.rows import (
     AuditRow,
     Batch,
     Cursor,
-    DeadGroup,
     DeadLetter,
     Ending,
     EventFilter,
     EventRow,
     Gap,
-    HandlerStats,
-    LastCallback,
-    Redacted,
     Replay,
-    ReplayDay,
     Request,
-    Stats,
-    StatsPoint,
 )
 from ackfirst.shared.store.store import Store, open_store
 

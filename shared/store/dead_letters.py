@@ -6,7 +6,8 @@ from sqlalchemy import Connection, Row, case, func, select, tuple_
 
 from ackfirst.shared.store.part import StorePart, at_most
 from ackfirst.shared.store.reading import MOST_ROWS
-from ackfirst.shared.store.rows import Cursor, DeadGroup, DeadLetter
+from ackfirst.shared.store.results import DeadGroup
+from ackfirst.shared.store.rows import Cursor, DeadLetter
 from ackfirst.shared.store.tables import dead_letters, dead_minutes
 from ackfirst.shared.store.texts import LONGEST_KEY, clean
 

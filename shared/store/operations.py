@@ -9,7 +9,8 @@ from ackfirst.shared.store.paging import plan_with_values
 from ackfirst.shared.store.part import StorePart
 from ackfirst.shared.store.partitions import DAY_SECONDS
 from ackfirst.shared.store.reading import MOST_ROWS, filtered_whole
-from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay, ReplayDay
+from ackfirst.shared.store.results import ReplayDay
+from ackfirst.shared.store.rows import AuditRow, EventFilter, Replay
 from ackfirst.shared.store.tables import audit, dead_letters, events, replays
 from ackfirst.shared.store.texts import clean
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, or_, select, update
 
 from ackfirst.shared.store.part import Key, StorePart, at_most, chunks, one_of, rows_of
+from ackfirst.shared.store.results import Redacted
 from ackfirst.shared.store.retention import ROWS_AT_ONCE
-from ackfirst.shared.store.rows import Redacted
 from ackfirst.shared.store.tables import attempts, audit, dead_letters, events, handler_errors, replays
 from ackfirst.shared.store.texts import LONGEST_KEY, clean
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from ackfirst.shared.store.part import StorePart
+from ackfirst.shared.store.results import HandlerStats, LastCallback, Stats, StatsPoint
 from ackfirst.shared.store.rollup_writes import STEPS
-from ackfirst.shared.store.rows import Gap, HandlerStats, LastCallback, Stats, StatsPoint
+from ackfirst.shared.store.rows import Gap
 from ackfirst.shared.store.tables import applications, counts, gaps, handler_counts, handler_errors
 
 #: Longest span that is counted by minute; longer ones by hour.

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from ackfirst.shared.processes.supervisor import Backoff, Child
+from ackfirst.shared.processes.child import Backoff, Child
 from tests.support.supervised import OBEDIENT, Supervised, child, is_alive
 from tests.support.waiting import wait_until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.shared.processes.supervisor import Backoff
+from ackfirst.shared.processes.child import Backoff
 from tests.support.supervised import OBEDIENT, SLOW_TO_STOP, STUBBORN, Supervised, child, is_alive
 from tests.support.waiting import wait_until
 

@@ -8,7 +8,8 @@ from redis import Redis
 from werkzeug.datastructures import Authorization
 
 from ackfirst.ops.rq_dashboard.app import create_app as create_rq_app
-from ackfirst.ops.web.access import ATTEMPTS, SECONDS_PER_ATTEMPT, AttemptLimiter, Hosts
+from ackfirst.ops.web.access import Hosts
+from ackfirst.ops.web.credentials import ATTEMPTS, SECONDS_PER_ATTEMPT, AttemptLimiter
 from ackfirst.shared.queue import keys
 from tests.support.web import LANE, LOGIN, OWN_PAGE, VIEWER_LOGIN, Browser, contents, failed_job, page
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ackfirst.shared.processes.supervisor import Backoff, Child, Supervisor
+from ackfirst.shared.processes.child import Backoff, Child
+from ackfirst.shared.processes.supervisor import Supervisor
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import wait_until
 

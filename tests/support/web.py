@@ -11,8 +11,9 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from werkzeug.datastructures import Authorization
 
-from ackfirst.ops.web.access import Credentials, Gate, Hosts, Role
+from ackfirst.ops.web.access import Gate, Hosts
 from ackfirst.ops.web.app import create_app
+from ackfirst.ops.web.credentials import Credentials, Role
 from ackfirst.ops.web.sources import Names, Record, Sources
 from ackfirst.shared.settings import load_settings
 from tests.support import factories

@@ -4,10 +4,10 @@ import time
 from typing import Final
 
 from ackfirst.workers.engine.fetched_job import FetchedJob
+from ackfirst.workers.engine.handler_run import HandlerRun
 from ackfirst.workers.engine.in_flight import InFlightStore
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import FIRST_JOBS, MOST_JOBS, Pace
-from ackfirst.workers.engine.run import HandlerRun
 from ackfirst.workers.engine.settle import Settler
 from ackfirst.workers.engine.threads import ThreadPool
 

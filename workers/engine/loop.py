@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redis import Redis
 from redis.client import Pipeline
@@ -23,7 +23,7 @@ from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.monitor import SlowHandlerMonitor
 from ackfirst.workers.engine.pace import Pace
 from ackfirst.workers.engine.rq_worker import RqWorker
-from ackfirst.workers.engine.run import HandlerRun, Runner
+from ackfirst.workers.engine.run import Runner
 from ackfirst.workers.engine.settle import Settler
 from ackfirst.workers.engine.threads import ThreadPool
 from ackfirst.workers.handlers.invoke import PlainInvoker
@@ -32,6 +32,9 @@ from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.scripts import script
 from ackfirst.workers.unavailable import OUTAGES, Retry
+
+if TYPE_CHECKING:
+    from ackfirst.workers.engine.handler_run import HandlerRun
 
 #: Seconds between two heartbeats in Redis while nothing else is written.
 HEARTBEAT_SECONDS: Final = 5.0

@@ -7,8 +7,9 @@ from redis.exceptions import RedisError
 
 from ackfirst.shared.processes.periodic import PeriodicThread
 from ackfirst.workers.engine.deadline_board import WEDGE_GRACE_SECONDS
+from ackfirst.workers.engine.handler_run import HandlerRun
 from ackfirst.workers.engine.in_flight import InFlightStore
-from ackfirst.workers.engine.run import HandlerRun, Runner
+from ackfirst.workers.engine.run import Runner
 from ackfirst.workers.handlers.deadline import NEVER
 from ackfirst.workers.handlers.invoke import PlainInvoker
 

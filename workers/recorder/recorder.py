@@ -13,10 +13,11 @@ from ackfirst.shared.store import Gap, StaleBatchError, Store
 from ackfirst.shared.store.retention import wait_between_deletes
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.rows import JOB_GONE, arrivals_of, batch_of, ended_of, finished_of
+from ackfirst.workers.recorder.store_connection import StoreConnection
 from ackfirst.workers.recorder.stream import START, RecordStream, Release
 from ackfirst.workers.recovery.janitor import Lease, PeriodicTask
 from ackfirst.workers.recovery.redis_clock import RedisClock
-from ackfirst.workers.unavailable import LOG_INTERVAL_SECONDS, Retry
+from ackfirst.workers.unavailable import Retry
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 #: for an operator who looks.
 EVENTS_A_BATCH: Final = 500
 BATCH_SECONDS: Final = 0.2
-#: Pauses before the store is tried again, doubling.
-FIRST_PAUSE_SECONDS: Final = 0.5
-LONGEST_PAUSE_SECONDS: Final = 30.0
 #: Pause of a round without the lease, or while the store is away.
 IDLE_SECONDS: Final = 0.5
 #: Time between two looks at how full Redis is, and at whether the stream or the store have lost their newest.
@@ -257,58 +255,6 @@ class Recorder:
         self._lease.hold()
         self.record()
         wait_between_deletes()
-
-
-class StoreConnection:
-    """Opens the store, with pauses that grow while it does not answer, and logs an outage once a minute."""
-
-    def __init__(
-        self,
-        open_store: Callable[[], Store],
-        *,
-        log: "FilteringBoundLogger",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """``clock`` gives monotonic seconds."""
-        self._open = open_store
-        self._log = log
-        self._clock = clock
-        self._store: Store | None = None
-        self._pause = FIRST_PAUSE_SECONDS
-        self._next = self._next_line = float("-inf")
-        self._since: float | None = None
-
-    def open(self) -> Store | None:
-        """Return the opened store; None if it does not answer, or is not to be asked yet."""
-        if self._clock() < self._next:
-            return None
-        try:
-            self._store = self._open()
-        except ConfigurationError as error:  # such as tables of a newer version: only a person can help, queue and
-            self.failed(error)  # handlers go on without the record
-        return self._store
-
-    def failed(self, error: Exception) -> None:
-        """Note that the store does not do its work."""
-        now = self._clock()
-        self._since = now if self._since is None else self._since
-        self._next = now + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-        if now >= self._next_line:
-            self._next_line = now + LOG_INTERVAL_SECONDS
-            self._log.warning("record.unavailable", error=str(error), waited_seconds=round(now - self._since, 1))
-
-    def succeeded(self) -> None:
-        """Note that the store does its work."""
-        if self._since is not None:
-            self._log.info("record.available", waited_seconds=round(self._clock() - self._since, 1))
-            self._since, self._pause, self._next_line = None, FIRST_PAUSE_SECONDS, float("-inf")
-
-    def close(self) -> None:
-        """Close the store."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
 
 
 def number_of(position: str) -> tuple[int, int]:

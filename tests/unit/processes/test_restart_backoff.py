@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ackfirst.shared.processes.supervisor import Backoff
+from ackfirst.shared.processes.child import Backoff
 
 SECONDS = st.floats(0, 1000)
 
