@@ -127,7 +127,7 @@ def drop(*, record_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
         if chosen and not yes:
             click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
         gone = sum(int(redis.xdel(keys.REJECTS, one)) for one in chosen)
-    note_act_if_recorded(settings, "rejects-dropped", json.dumps(list(record_ids)), f"{gone} records")
+    note_act_if_recorded(settings, "rejects-dropped", json.dumps(list(record_ids) or "all"), f"{gone} records")
     click.echo(f"{gone:,} records dropped")
 
 

@@ -106,7 +106,7 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
         if not dry_run:
             queued = sum(count for (outcome, _), count in findings.items() if outcome is Outcome.QUEUED)
             detail = f"{findings.total()} records, {queued} queued"
-            note_act_if_recorded(settings, "quarantine-rechecked", json.dumps(selection.conditions), detail)
+            note_act_if_recorded(settings, "quarantine-rechecked", selection.subject(), detail)
         if not as_json:
             tables.show_report(findings, _console(), dry_run=dry_run)
 
@@ -129,8 +129,7 @@ def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, 
     if chosen and not yes:
         click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
     gone = _run(settings, lambda redis: QuarantineReview(redis).remove(chosen))
-    subject = json.dumps({"ids": list(entry_ids), **selection.conditions})
-    note_act_if_recorded(settings, "quarantine-dropped", subject, f"{gone.records} records")
+    note_act_if_recorded(settings, "quarantine-dropped", selection.subject(entry_ids), f"{gone.records} records")
     if as_json:
         _say({"dropped": gone.records, "bytes": gone.bytes})
     else:

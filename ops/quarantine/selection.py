@@ -1,6 +1,7 @@
 """Choose the records that a subcommand of ``ackfirst quarantine`` works on, by the same options everywhere."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
@@ -40,6 +41,10 @@ class Selection:
         """Return the conditions that are set, by the names of their options."""
         given = {"account": self.account, "verdict": self.verdict, "since": self.since}
         return {name: value for name, value in given.items() if value is not None}
+
+    def subject(self, ids: Sequence[str] = ()) -> str:
+        """Name the chosen records for the audit, as JSON: their ids, the conditions, or that it was all."""
+        return json.dumps({"ids": list(ids)} if ids else self.conditions or {"all": True})
 
     def takes(self, entry: Entry) -> bool:
         """Return whether the entry meets all conditions. One that cannot be read meets none."""

@@ -132,7 +132,7 @@ def drop() -> Response:
         return await QuarantineReview(redis).remove([entry.id for entry in chosen])
 
     gone = found.run(remove)
-    audit("quarantine-dropped", json.dumps({"ids": ids, **selection.conditions}), f"{gone.records} records")
+    audit("quarantine-dropped", selection.subject(ids), f"{gone.records} records")
     live().forget()
     return redirect(url_for("quarantine.index", done="dropped"), code=303)
 
@@ -191,7 +191,7 @@ def _recheck(*, is_rehearsal: bool) -> str:
     finally:
         if not is_rehearsal:
             queued = sum(finding.outcome is Outcome.QUEUED for finding in findings)
-            audit("quarantine-rechecked", json.dumps(selection.conditions), f"{len(findings)} records, {queued} queued")
+            audit("quarantine-rechecked", selection.subject(), f"{len(findings)} records, {queued} queued")
             live().forget()
     outcomes = Counter((finding.outcome.value, _remark(finding)) for finding in findings)
     return render_template(

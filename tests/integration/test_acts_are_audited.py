@@ -58,7 +58,7 @@ def test_a_recheck_and_a_drop_of_the_quarantine(redis_server: RedisProcess, run:
     assert run("quarantine", "recheck", "--verdict", "suspect").exit_code == 0
     assert run("quarantine", "drop", "--all", "--yes").exit_code == 0
     assert audited(record_url) == [
-        ("quarantine-dropped", json.dumps({"ids": []}), "1 records"),
+        ("quarantine-dropped", json.dumps({"all": True}), "1 records"),
         ("quarantine-rechecked", json.dumps({"verdict": "suspect"}), "2 records, 2 queued"),
     ]
 
@@ -76,6 +76,8 @@ def test_a_requeue_and_a_drop_of_rejects(redis_sync: redis.Redis, run: Run, reco
     ]
     assert run("rejects", "requeue", first, "9-9").exit_code == 1, "one that is not there ends the command"
     assert audited(record_url)[0] == ("rejects-requeued", json.dumps([first, "9-9"]), "0 records")
+    assert run("rejects", "drop", "--all", "--yes").exit_code == 0
+    assert audited(record_url)[0] == ("rejects-dropped", '"all"', "1 records")
 
 
 async def test_what_is_changed_at_nexmo(
@@ -119,7 +121,7 @@ def test_the_audit_can_be_listed_and_narrowed(redis_sync: redis.Redis, run: Run,
     listed = run("audit").output
     assert listed.index("quarantine-dropped") < listed.index("lane-resumed") < listed.index("lane-paused")
     [row] = map(json.loads, run("audit", "--act", "quarantine-dropped", "--json").output.splitlines())
-    assert (row["subject"], row["detail"], "@" in row["who"]) == ({"ids": []}, "0 records", True)
+    assert (row["subject"], row["detail"], "@" in row["who"]) == ({"all": True}, "0 records", True)
     assert run("audit", "--limit", "1", "--json").output.count("\n") == 1
     assert run("audit", "--since", "2100-01-01T00:00Z").output.startswith("No such act")
 
