@@ -12,6 +12,7 @@ from ackfirst.shared.nexmo.identity import is_event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.record import RecordedOutcome, RecordEntry
 from ackfirst.shared.record import named_record
+from ackfirst.shared.store.arrival import attempts_of
 from ackfirst.shared.store.rows import Attempt, Request
 
 #: Entries, outcomes and jobs that are read, the newest first. A recorder that works is behind by a few entries.
@@ -103,25 +104,6 @@ class Backlog:
                 for one, data in zip(page, pipeline.execute(raise_on_error=False), strict=True):
                     if isinstance(data, bytes) and text in job_text(data):
                         yield one
-
-
-def attempts_of(outcome: RecordedOutcome) -> Iterator[Attempt]:
-    """Make the record's rows of the attempts of one outcome."""
-    for one in outcome.attempts:
-        yield Attempt(
-            event_id=outcome.event_id,
-            received_at=outcome.received_at or 0.0,
-            handler=one.handler,
-            number=one.number,
-            worker=outcome.worker,
-            started=one.started,
-            seconds=one.seconds,
-            ending=one.ending,
-            error_type=one.error_type,
-            message=one.message,
-            returned=one.returned,
-            replay=outcome.replay,
-        )
 
 
 def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> RecordEntry | None:

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from redis import Redis
 
-from ackfirst.ops.record.backlog import Backlog, attempts_of
+from ackfirst.ops.record.backlog import Backlog
 from ackfirst.ops.record.live import LiveEvent, LiveQueue, pages
 from ackfirst.shared.queue import keys
 from ackfirst.shared.store import Store
+from ackfirst.shared.store.arrival import attempts_of
 from ackfirst.shared.store.results import DeadGroup
 from ackfirst.shared.store.rows import Cursor, DeadLetter
 

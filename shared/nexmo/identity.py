@@ -10,7 +10,8 @@ from typing import Any, Final
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.values import given, lowered
 
-_EVENT_ID: Final = re.compile(rf"[{''.join(one.facts.letter for one in Family)}]-[0-9a-f]{{32}}").fullmatch
+#: Any letter: the event may be of a family that a newer release knows.
+_EVENT_ID: Final = re.compile(r"[a-z]-[0-9a-f]{32}").fullmatch
 
 
 def event_id(family: Family, account: str | None, fields: dict[str, Any], body: bytes) -> str:

@@ -1,5 +1,6 @@
-"""Read an arrival, the record's row of an event, from the envelope of its job."""
+"""Make rows of the record from what Redis holds: an arrival of an envelope, attempts of an outcome."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -7,7 +8,8 @@ from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.parse import parse
-from ackfirst.shared.store.rows import Arrival
+from ackfirst.shared.queue.record import RecordedOutcome
+from ackfirst.shared.store.rows import Arrival, Attempt
 
 #: Fields that the event has under the same name.
 _OF_EVENT: Final = ("channel", "client_ref", "status", "sender", "recipient")
@@ -31,6 +33,25 @@ def arrival_of(envelope: Envelope) -> Arrival:
         trace=envelope.trace,
         **_of_event(_event(envelope)),
     )
+
+
+def attempts_of(outcome: RecordedOutcome, *, received_at: float = 0.0) -> Iterator[Attempt]:
+    """Yield the rows of an outcome's attempts; ``received_at`` is the event's, for an outcome that does not say it."""
+    for one in outcome.attempts:
+        yield Attempt(
+            event_id=outcome.event_id,
+            received_at=outcome.received_at or received_at,
+            handler=one.handler,
+            number=one.number,
+            worker=outcome.worker,
+            started=one.started,
+            seconds=one.seconds,
+            ending=one.ending,
+            error_type=one.error_type,
+            message=one.message,
+            returned=one.returned,
+            replay=outcome.replay,
+        )
 
 
 def _event(envelope: Envelope) -> Event | None:

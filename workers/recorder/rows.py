@@ -1,16 +1,16 @@
 """Turn entries of the stream into the rows of the store. Pure: the jobs' data comes in."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.nexmo.family import Family
+from ackfirst.shared.nexmo.identity import is_event_id
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.record import RecordedOutcome, RecordedRequest, RecordEntry
 from ackfirst.shared.replay.mover import REPLAYED
-from ackfirst.shared.store import Arrival, Attempt, Batch, Ending, Gap, Request
-from ackfirst.shared.store.arrival import arrival_of
+from ackfirst.shared.store import Arrival, Batch, Ending, Gap, Request
+from ackfirst.shared.store.arrival import arrival_of, attempts_of
 from ackfirst.workers.engine.fetched_job import envelope_of
 from ackfirst.workers.recorder.stream import Release
 
@@ -22,7 +22,6 @@ FINISHED: Final = frozenset({"processed", "unhandled", "discarded"})
 JOB_GONE: Final = "their jobs were gone before they were recorded"
 
 _FAMILIES: Final = {family.facts.letter: family.value for family in Family}
-_EVENT_ID: Final = re.compile(r"[a-z]-[0-9a-f]{32}").fullmatch
 
 
 def arrivals_of(entries: Iterable[RecordEntry]) -> list[str]:
@@ -34,7 +33,7 @@ def ended_of(entries: Iterable[RecordEntry], arrived: Sequence[str]) -> list[str
     """List the ids of events with an outcome that do not arrive in these entries."""
     known = set(arrived)
     ids = (outcome.event_id for entry in entries for outcome in entry.outcomes)
-    return [event_id for event_id in dict.fromkeys(ids) if event_id not in known and _EVENT_ID(event_id)]
+    return [event_id for event_id in dict.fromkeys(ids) if event_id not in known and is_event_id(event_id)]
 
 
 def batch_of(entries: Sequence[RecordEntry], calls: Mapping[str, bytes], *, after: str) -> tuple[Batch, Release]:
@@ -49,7 +48,7 @@ def batch_of(entries: Sequence[RecordEntry], calls: Mapping[str, bytes], *, afte
     arrived = arrivals_of(entries)
     arrivals = [row for event_id in calls if (row := _arrival(calls[event_id])) is not None]
     received = {row.event_id: row.received_at for row in arrivals}
-    outcomes = [one for entry in entries for one in entry.outcomes if _EVENT_ID(one.event_id)]
+    outcomes = [one for entry in entries for one in entry.outcomes if is_event_id(one.event_id)]
     gone = sum(event_id not in calls for event_id in arrived)
     gaps = [Gap(entries[0].at, entries[-1].at, gone, JOB_GONE)] if gone else []
     gaps += [_gap(entry) for entry in entries if entry.gap is not None]
@@ -57,7 +56,7 @@ def batch_of(entries: Sequence[RecordEntry], calls: Mapping[str, bytes], *, afte
         position=entries[-1].id,
         after=after,
         arrivals=arrivals,
-        attempts=[row for one in outcomes for row in _attempts(one, received)],
+        attempts=[row for one in outcomes for row in attempts_of(one, received_at=received.get(one.event_id, 0.0))],
         endings=[_ending(one, received) for one in outcomes],
         requests=[row for entry in entries for row in _requests(entry)],
         gaps=gaps,
@@ -101,25 +100,6 @@ def _ending(outcome: RecordedOutcome, received: Mapping[str, float]) -> Ending:
         attempts=outcome.attempt,
         reason=outcome.reason,
     )
-
-
-def _attempts(outcome: RecordedOutcome, received: Mapping[str, float]) -> Iterable[Attempt]:
-    received_at = outcome.received_at or received.get(outcome.event_id, 0.0)
-    for one in outcome.attempts:
-        yield Attempt(
-            event_id=outcome.event_id,
-            received_at=received_at,
-            handler=one.handler,
-            number=one.number,
-            worker=outcome.worker,
-            started=one.started,
-            seconds=one.seconds,
-            ending=one.ending,
-            error_type=one.error_type,
-            message=one.message,
-            returned=one.returned,
-            replay=outcome.replay,
-        )
 
 
 def _requests(entry: RecordEntry) -> Iterable[Request]:
