@@ -327,7 +327,7 @@ def test_events_beside_a_handler_that_hangs_in_c_do_not_wait_for_its_end(
     waits = sorted(float(begun[one]) - at for one, at in queued.items())
     p99 = waits[int(0.99 * len(waits))]
     print(f"beside a hang: p50 {waits[len(waits) // 2] * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms of {len(waits)}")  # noqa: T201 - the figure that counts
-    assert p99 < 1.0
+    assert p99 < WEDGE_GRACE_SECONDS / 2, "who waits for the end of the hang waits all of it"
 
 
 def test_the_grace_of_a_stop_is_one_for_the_whole_pool_and_what_still_runs_goes_back_uncharged(
