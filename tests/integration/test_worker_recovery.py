@@ -67,7 +67,18 @@ def test_jobs_of_engines_killed_at_random_instants_run_again_in_time(
     write_handlers(tmp_path, NOTE_AND_WORK)
     dice = random.Random()
     everything = []
+    died: dict[int, float] = {}
     killed: dict[str, float] = {}
+
+    def note_hands() -> None:
+        """Again and again: a take that was on its way at the kill comes to Redis after it."""
+        for pid, when in died.items():
+            killed.update({job_id: max(when, killed.get(job_id, when)) for job_id in jobs_in_hands_of(redis_sync, pid)})
+
+    def all_are_finished() -> bool:
+        note_hands()
+        return statuses(redis_sync, everything) == {"finished"}
+
     with pool(tmp_path, redis_url, name="survivors"):
         for number in range(KILLS):
             with pool(tmp_path, redis_url, "--role", "engine", name=f"victim-{number}") as victim:
@@ -78,8 +89,9 @@ def test_jobs_of_engines_killed_at_random_instants_run_again_in_time(
                 time.sleep(dice.uniform(0, 0.15))  # the random instant
                 victim.process.kill()
                 victim.wait()
-                killed |= dict.fromkeys(jobs_in_hands_of(redis_sync, victim.process.pid), time.time())
-        wait_until(lambda: statuses(redis_sync, everything) == {"finished"}, timeout=60)
+                died[victim.process.pid] = time.time()
+                note_hands()
+        wait_until(all_are_finished, timeout=60)
     ran = runs(redis_sync)
     # An end that was on its way to Redis at the kill needs no second run.
     recovery = [max(ran[job_id]) - when for job_id, when in killed.items() if max(ran[job_id]) > when]
