@@ -70,7 +70,7 @@ def replay_in_queue(
     Raises:
         RedisError: Redis does not answer.
     """
-    replay = JobReplay(f"r-{secrets.token_hex(4)}", handlers or None, fresh)
+    replay = JobReplay(f"r-{secrets.token_hex(4)}", handlers or None, fresh, "dead")
     now = time.time()
     moves = [Move(event_id=one, lane="", received_at=0.0, cursor=one, replay=replay) for one in event_ids]
     # They were named: one that died a moment ago by a clock that is ahead is meant as well.

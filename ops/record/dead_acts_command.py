@@ -89,7 +89,7 @@ def replay(*, selection: Selection, handler: str | None, orders: Orders) -> None
     handlers = (handler,) if handler else ()
     with opened() as sources:
         if sources.store is not None:
-            carry_out(sources, sources.store, selection, handlers, orders)
+            carry_out(sources, sources.store, selection, handlers, orders, only_dead=True)
         else:
             _replay_in_queue(sources, selection, handlers, orders)
 

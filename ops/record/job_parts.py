@@ -1,7 +1,6 @@
 """Read the parts of a job as RQ and workers write them: its data, times, marks, results and tracebacks."""
 
 import json
-import re
 import zlib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
@@ -11,9 +10,8 @@ from typing import Any, Final
 from ackfirst.shared import masking
 from ackfirst.shared.errors import EnvelopeError
 from ackfirst.shared.queue.envelope import Envelope
+from ackfirst.shared.queue.failed_result import failures_in
 
-#: ``handler: ErrorType: message`` in what ``HandlersFailed`` says.
-_FAILED: Final = re.compile(r"(?:^|; )([A-Za-z_][\w.<>]*): ([A-Za-z_]\w*): ")
 _LONGEST_ERROR: Final = 500
 
 
@@ -39,13 +37,7 @@ def failures(text: str, known: Iterable[str] = ()) -> dict[str, str]:
 
     The empty name stands for an end that is no handler's doing. ``known`` are numbers that the event holds.
     """
-    last = text.strip().rpartition("\n")[2]
-    _, found, said = last.partition("HandlersFailed: ")
-    parts = list(_FAILED.finditer(said)) if found else []
-    if not parts:
-        return {"": _safe(said if found else last, known)} if last else {}
-    ends = [*(part.start() for part in parts[1:]), len(said)]
-    return {part[1]: _safe(said[part.start(2) : end], known) for part, end in zip(parts, ends, strict=True)}
+    return {handler: _safe(error, known) for handler, error in failures_in(text).items()}
 
 
 def unix(text: bytes | None) -> float | None:
@@ -72,14 +64,6 @@ def read_result(rows: Any) -> tuple[float | None, Mapping[bytes, bytes]]:
         return None, {}
     result_id, fields = rows[0]
     return int(result_id.partition(b"-")[0]) / 1000, fields
-
-
-def traceback_of(fields: Mapping[bytes, bytes]) -> str:
-    """Read the traceback in one of RQ's results; empty if it has none."""
-    try:
-        return zlib.decompress(b64decode(fields.get(b"exc_string", b""))).decode(errors="replace")
-    except (ValueError, zlib.error):
-        return ""
 
 
 def returned_state(fields: Mapping[bytes, bytes]) -> str | None:

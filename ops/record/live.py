@@ -15,7 +15,6 @@ from ackfirst.ops.record.job_parts import (
     read_mark,
     read_result,
     returned_state,
-    traceback_of,
     unix,
 )
 from ackfirst.ops.record.steps import Pending
@@ -25,6 +24,7 @@ from ackfirst.shared.nexmo.family import Family, Product
 from ackfirst.shared.nexmo.identity import event_id, is_event_id
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.dedupe import DEDUPE_SECONDS, PERIODS, period, place
+from ackfirst.shared.queue.failed_result import traceback_of
 from ackfirst.shared.record import field_names, named_record
 from ackfirst.shared.replay.job_field import JobReplay
 from ackfirst.shared.store.arrival import arrival_of

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from redis import Redis
 
-from ackfirst.ops.record.job_parts import failures, job_text, read_envelope, traceback_of
+from ackfirst.ops.record.job_parts import failures, job_text, read_envelope
 from ackfirst.ops.record.live import pages
 from ackfirst.ops.record.redacted import Person, redacted_envelope
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.failed_result import traceback_of
 from ackfirst.shared.queue.job import job_data
 from ackfirst.shared.queue.scripts import source
 from ackfirst.shared.record import named_record

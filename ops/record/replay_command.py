@@ -67,8 +67,8 @@ def command(*, chosen: EventFilter, events: tuple[str, ...], handlers: tuple[str
 def list_(*, limit: int, local: bool, as_json: bool) -> None:
     """List replays, newest first."""
     times = Times(local=local)
-    with recorded() as (_, store):
-        found = store.replays(limit)
+    with recorded() as (sources, store):
+        found = replays.newest(store, sources.redis, limit)
     if as_json:
         for replay in found:
             say_json(as_object(replay, times))
@@ -115,6 +115,7 @@ def show(*, replay_id: str, local: bool, as_json: bool) -> None:
         "succeeded": found.endings.succeeded,
         "retried": found.endings.retried,
         "died": found.died,
+        "unwanted": found.endings.unwanted,
         "failures": sorted({failure for _, failure in found.endings.newest if failure}),
         "filter": found.replay.filter,
     }

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, Final
 
 import click
+from redis import Redis
 
 from ackfirst.ops.record.acts import operator
 from ackfirst.ops.record.render import Column, Times, console, duration, say_json, show_table
@@ -16,11 +17,14 @@ from ackfirst.ops.terminal import CommandGroup
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.queue import keys
 from ackfirst.shared.record import named_record
+from ackfirst.shared.replay.endings import read_endings
 from ackfirst.shared.replay.selection import Selection
-from ackfirst.shared.store import Replay, Store
+from ackfirst.shared.store import FINAL_STATES, Replay, Store
 
 #: Seconds between two looks of ``--wait``.
 LOOK_SECONDS: Final = 0.5
+#: Seconds without a change after which ``--wait`` gives up: a retry may come in hours.
+PATIENCE_SECONDS: Final = 60.0
 
 _DAY_COLUMNS: Final = (Column("day"), Column("family"), Column("state"), Column("events", is_number=True))
 
@@ -53,7 +57,7 @@ _OPTIONS: Final = (
     click.option("--reason", default="", help="Why, for the record."),
     click.option("--dry-run", is_flag=True, help="Print the plan, and change nothing."),
     click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
-    click.option("--wait", is_flag=True, help="Return when it no longer runs; exit code 1 unless it is done."),
+    click.option("--wait", is_flag=True, help="Return when its events have ended; exit code 1 unless all succeeded."),
     click.option("--local", is_flag=True, help="Show times of this machine's time zone instead of UTC."),
     json_option,
 )
@@ -129,14 +133,26 @@ def _spread(args: Sequence[str], commands: Container[str]) -> list[str]:
 events_option = click.option("--event", "events", multiple=True, metavar="ID...", help="These events.")
 
 
-def carry_out(sources: Sources, store: Store, selection: Selection, handlers: Sequence[str], orders: Orders) -> None:
+def carry_out(
+    sources: Sources,
+    store: Store,
+    selection: Selection,
+    handlers: Sequence[str],
+    orders: Orders,
+    *,
+    only_dead: bool = False,
+) -> None:
     """Show the plan, ask, start the replay, and wait for it if that was asked for.
 
+    ``only_dead`` refuses events that are no dead letters: all their handlers would run again.
+
     Raises:
-        ClickException: It cannot be started.
+        ClickException: It cannot be started, or was waited for and has not gone well.
     """
     try:
         chosen = plan(store, sources.redis, selection, handlers=handlers, rate=orders.rate, fresh=orders.fresh)
+        if only_dead:
+            _require_dead(chosen)
         _show(chosen, orders)
         if orders.dry_run:
             return
@@ -152,7 +168,14 @@ def carry_out(sources: Sources, store: Store, selection: Selection, handlers: Se
     if not sources.redis.exists(keys.RECORDER_LEASE):
         click.echo("ackfirst: no worker runs here: the replay begins when one does", err=True)
     if orders.wait:
-        _wait(store, replay)
+        wait_for_end(sources.redis, store, replay)
+
+
+def _require_dead(chosen: Plan) -> None:
+    others = {state: number for state, number in chosen.states.items() if state in FINAL_STATES - {"dead"}}
+    if others:
+        which = ", ".join(f"{number:,} {state}" for state, number in others.items())
+        raise ReplayError(f"not all of these are dead letters ({which}): ackfirst replay runs events of any state")
 
 
 def show_plan(chosen: Plan, times: Times, *, act: str) -> None:
@@ -223,6 +246,8 @@ def _show(chosen: Plan, orders: Orders) -> None:
     for run in chosen.runs:
         name = run.handler or "those that have not finished with an event that died without a handler's doing"
         number = "as far as they match" if run.events is None else f"{run.events:,} events"
+        if chosen.handlers:
+            number = f"those of the {number} that it matches; the others stay as they are"
         doubt = "" if run.is_known else " (no run of it is known: check the name)"
         click.echo(f"  {name}: {number}{doubt}")
     if any(run.events is None for run in chosen.runs) or not chosen.runs:
@@ -234,23 +259,30 @@ def _show(chosen: Plan, orders: Orders) -> None:
         click.echo("Idempotency keys are new: what a handler has done already, it may do twice.")
 
 
-def _wait(store: Store, replay: Replay) -> None:
-    """Wait until the replay no longer runs.
+def wait_for_end(redis: Redis, store: Store, replay: Replay) -> None:
+    """Wait until the replay no longer runs and its events have ended.
 
     Raises:
-        ClickException: It has paused itself, or was stopped.
+        ClickException: It was paused or stopped, events are dead letters again, or some have not ended for a minute.
     """
-    shown = ""
+    shown, since = "", time.monotonic()
     while True:
-        known = store.replay(replay.id) or replay
-        line = f"{known.moved:,} of {known.total:,} queued, {known.skipped:,} passed over" + (
-            f"; {known.note}" if known.note else ""
+        known, endings = store.replay(replay.id) or replay, read_endings(redis, replay.id)
+        line = (
+            f"{known.moved:,} of {known.total:,} queued, {known.skipped:,} passed over, "
+            f"{endings.succeeded + endings.unwanted:,} ended, {endings.died:,} died again"
         )
+        line += f"; {known.note}" if known.note else ""
         if line != shown:
             click.echo(line, err=True)
-            shown = line
-        if known.state == "done":
-            return
-        if known.state != "running":
+            shown, since = line, time.monotonic()
+        if known.state not in ("running", "done"):
             raise click.ClickException(f"replay {known.id} is {known.state}: {known.note}")
+        if known.state == "done" and endings.ended >= known.moved:
+            break
+        if known.state == "done" and time.monotonic() - since >= PATIENCE_SECONDS:
+            left = known.moved - endings.ended
+            raise click.ClickException(f"{left:,} events wait for a retry, see ackfirst replay show {known.id}")
         time.sleep(LOOK_SECONDS)
+    if endings.died:
+        raise click.ClickException(f"{endings.died:,} events are dead letters again: ackfirst dead list")

@@ -3,14 +3,16 @@
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 from redis import Redis
+from redis.exceptions import RedisError
 
 from ackfirst.ops.record.replay_plan import Plan, ReplayError
 from ackfirst.shared.record import named_record
-from ackfirst.shared.replay.endings import ReplayEndings, read_endings
+from ackfirst.shared.replay.endings import ReplayEndings, read_deaths, read_endings
 from ackfirst.shared.replay.mover import read_progress
 from ackfirst.shared.store import AuditRow, Replay, Store
 
@@ -119,6 +121,22 @@ class ReplayState:
     def died(self) -> int:
         """Count the events that are dead letters again."""
         return max(self.endings.died, self.replay.died)
+
+
+def newest(store: Store, redis: Redis, limit: int) -> list[Replay]:
+    """List replays, newest first, with the events of each that are dead letters again by now.
+
+    The record's own copy of that number is as old as the end of the replay; it is what is shown while Redis is away.
+
+    Raises:
+        StoreUnavailableError: The record does not answer.
+    """
+    found = store.replays(limit)
+    try:
+        deaths = read_deaths(redis, [replay.id for replay in found]) if found else []
+    except RedisError:
+        return found
+    return [replace(replay, died=max(died, replay.died)) for replay, died in zip(found, deaths, strict=True)]
 
 
 def look(store: Store, redis: Redis, replay_id: str) -> ReplayState:

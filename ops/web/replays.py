@@ -32,8 +32,9 @@ _LONGEST_REASON: Final = 400
 @blueprint.get("/")
 def index() -> str:
     """List the replays, newest first."""
-    found = sources().store.replays(LISTED)
-    return render_template("web/replays.html", replays=[_row(replay) for replay in found])
+    found = sources()
+    newest = replays.newest(found.store, found.redis, LISTED)
+    return render_template("web/replays.html", replays=[_row(replay) for replay in newest])
 
 
 @blueprint.get("/<replay_id>")

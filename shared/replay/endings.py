@@ -20,13 +20,28 @@ class ReplayEndings:
     retried: int = 0
     died: int = 0
     """Events that are dead letters again."""
+    unwanted: int = 0
+    """Events that none of the handlers wants that the replay names: nothing ran, and they stay what they were."""
     newest: Sequence[tuple[float, str]] = ()
     """Unix seconds and the failure as ``handler: error``, empty for a success; the newest first."""
 
     @property
     def passes(self) -> int:
         """Count the passes that have ended."""
-        return self.succeeded + self.retried + self.died
+        return self.ended + self.retried
+
+    @property
+    def ended(self) -> int:
+        """Count the events that have ended."""
+        return self.succeeded + self.died + self.unwanted
+
+
+def read_deaths(redis: Redis, replay_ids: Sequence[str]) -> list[int]:
+    """Read of each replay how many of its events are dead letters again, in one round trip."""
+    with redis.pipeline(transaction=False) as pipeline:
+        for replay_id in replay_ids:
+            pipeline.hget(keys.replay_endings(replay_id), "died")
+        return [int(number or 0) for number in pipeline.execute()]
 
 
 def read_endings(redis: Redis, replay_id: str) -> ReplayEndings:
@@ -41,5 +56,6 @@ def read_endings(redis: Redis, replay_id: str) -> ReplayEndings:
         succeeded=counts.get("succeeded", 0),
         retried=counts.get("retried", 0),
         died=counts.get("died", 0),
+        unwanted=counts.get("unwanted", 0),
         newest=[(float(at), failure) for at, _, failure in newest],
     )

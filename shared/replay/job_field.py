@@ -16,10 +16,13 @@ class JobReplay:
     """Only these run; None for all that match the event and are not finished."""
     fresh: bool = False
     """Whether the handlers get idempotency keys that no earlier run has used."""
+    was: str = ""
+    """The event's state before, which it keeps if no handler in ``handlers`` wants it; empty where it is not known."""
 
     def encode(self) -> str:
         """Write it as the JSON of the job's field."""
-        return orjson.dumps({"id": self.id, "handlers": self.handlers, "fresh": self.fresh}).decode()
+        fields = {"id": self.id, "handlers": self.handlers, "fresh": self.fresh, "was": self.was}
+        return orjson.dumps(fields).decode()
 
     @classmethod
     def decode(cls, encoded: bytes | str | None) -> Self | None:
@@ -28,9 +31,9 @@ class JobReplay:
             return None
         try:
             match orjson.loads(encoded):
-                case {"id": str(replay_id), "handlers": list() | None as handlers, "fresh": bool(fresh)}:
+                case {"id": str(replay_id), "handlers": list() | None as handlers, "fresh": bool(fresh), **others}:
                     names = None if handlers is None else tuple(map(str, handlers))
-                    return cls(replay_id, names, fresh)
+                    return cls(replay_id, names, fresh, str(others.get("was", "")))
         except orjson.JSONDecodeError:
             pass
         return None

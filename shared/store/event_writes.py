@@ -45,10 +45,12 @@ def _fill_in(statement: Any) -> Any:
 
 
 def _move_on(statement: Any) -> Any:
-    """Take over a state, but never an older one."""
+    """Take over a state, but never an older one; a drop or a replay of nothing knows of no attempts."""
     given = statement.excluded
     later = given.state_at >= events.c.state_at
-    return statement.on_conflict_do_update(index_elements=_KEY, set_={n: given[n] for n in _OF_STATE}, where=later)
+    most = case((given.attempts > events.c.attempts, given.attempts), else_=events.c.attempts)
+    changes = {name: given[name] for name in _OF_STATE} | {"attempts": most}
+    return statement.on_conflict_do_update(index_elements=_KEY, set_=changes, where=later)
 
 
 def _leave(statement: Any) -> Any:

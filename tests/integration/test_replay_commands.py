@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import redis
+from click import ClickException
 from click.testing import CliRunner, Result
 
 from ackfirst import Event, on
 from ackfirst.ops import cli
+from ackfirst.ops.record.replay_options import wait_for_end
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.store import EventFilter, Store
@@ -194,6 +196,10 @@ def test_show_says_how_the_events_have_ended(redis_sync: redis.Redis, redis_url:
     assert shown["failures"] == [f"{charge.__module__}.charge: ValueError"]
     assert replay.id in run("replay", "show", replay.id).stdout
     assert run("replay", "show", "r-unknown").exit_code == 1
+    assert known(store, replay).died == 0, "copied when the last event was queued"
+    assert one(run("replay", "list", "--json"))["died"] == 2
+    with pytest.raises(ClickException, match="2 events are dead letters again"):
+        wait_for_end(redis_sync, store, replay)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +230,25 @@ def test_dead_replay_runs_the_handler_that_it_names(redis_sync: redis.Redis, sto
     runner.step(now)
     runner.step(now + 0.1)
     assert redis_sync.llen(keys.queue(first[0].lane)) == 10
+
+
+def test_waiting_gives_up_on_events_whose_retry_may_come_in_hours(
+    redis_sync: redis.Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, recent(10), at=time.time() - 5, log="done")
+    replay = begin(store, EventFilter(until=time.time()))
+    run_to_end(runner_of(redis_sync, store), store, replay)
+    monkeypatch.setattr("ackfirst.ops.record.replay_options.PATIENCE_SECONDS", 0.1)
+    with pytest.raises(ClickException, match="1 events wait for a retry"):
+        wait_for_end(redis_sync, store, replay)
+
+
+def test_dead_replay_refuses_what_is_no_dead_letter(redis_sync: redis.Redis, store: Store, run: Run) -> None:
+    (event,) = recent(10)
+    write(store, [event], at=time.time() - 5, log="done")
+    refused = run("dead", "replay", "--event", event.id, "--yes")
+    assert (refused.exit_code, store.replays()) == (1, [])
+    assert "not all of these are dead letters (1 processed): ackfirst replay" in refused.output
 
 
 def test_dropped_dead_letters_leave_the_queue_and_stay_in_the_record(

@@ -242,5 +242,5 @@ def test_the_marks_of_a_finished_event_go_soon_also_where_another_worker_finishe
 ) -> None:
     marks = RedisMarks(redis_sync, "m-1", keep=3600, now=time.time)
     marks.write({"my.handler": Mark(State.DONE, 1)})
-    marks.settle(dead=())
+    marks.settle(dead=None)
     assert 0 < redis_sync.ttl(keys.marks("m-1")) <= LINGER_SECONDS

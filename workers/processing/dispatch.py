@@ -11,7 +11,7 @@ from ackfirst.workers.handlers.context import Context
 from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.verdicts import Discard, RetryLater
 from ackfirst.workers.processing.marks import Mark, State
-from ackfirst.workers.processing.outcome import HandlerOutcome, error_message, returned_text
+from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, error_message, returned_text
 from ackfirst.workers.processing.report import Report
 from ackfirst.workers.processing.retry import Schedule, whole_seconds
 
@@ -37,6 +37,9 @@ class Attempt:
     event: Event
     context: Context
 
+
+#: States that an event keeps when a replay has nothing to run.
+_KEPT: Final = frozenset({EventEnding.PROCESSED, EventEnding.UNHANDLED, EventEnding.DISCARDED, EventEnding.DEAD})
 
 #: Makes a logger that knows some fields.
 LogOf = Callable[..., "FilteringBoundLogger"]
@@ -144,7 +147,7 @@ class Dispatcher:
                 attempt = Attempt(handler, event, self._context(handler, event, attempts, replay))
                 result = yield attempt
                 self._record(pass_, attempt, result)
-        return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran)
+        return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran, keeps=_kept(handlers, replay))
 
     def _is_due(self, mark: Mark | None) -> bool:
         if mark is None:
@@ -192,6 +195,13 @@ class Dispatcher:
             log=self._log(event_id=event.id, handler=handler.name, attempt=attempt),
             replay=replay.id if replay else None,
         )
+
+
+def _kept(handlers: Sequence[Handler], replay: JobReplay | None) -> EventEnding | None:
+    """Return the ending that an event keeps when its replay names only handlers that do not want it."""
+    if replay is None or replay.handlers is None or any(replay.runs(handler.name) for handler in handlers):
+        return None
+    return EventEnding(replay.was) if replay.was in _KEPT else None
 
 
 def sparing(handlers: Sequence[Handler], remember: Remember) -> Remember:

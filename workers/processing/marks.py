@@ -9,6 +9,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.failed_result import traceback_of
 from ackfirst.shared.record import record
 from ackfirst.workers.replies import text
 
@@ -66,6 +67,8 @@ def read_marks(fields: Mapping[Any, Any]) -> dict[str, Mark]:
 #: Least time for which marks outlive the latest retry in them: a job may wait so long in its lane. They are deleted
 #: when the job ends.
 HORIZON_SECONDS: Final = 30 * 86_400
+#: Characters of an earlier failure that a later one repeats.
+LONGEST_FAILURE: Final = 10_000
 #: Seconds for which the marks of a finished event stay: if the worker dies before RQ has written that the job is
 #: finished, the next run finds nothing left to do.
 LINGER_SECONDS: Final = 300
@@ -81,6 +84,7 @@ class RedisMarks:
         self._redis = redis
         self._key = keys.marks(event_id)
         self._job = keys.job(event_id)
+        self._results = keys.results(event_id)
         self._dead_letter = keep
         self._keep = max(keep, HORIZON_SECONDS)
         self._now = now
@@ -106,18 +110,24 @@ class RedisMarks:
         pipeline.hset(self._key, mapping={handler: mark.encode() for handler, mark in marks.items()})
         pipeline.expire(self._key, self.seconds(marks))
 
-    def settle(self, *, dead: Sequence[str], is_replay: bool = False) -> None:
+    def read_failure(self) -> str:
+        """Read the traceback of the event's newest failure; empty if there is none."""
+        results: Any = self._redis.xrevrange(self._results, count=1)
+        return traceback_of(results[0][1])[-LONGEST_FAILURE:] if results else ""
+
+    def settle(self, *, dead: Sequence[str] | None, is_replay: bool = False) -> None:
         """Let the marks go soon after the last pass; of a dead letter, keep those of the handlers that finished.
 
         Requeued by an operator, the handlers in ``dead`` start with a fresh budget. A replay is over then: its field,
-        left in the job, would keep a requeue from running the dead handlers that the replay left out.
+        left in the job, would keep a requeue from running the dead handlers that the replay left out. ``dead`` is None
+        for an event that is no dead letter.
         """
         with self._redis.pipeline() as pipeline:
             if dead:
                 pipeline.hdel(self._key, *dead)
-                if is_replay:
-                    pipeline.hdel(self._job, keys.REPLAY)
-            pipeline.expire(self._key, self._dead_letter if dead else LINGER_SECONDS)
+            if dead is not None and is_replay:
+                pipeline.hdel(self._job, keys.REPLAY)
+            pipeline.expire(self._key, LINGER_SECONDS if dead is None else self._dead_letter)
             pipeline.execute()
 
     def seconds(self, marks: Mapping[str, Mark]) -> int:

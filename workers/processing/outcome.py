@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE: Final = 500
 #: Seconds for which Redis remembers that a batch was counted.
 COUNTED_SECONDS: Final = 60
+#: Why an event keeps its state after a replay that names handlers.
+UNWANTED: Final = "no handler that the replay names wants it"
 #: Characters of the text that a handler may return.
 LONGEST_RETURNED: Final = 200
 

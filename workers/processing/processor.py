@@ -175,7 +175,7 @@ class Processor:
     def end(self, work: "Work", report: Report, job: RetryableJob) -> str:
         """Settle the marks of the pass, and end the job as ``process`` does."""
         if report.ending is not EventEnding.RETRIED:
-            dead = report.unsettled if report.ending is EventEnding.DEAD else ()
+            dead = report.unsettled if report.ending is EventEnding.DEAD else None
             self._retry(lambda: work.notes.settle(dead=dead, is_replay=work.replay is not None))
         match report.ending:
             case EventEnding.RETRIED:
@@ -183,6 +183,7 @@ class Processor:
                 raise report.failure()
             case EventEnding.DEAD:
                 fail_permanently(job)
-                raise report.failure()
+                is_known = not report.left_out and report.keeps is None
+                raise report.failure("" if is_known else self._retry(work.notes.read_failure))
             case ending:
                 return ending.value

@@ -6,9 +6,10 @@ from dataclasses import field
 from typing import Final
 
 from ackfirst.shared.nexmo.event import Event
+from ackfirst.shared.queue.failed_result import failures_in
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import Mark, State
-from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome, text_of
+from ackfirst.workers.processing.outcome import UNWANTED, EventEnding, HandlerOutcome, Outcome, text_of
 from ackfirst.workers.replies import printable
 
 #: State in the log of a handler without a mark: its turn has not come.
@@ -31,6 +32,8 @@ class Report:
     """Handler → what ended its attempt in this pass, if that was no success."""
     ran: Sequence[HandlerOutcome] = ()
     """The attempts of this pass, in order."""
+    keeps: EventEnding | None = None
+    """What the event stays, because no handler that its replay names wants it; None for every other pass."""
     ending: EventEnding = field(init=False)
     """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
 
@@ -38,6 +41,8 @@ class Report:
         self.ending = self._ending()  # type: ignore[misc]  # made once: it is asked for many times
 
     def _ending(self) -> EventEnding:
+        if self.keeps is not None:
+            return self.keeps
         if not self.marks:
             return EventEnding.UNHANDLED
         states = {mark.state if mark else None for mark in self.marks.values()}
@@ -80,15 +85,28 @@ class Report:
             attempt=self.attempt,
             states=self.states,
             replay=replay,
+            reason=None if self.keeps is None else UNWANTED,
         )
 
-    def failure(self) -> HandlersFailed:
-        """Make the exception that ends the job, chained to that of the first failed handler."""
+    @property
+    def left_out(self) -> list[str]:
+        """Dead handlers that this pass has not run: their errors are those of an earlier one."""
+        ran = {one.handler for one in self.ran}
+        return [name for name, mark in self.marks.items() if mark and mark.state is State.DEAD and name not in ran]
+
+    def failure(self, before: str = "") -> HandlersFailed:
+        """Make the exception that ends the job, chained to that of the first failed handler.
+
+        ``before`` is the traceback of the job's failure before this pass: the errors of handlers that are left out.
+        """
         unsettled = self.unsettled
         failures = {name: error for name, error in self.errors.items() if name in unsettled}
+        known = failures_in(before)
         failed = [f"{name}: {_text_of(error)}" for name, error in failures.items()]
-        failure = HandlersFailed("; ".join(failed) or f"not finished: {', '.join(unsettled)}")
-        failure.__cause__ = next(map(_storable, failures.values()), None)
+        failed += [f"{name}: {known[name][:LONGEST]}" for name in self.left_out if name in known]
+        said = "; ".join(failed) or (f"not finished: {', '.join(unsettled)}" if unsettled else known.get("", UNWANTED))
+        failure = HandlersFailed(said)
+        failure.__cause__ = next(map(_storable, failures.values()), HandlersFailed(before) if before else None)
         return failure
 
     def _unfinished(self) -> list[Mark | None]:

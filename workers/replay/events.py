@@ -50,7 +50,7 @@ def _move(
         lane=row.lane,
         received_at=row.received_at,
         cursor=cursor,
-        replay=JobReplay(replay.id, handlers, replay.fresh),
+        replay=JobReplay(replay.id, handlers, replay.fresh, row.state),
         data=b"" if passed_over else job_data(_envelope(row)),
         description=row.family,
         marks={} if handlers is None and row.state != "dead" else _marks(newest, handlers),

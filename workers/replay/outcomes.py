@@ -9,7 +9,7 @@ from redis import Redis
 from ackfirst.shared.queue import keys
 from ackfirst.shared.replay.endings import NEWEST
 from ackfirst.workers.processing.marks import State
-from ackfirst.workers.processing.outcome import EventEnding, Outcome
+from ackfirst.workers.processing.outcome import UNWANTED, EventEnding, Outcome
 
 #: Seconds for which the counts stay after the last outcome: a retry may come hours after its replay.
 KEPT_SECONDS: Final = 30 * 86_400
@@ -48,9 +48,15 @@ class ReplayOutcomes:
 
 
 def _kind(outcome: Outcome) -> str:
+    if _is_unwanted(outcome):
+        return "unwanted"
     if outcome.ending is EventEnding.RETRIED:
         return "retried"
     return "died" if outcome.ending is EventEnding.DEAD and _has_failed(outcome) else "succeeded"
+
+
+def _is_unwanted(outcome: Outcome) -> bool:
+    return outcome.reason == UNWANTED and not outcome.handlers
 
 
 def _has_failed(outcome: Outcome) -> bool:
@@ -62,4 +68,5 @@ def _failure(outcome: Outcome) -> str:
     for one in outcome.handlers:
         if one.ending is State.DEAD or (one.ending is State.RETRY and one.error_type != _LATER):
             return f"{one.handler}: {one.error_type}"
-    return str(outcome.reason) if outcome.ending is EventEnding.DEAD and not outcome.handlers else ""
+    is_killed = outcome.ending is EventEnding.DEAD and not outcome.handlers and not _is_unwanted(outcome)
+    return str(outcome.reason) if is_killed else ""
