@@ -98,7 +98,8 @@ async def _of_queue(settings: Settings, accounts: Accounts) -> tuple[list[Findin
         await client.aclose()
     records = [one for one in newest if one is not None]
     verifier = Verifier(accounts, max_age=settings.max_age)
-    return [*record.findings, *findings, *secrets_findings(accounts, records, verifier)], traffic
+    secrets = secrets_findings(accounts, records, verifier, verified=traffic.last)
+    return [*record.findings, *findings, *secrets], traffic
 
 
 def _unreadable_queue(refusal: Exception) -> Finding:

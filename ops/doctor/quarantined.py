@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, Literal
 
 from ackfirst.ops.quarantine.recheck import callback_of
@@ -16,6 +17,9 @@ from ackfirst.shared.verification import Verifier
 
 Kind = Literal["confirmed", "unconfirmed", "unsigned-sms"] | SmsMethod
 """What a record turns out to be; a method: the SMS API signs with that one instead of the configured one."""
+
+#: Seconds by which a verified callback may be older than an unconfirmed one: the account confirms the next ones, too.
+QUIET_SECONDS: Final = 30.0
 
 #: What the SMS API sends.
 _SMS: Final = (Family.INBOUND_SMS, Family.DELIVERY_RECEIPT)
@@ -61,18 +65,34 @@ class _Judge:
         return None
 
 
-def secrets_findings(accounts: Accounts, records: Iterable[QuarantineRecord], verifier: Verifier) -> Findings:
+def secrets_findings(
+    accounts: Accounts,
+    records: Iterable[QuarantineRecord],
+    verifier: Verifier,
+    *,
+    verified: Mapping[tuple[str, str], float] = MappingProxyType({}),
+) -> Findings:
     """Yield accounts whose newest quarantined callbacks today's configuration confirms, or should.
 
     Args:
         accounts: Ours.
         records: The newest records of the quarantine.
         verifier: With today's secrets.
+        verified: Account and application → Unix second of the newest callback that was verified. An account with one
+            that is not older than those in quarantine has the right secret: the others are forgeries.
     """
     judge = _Judge(accounts, verifier)
-    counts = Counter(found for record in records if (found := judge.judge(record)))
+    counts: Counter[tuple[str, Kind]] = Counter()
+    newest: dict[str, float] = {}
+    for record in records:
+        if found := judge.judge(record):
+            counts[found] += 1
+            newest[found[0]] = max(record.received_at, newest.get(found[0], 0.0))
     for (api_key, kind), count in counts.items():
-        if kind == "unconfirmed" and not counts[api_key, "confirmed"]:
+        if kind == "unconfirmed":
+            last = max((at for (account, _), at in verified.items() if account == api_key), default=0.0)
+            if counts[api_key, "confirmed"] or last >= newest[api_key] - QUIET_SECONDS:
+                continue
             yield error(
                 "secret-unconfirmed",
                 f"no secret of account {api_key} confirms its newest quarantined callbacks ({count} looked at)",

@@ -1,6 +1,6 @@
 """Find the callbacks of a message that could not be verified and wait in quarantine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from redis import Redis
 
 from ackfirst.ops.quarantine.recheck import callback_of
 from ackfirst.shared.nexmo.classify import classify, message_id
-from ackfirst.shared.nexmo.reading import read
+from ackfirst.shared.nexmo.reading import Reading, read
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
 from ackfirst.shared.store.rows import Request
@@ -16,6 +16,8 @@ from ackfirst.shared.store.rows import Request
 #: Records that are looked through, the newest first, and bytes of them. By default the quarantine holds 10,000.
 MOST_RECORDS: Final = 10_000
 MOST_BYTES: Final = 32 << 20
+#: Characters of a key that is looked for in what cannot be read: a shorter one stands in any text.
+LEAST_CHARACTERS: Final = 8
 _PAGE: Final = 200
 
 
@@ -26,7 +28,8 @@ def quarantined(redis: Redis, key: str, notes: list[str]) -> list[Request]:
         RedisError: Redis does not answer.
     """
     text = key.encode(errors="surrogatepass")
-    return [_request(record)[1] for record in _records(redis, text, notes)]
+    found = ((record, read(callback_of(record))) for record in _records(redis, text, notes)) if key else ()
+    return [_request(record)[1] for record, reading in found if _holds(reading, key)]
 
 
 def quarantined_messages(redis: Redis, notes: list[str]) -> dict[str, Request]:
@@ -60,6 +63,23 @@ def _records(redis: Redis, text: bytes, notes: list[str]) -> Iterator[Quarantine
             notes.append(f"only the newest {seen:,} callbacks in quarantine were looked through")
             return
         end = f"({rows[-1][0].decode()}"
+
+
+def _holds(reading: Reading | None, key: str) -> bool:
+    """Return whether a callback with the key in its text has it as a whole value; an unreadable one may have."""
+    return len(key) >= LEAST_CHARACTERS if reading is None else key in _texts(reading.fields)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a callback, however deep: where a version of it has its ids is not for this place to know."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
 
 
 def _request(record: QuarantineRecord) -> tuple[str | None, Request]:

@@ -59,6 +59,6 @@ def unknown(found: Timeline) -> str:
     if found.seen:
         return (
             f"{found.seen} events of {found.key!r} were queued within the last four days and have ended; "
-            "what happened to them was not recorded"
+            "the record does not have them: it was off, or they were purged"
         )
     return f"nothing is known of {found.key!r}: it is neither in the record, nor in the queue, nor in quarantine"

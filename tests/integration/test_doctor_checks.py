@@ -127,6 +127,14 @@ def test_a_secret_that_confirms_nothing_in_quarantine_is_found() -> None:
     assert (finding.id, API_KEY in finding.what, "(3 looked at)" in finding.what) == ("secret-unconfirmed", True, True)
 
 
+def test_a_forgery_between_callbacks_that_are_confirmed_says_nothing_of_the_secret() -> None:
+    accounts = Accounts([Account(api_key=API_KEY, secrets=(b"the-secret-of-today-and-tomorrow",))])
+    forged = message(1)
+    for since, found in ((-10.0, []), (10.0, []), (-60.0, ["secret-unconfirmed"])):
+        verified = {(API_KEY, "app"): forged.received_at + since, ("other", "app"): forged.received_at}
+        assert ids(secrets_findings(accounts, [forged], Verifier(accounts), verified=verified)) == found
+
+
 def test_a_quarantine_that_would_heal_is_found() -> None:
     accounts = Accounts([OURS])
     assert ids(secrets_findings(accounts, [message(1)], Verifier(accounts))) == ["quarantine-healed"]

@@ -178,6 +178,8 @@ def test_a_callback_in_quarantine_belongs_to_the_message(redis_server: RedisProc
     quarantine_now(redis_server, quarantined_message(7), quarantined_message(8))
     [step] = steps(run("aaaaaaaa-0000-4000-8000-000000000007", "--json"))
     assert (step["kind"], step["verdict"], step["event_id"]) == ("quarantined", "suspect", None)
+    for part in ("aaaaaaaa-0000", "text", "e", ""):
+        assert run(part).exit_code == 1, "an id is a whole value, not a part of one"
 
 
 def test_an_unknown_message_is_a_sentence_and_exit_code_1(store: Store, run: Run) -> None:
