@@ -14,6 +14,7 @@ import click
 import structlog
 
 from ackfirst.ops.banner import banner
+from ackfirst.ops.doctor.configuration import handlers_findings
 from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
@@ -62,6 +63,7 @@ def command(*, tunnel: str | None, borrowed: tuple[str, ...]) -> None:
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     protect_files(settings, structlog.get_logger())
+    check_handlers(settings)
     # Until the supervisor takes over, and again while the queue stops: leave through every ``with`` block.
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -113,6 +115,16 @@ def _run(
 
 def _leave(_signum: int, _frame: FrameType | None) -> Never:
     raise SystemExit(0)
+
+
+def check_handlers(settings: Settings) -> None:
+    """Import the modules of handlers once: the error of one that cannot be is not to stand between other lines.
+
+    Raises:
+        ConfigurationError: One cannot be imported.
+    """
+    for finding in handlers_findings(settings):
+        raise ConfigurationError(finding.what if ".py:" in finding.what else f"{finding.what}, check ACKFIRST_HANDLERS")
 
 
 def check_ports_free(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Check the configuration: accounts, their secrets, files, handlers."""
 
+import re
 import stat
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from ackfirst.shared.settings.environment import secret_files
 SHORTEST_SECRET_BYTES: Final = 8
 #: Seconds that a module of handlers may take to be imported.
 IMPORT_SECONDS: Final = 30.0
+
+#: In a traceback: the line that imports the module, and those of Python files, not of Python's own machinery.
+_IMPORTED: Final = 'File "<string>", line 1, in <module>'
+_PLACE: Final = re.compile(r'File "([^"<>]+)", line (\d+)')
 
 _FOR_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -109,6 +114,8 @@ def handlers_findings(settings: Settings) -> Findings:
             if done.returncode == 0:
                 continue
             why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            if places := _PLACE.findall(done.stderr.partition(_IMPORTED)[2]):
+                why = f"{why} ({':'.join(places[-1])})"
         yield error(
             "handlers-import",
             f"the module of handlers {module} cannot be imported: {why}",
