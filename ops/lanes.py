@@ -9,19 +9,26 @@ from typing import Any, Final
 
 import click
 from redis import Redis
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ackfirst.ops.quarantine.tables import age
 from ackfirst.ops.record.acts import note_act_if_recorded, operator
+from ackfirst.ops.record.render import Column, console, show_table
 from ackfirst.ops.terminal import as_json, operator_settings, printable, queue_redis
 from ackfirst.shared.accounts import is_lane
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.snapshot import LaneDepth, QueueSnapshot, take_snapshot
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings
+
+_COLUMNS: Final = (
+    Column("lane"),
+    Column("waiting", is_number=True),
+    Column("oldest", rank=1, is_number=True),
+    Column("running", rank=3, is_number=True),
+    Column("retries", rank=2, is_number=True),
+    Column("dead", is_number=True),
+    Column("paused", folds=True),
+)
 
 #: Characters of a name that is kept beside a pause.
 _LONGEST_NAME: Final = 64
@@ -135,16 +142,19 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
         for lane in lanes:
             click.echo(json.dumps(asdict(lane)))
         return
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("lane", "waiting", "oldest", "running", "retries", "dead", "paused"):
-        table.add_column(name, no_wrap=True, justify="left" if name in ("lane", "paused") else "right")
-    for lane in lanes:
-        numbers = (lane.waiting, age(lane.oldest_seconds) if lane.waiting else "-", lane.running, lane.retries)
-        paused = f"since {_utc(lane.paused_at)} by {lane.paused_by or '?'}" if lane.paused_at is not None else ""
-        table.add_row(*(Text(str(cell)) for cell in (printable(lane.name), *numbers, lane.dead_letters, paused)))
-    console = Console(highlight=False)
-    console.width = max(console.width, 120)
-    console.print(table if lanes else "There are no lanes: nothing waits, runs or has failed.")
+    if not lanes:
+        click.echo("There are no lanes: nothing waits, runs or has failed.")
+        return
+    columns = _COLUMNS if any(lane.paused_at is not None for lane in lanes) else _COLUMNS[:-1]
+    show_table(console(), columns, map(_row, lanes))
+
+
+def _row(lane: Lane) -> tuple[str, ...]:
+    oldest = age(lane.oldest_seconds) if lane.waiting else "-"
+    paused = f"since {_utc(lane.paused_at)} by {lane.paused_by or '?'}" if lane.paused_at is not None else ""
+    numbers = (lane.waiting, lane.running, lane.retries, lane.dead_letters)
+    waiting, running, retries, dead = (f"{number:,}" for number in numbers)
+    return printable(lane.name), waiting, oldest, running, retries, dead, printable(paused)
 
 
 @command.command("pause")

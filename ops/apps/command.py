@@ -12,10 +12,6 @@ from typing import Any, Final, TypeVar
 
 import click
 from redis.asyncio import Redis
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ackfirst.ops.apps.evidence import Found, find, gather
 from ackfirst.ops.apps.known import Application, Listing, list_applications
@@ -23,6 +19,7 @@ from ackfirst.ops.apps.quiet import Condition, State, conditions, is_quiet, mome
 from ackfirst.ops.apps.remove import RemovalError, remove
 from ackfirst.ops.nexmo_api import NexmoApiError, api_of
 from ackfirst.ops.record.acts import note_act_if_recorded
+from ackfirst.ops.record.render import Column, console, show_table
 from ackfirst.ops.terminal import CommandGroup, operator_settings, printable
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.accounts import Accounts
@@ -40,7 +37,18 @@ QUIET_PERIOD: Final = "24h"
 REDIS_SECONDS: Final = 5.0
 #: Exit code of ``quiet`` while the application is not quiet, and of ``delete`` when it was not deleted.
 NOT_SAFE: Final = 1
-_WIDTH: Final = 140
+_COLUMNS: Final = (
+    Column("account", rank=4),
+    Column("application"),
+    Column("name", rank=3),
+    Column("lane", rank=6),
+    Column("last callback"),
+    Column("last unconfirmed", rank=2),
+    Column("waiting", is_number=True, rank=1),
+    Column("retrying", is_number=True, rank=5),
+    Column("dead", is_number=True),
+    Column("Nexmo", rank=1),
+)
 _COLORS: Final = {State.MET: "green", State.NOT_MET: "red", State.UNKNOWN: "yellow"}
 
 
@@ -226,21 +234,18 @@ def _show_conditions(found: list[Condition], *, as_json: bool) -> None:
 
 
 def _show(listing: Listing, *, now: float) -> None:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("account", "application", "name", "lane", "last callback", "last unconfirmed"):
-        table.add_column(name, overflow="fold")
-    for name in ("waiting", "retrying", "dead"):
-        table.add_column(name, justify="right")
-    table.add_column("Nexmo")
-    for one in listing.applications:
-        table.add_row(*(escape(printable(cell)) for cell in _cells(one, now)))
-    console = Console(highlight=False)
-    console.width = max(console.width, _WIDTH)
-    console.print(table if listing.applications else "No application is known.")
+    if listing.applications:
+        rows = ([printable(cell) for cell in _cells(one, now)] for one in listing.applications)
+        show_table(console(), _COLUMNS, rows)
+    else:
+        click.echo("No application is known.")
     if any(one.is_lane_shared for one in listing.applications):
-        console.print("* a lane that the configuration names: its numbers may be of several applications")
+        click.echo("* a lane that the configuration names: its numbers may be of several applications")
     if listing.left_out:
-        console.print(f"{listing.left_out} more names come from callbacks that could not be verified")
+        click.echo(f"{listing.left_out} more names come from callbacks that could not be verified")
+    is_unasked = all(one.is_at_nexmo is None for one in listing.applications) and not listing.problems
+    if listing.applications and is_unasked:
+        click.echo("Nexmo was not asked: with ACKFIRST_API_SECRET it says which of them it has")
 
 
 def _cells(one: Application, now: float) -> tuple[str, ...]:
