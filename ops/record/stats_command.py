@@ -24,6 +24,12 @@ SHOWN: Final = 10
 #: Widest chart, in columns.
 CHART_COLUMNS: Final = 72
 _LABEL_COLUMNS: Final = 11
+#: Charts: label, kind of counts, and which of them; none for all.
+_CHARTS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    ("events", "family", ()),
+    ("dead", "outcome", ("dead",)),
+    ("refused", "request", ("refused",)),
+)
 _MINUTE_SECONDS: Final = 60
 
 _HANDLER_COLUMNS: Final = (
@@ -100,7 +106,7 @@ def _show(shown: Figures, times: Times) -> None:
 
 def _show_charts(out: Console, found: Stats, unit: str) -> None:
     columns = min(CHART_COLUMNS, max(10, out.width - _LABEL_COLUMNS - 20))
-    for label, kind, names in (("events", "family", ()), ("dead", "outcome", ("dead",)), ("refused", "verdict", ())):
+    for label, kind, names in _CHARTS:
         values = series(found, kind, names)
         if any(values) or label == "events":
             _line(out, label, f"{sparkline(values, columns)}  max {max(values):,} a {unit}")
@@ -112,6 +118,8 @@ def _show_totals(out: Console, found: Stats) -> None:
     for label, kind in (("family", "family"), ("outcome", "outcome"), ("callbacks", "request"), ("verdict", "verdict")):
         names = found.totals.get(kind, {})
         said = ", ".join(f"{name} {count:,}" for name, count in sorted(names.items(), key=lambda item: -item[1]))
+        if kind == "outcome" and names:
+            said += " (of runs: an event that is retried or replayed has several)"
         if kind == "family" and names:
             said += f" (together {sum(names.values()):,}, {sum(names.values()) / seconds:.2g} a second)"
         if said:
