@@ -170,7 +170,8 @@ def pause_command(*, lane: str) -> None:
             new = pause(redis, lane, who=operator(), now=time.time())
         except UnknownLaneError as error:
             raise click.ClickException(f"there is no lane {lane!r}: ackfirst lanes lists all") from error
-    note_act_if_recorded(settings, "lane-paused", printable(lane))
+    if new:
+        note_act_if_recorded(settings, "lane-paused", printable(lane))
     click.echo(f"{lane} is paused" if new else f"{lane} was paused before")
 
 
@@ -181,7 +182,8 @@ def resume_command(*, lane: str) -> None:
     settings = operator_settings()
     with queue_redis(settings) as redis:
         was_paused = resume(redis, lane)
-    note_act_if_recorded(settings, "lane-resumed", printable(lane))
+    if was_paused:
+        note_act_if_recorded(settings, "lane-resumed", printable(lane))
     click.echo(f"{lane} is resumed" if was_paused else f"{lane} was not paused")
 
 

@@ -94,6 +94,7 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
     settings = operator_settings()
     accounts = load_accounts(settings)
     findings: Counter[tuple[Outcome, str | None]] = Counter()
+    has_ended = False
 
     def report(found: Finding) -> None:
         findings[tables.tally(found)] += 1
@@ -102,12 +103,13 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
 
     try:
         _run(settings, lambda redis: _recheck(redis, settings, accounts, selection, report, dry_run=dry_run))
-    finally:
-        if not dry_run:
+        has_ended = True
+    finally:  # what came before an error is done
+        if findings and not dry_run:
             queued = sum(count for (outcome, _), count in findings.items() if outcome is Outcome.QUEUED)
             detail = f"{findings.total()} records, {queued} queued"
             note_act_if_recorded(settings, "quarantine-rechecked", selection.subject(), detail)
-        if not as_json:
+        if not as_json and (findings or has_ended):
             tables.show_report(findings, _console(), dry_run=dry_run)
 
 
