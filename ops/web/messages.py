@@ -21,6 +21,7 @@ from ackfirst.ops.web.sources import Sources, sources
 from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
 from ackfirst.shared.record import named_record
 from ackfirst.shared.store import Cursor, EventFilter, EventRow, Store
+from ackfirst.shared.store.redaction import is_hash
 
 blueprint = Blueprint("messages", __name__)
 
@@ -30,6 +31,8 @@ PAGE_SIZE: Final = 30
 MOST_COUNTED: Final = 10_000
 #: Bytes of a body that are shown.
 _LONGEST_BODY: Final = 64 * 1024
+#: Characters of a redacted number in a listing.
+_BRIEF: Final = 15
 
 _TONES: Final[Mapping[Kind, str]] = {
     Kind.RECEIVED: "accent",
@@ -73,7 +76,7 @@ def index() -> str | Response:
         most=MOST_COUNTED,
         older=url_for("messages.index", q=text, after=str(listed.older)) if listed.older else None,
         newer=url_for("messages.index", q=text, before=str(listed.newer)) if listed.newer else None,
-        masked=lambda value: party(value, personal=False),
+        masked=_brief_party,
     )
 
 
@@ -220,3 +223,10 @@ def _body(event: EventRow) -> str | None:
     raw = event.body or event.query.encode("utf-8", "surrogatepass")
     text = raw[:_LONGEST_BODY].decode("utf-8", "backslashreplace")
     return text + (f"\n… {len(raw) - _LONGEST_BODY:,} more bytes" if len(raw) > _LONGEST_BODY else "")
+
+
+def _brief_party(value: str | None) -> str | None:
+    """Show a sender or a recipient masked, and the hash of a redacted one by its first digits."""
+    if value is not None and is_hash(value):
+        return f"{value[:_BRIEF]}…"
+    return party(value, personal=False)

@@ -194,6 +194,13 @@ def test_the_search_box_finds(redis_sync: redis.Redis, store_url: str, query: st
     assert list(dict.fromkeys(re.findall(r"uuid-of-(s-\d)", answer.text))) == found
 
 
+def test_a_redacted_number_leaves_room_for_the_other_columns(redis_sync: redis.Redis, store_url: str) -> None:
+    fill(store_url, arrival("s-1", received_at=time.time(), recipient="redacted:0123456789abcdef0123456789abcdef"))
+    text = Browser(redis_sync, store_url=store_url).get("/messages/").text
+    assert "redacted:012345…" in text
+    assert "redacted:0123456789" not in text
+
+
 def test_a_misspelt_condition_is_named(redis_sync: redis.Redis, store_url: str) -> None:
     fill(store_url)
     browser = Browser(redis_sync, store_url=store_url)
