@@ -95,15 +95,7 @@ def _shared_context(app: Flask, sources: Sources) -> Any:
 
 
 def _menu() -> list[dict[str, Any]]:
-    try:
-        state = live().state()
-    except (RedisError, QueueUnavailableError):
-        counts: dict[str, tuple[int, str]] = {}
-    else:
-        counts = {
-            "dead.index": (state.total("dead_letters"), "bad"),
-            "quarantine.index": (state.queue.quarantine_records, ""),
-        }
+    counts = _menu_counts()
     current = (request.endpoint or "").partition(".")[0]
     return [
         {
@@ -116,6 +108,20 @@ def _menu() -> list[dict[str, Any]]:
         }
         for endpoint, title, icon in _PAGES
     ]
+
+
+def _menu_counts() -> dict[str, tuple[int, str]]:
+    """Return endpoint → number beside its title, and its tone; nothing while Redis does not answer."""
+    if g.get("redis_failed"):  # the view has waited for it already
+        return {}
+    try:
+        state = live().state()
+    except (RedisError, QueueUnavailableError):
+        return {}
+    return {
+        "dead.index": (state.total("dead_letters"), "bad"),
+        "quarantine.index": (state.queue.quarantine_records, ""),
+    }
 
 
 def _asset_version(folder: Path) -> str:
@@ -138,6 +144,7 @@ def _answer_errors(app: Flask) -> None:
 
 def _redis_failed(error: Exception) -> Response:
     log.warning("web.redis-failed", error=type(error).__name__, detail=str(error), path=request.path)
+    g.redis_failed = True
     return _answer(ServiceUnavailable("Redis does not answer, or refuses. This page is back as soon as it does."))
 
 

@@ -3,20 +3,24 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request, url_for
+import structlog
+from flask import Blueprint, g, render_template, request, url_for
 from markupsafe import Markup
+from redis.exceptions import RedisError
 
 from ackfirst.ops.web import charts
 from ackfirst.ops.web.filters import duration, number, plural, sentence, size
 from ackfirst.ops.web.ingest_figures import IngestFigures, quantile
 from ackfirst.ops.web.live import LiveState, live
 from ackfirst.ops.web.sources import Sources, sources
-from ackfirst.shared.errors import StoreUnavailableError
+from ackfirst.shared.errors import QueueUnavailableError, StoreUnavailableError
 from ackfirst.shared.findings import Finding, Level
 
 blueprint = Blueprint("now", __name__)
+log = structlog.get_logger(__name__)
 
 #: Endings of events, from the bottom of the chart upwards.
 SERIES: Final = (
@@ -69,19 +73,44 @@ class Tile:
     chart: str = ""
 
 
+#: The sentence on top while the queue cannot be asked.
+_WITHOUT_REDIS: Final = Headline(
+    "Handlers wait: Redis is away",
+    "Redis does not answer, or refuses. Ingest goes on answering Nexmo from its spool on disk as long as there is "
+    "room: /readyz on its admin port says how much is used. This page is whole again as soon as Redis is.",
+    "bad",
+)
+#: Seconds after which a browser may ask again.
+RETRY_SECONDS: Final = 5
+
+
 @blueprint.get("/")
-def show() -> str:
-    """Show the state of the whole system."""
+def show() -> tuple[str, int, dict[str, str]]:
+    """Show the state of the whole system; while Redis is away, what the record alone knows."""
     found = sources()
-    state = live().state()
-    range_name, seconds, span = charts.chosen_span(request.args.get("range"))
-    chart, totals, trouble = _history(found, seconds)
+    try:
+        state = live().state()
+    except (RedisError, QueueUnavailableError) as error:
+        log.warning("web.redis-failed", error=type(error).__name__, detail=str(error), path=request.path)
+        g.redis_failed = True
+        page = _page(found, headline=_WITHOUT_REDIS, findings=[], tiles=[], lanes=None)
+        return page, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_SECONDS)}
     busy = [lane for lane in state.lanes if lane.waiting or lane.running or lane.retries or lane.paused_at is not None]
-    return render_template(
-        "web/now.html",
+    page = _page(
+        found,
         headline=headline(state),
         findings=[_with_page(finding) for finding in state.findings],
         tiles=_tiles(state),
+        lanes=sorted(busy, key=lambda lane: (-lane.waiting, -lane.oldest_seconds, lane.name))[:_LANES],
+    )
+    return page, HTTPStatus.OK, {}
+
+
+def _page(found: Sources, **shown: Any) -> str:
+    range_name, seconds, span = charts.chosen_span(request.args.get("range"))
+    chart, totals, trouble = _history(found, seconds)
+    return render_template(
+        "web/now.html",
         chart=chart,
         totals=totals,
         series=[one for one in SERIES if totals.get(one.name) or one.name in ("processed", "dead")],
@@ -89,7 +118,7 @@ def show() -> str:
         ranges=charts.SPANS,
         range_name=range_name,
         span=span,
-        lanes=sorted(busy, key=lambda lane: (-lane.waiting, -lane.oldest_seconds, lane.name))[:_LANES],
+        **shown,
     )
 
 

@@ -384,6 +384,10 @@ def test_redis_away_is_one_sentence_and_the_page_is_back_with_it(own_redis: Redi
             answer = browser.get(path)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), path
             assert re.search(r"<p data-error>Redis does not answer", answer.text), path
+        page = browser.get("/").text
+        assert "Handlers wait: Redis is away" in page
+        assert "How runs of events ended" in page
+        assert "Lanes with work" not in page, "it would say that nothing waits"
         own_redis.start()
         assert browser.get("/lanes/").status_code == 200
 
