@@ -14,6 +14,7 @@ from ackfirst.shared.queue.failed_result import failures_in, traceback_of
 from ackfirst.shared.replay.endings import read_endings
 from ackfirst.shared.store import Store
 from ackfirst.workers.processing.outcome import UNWANTED
+from ackfirst.workers.processing.report import LEFT_OUT
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, status
 from tests.support.replays import begin, record_in, run_to_end, runner_of, write
@@ -80,6 +81,16 @@ def test_a_dead_letter_keeps_its_error(redis_sync: redis.Redis, redis_url: str, 
     assert newest_failure(redis_sync, event) == {"my_handlers.charge": "ValueError: broken"}
     assert read_endings(redis_sync, replay_id).unwanted == 1
     assert redis_sync.hget(keys.job(event.id), keys.REPLAY) is None, "a requeue runs the dead handler again"
+
+
+def test_a_dead_letter_that_rq_has_forgotten_is_still_one_of_its_handler(
+    redis_sync: redis.Redis, redis_url: str, store: Store
+) -> None:
+    event = make_envelope(lane="one")
+    write(store, [event], "dead", at=event.received_at + 1, charge="dead")
+    replayed(redis_sync, redis_url, store, event, "my_handlers.receipt")
+    assert status(redis_sync, event.id) == "failed"
+    assert newest_failure(redis_sync, event) == {"my_handlers.charge": LEFT_OUT}
 
 
 def test_a_dead_letter_of_a_handler_that_is_no_more_stays_one(

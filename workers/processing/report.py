@@ -14,6 +14,8 @@ from ackfirst.workers.replies import printable
 
 #: State in the log of a handler without a mark: its turn has not come.
 WAITING: Final = "waiting"
+#: Error of a dead handler that a replay has not run, when RQ does not have the old one any more.
+LEFT_OUT: Final = "LeftOut: the replay has not run it again"
 #: Characters that an error may add to the message that RQ shows; its traceback says the rest.
 LONGEST: Final = 500
 
@@ -103,7 +105,7 @@ class Report:
         failures = {name: error for name, error in self.errors.items() if name in unsettled}
         known = failures_in(before)
         failed = [f"{name}: {_text_of(error)}" for name, error in failures.items()]
-        failed += [f"{name}: {known[name][:LONGEST]}" for name in self.left_out if name in known]
+        failed += [f"{name}: {known.get(name, LEFT_OUT)[:LONGEST]}" for name in self.left_out]
         said = "; ".join(failed) or (f"not finished: {', '.join(unsettled)}" if unsettled else known.get("", UNWANTED))
         failure = HandlersFailed(said)
         failure.__cause__ = next(map(_storable, failures.values()), HandlersFailed(before) if before else None)
