@@ -123,7 +123,9 @@ def drop(*, record_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
         raise click.UsageError("name records, or use --all")
     settings = operator_settings()
     with queue_redis(settings) as redis:
-        chosen = [record.id for record in _records(redis)] if everything else list(record_ids)
+        chosen = (
+            [record.id for record in _records(redis)] if everything else [_record(redis, one).id for one in record_ids]
+        )
         if chosen and not yes:
             click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
         gone = sum(int(redis.xdel(keys.REJECTS, one)) for one in chosen)

@@ -34,7 +34,12 @@ def operator_settings() -> Settings:
     def say(url: str) -> None:
         click.echo(f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}", err=True)
 
-    return with_private_server(load_settings(os.environ), os.environ, say)
+    settings = load_settings(os.environ)
+    found = with_private_server(settings, os.environ, say)
+    if found is settings and not settings.redis_url_given and (settings.data_dir / "valkey").is_dir():
+        url = masking.url(settings.redis_url.get_secret_value())
+        click.echo(f"ackfirst: ackfirst dev has stopped here; asking {url} in place of its queue", err=True)
+    return found
 
 
 @contextmanager

@@ -241,3 +241,4 @@ def test_without_dev_the_default_redis_is_asked(folder: Path) -> None:
     (folder / ".ackfirst" / "valkey").mkdir(parents=True)
     cli = run_cli("quarantine", "list", cwd=folder)
     assert "ackfirst dev," not in cli.output
+    assert "ackfirst dev has stopped here; asking redis://" in cli.output
