@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final
 
 import click
@@ -11,12 +11,13 @@ from redis.exceptions import RedisError
 from ackfirst.ops.record.dead_acts_command import drop, replay
 from ackfirst.ops.record.dead_letters import (
     DeadFilter,
-    added,
+    all_groups,
     count_in_queue,
     grouped,
     queued_letters,
     recorded_letters,
     unrecorded_letters,
+    with_recorded,
 )
 from ackfirst.ops.record.options import local as local_option
 from ackfirst.ops.record.options import personal as personal_option
@@ -177,20 +178,20 @@ def as_object(letter: DeadLetter, times: Times) -> dict[str, Any]:
 def _letters(sources: Sources, chosen: DeadFilter, *, from_queue: bool) -> Iterator[DeadLetter]:
     if from_queue or sources.store is None:
         return queued_letters(sources.live, chosen)
-    return chain(_unrecorded(sources, chosen), recorded_letters(sources.store, chosen))
+    newest = _unrecorded(sources, chosen, after=sources.store.position())
+    return with_recorded(newest, recorded_letters(sources.store, chosen))
 
 
 def _groups(sources: Sources, *, from_queue: bool) -> list[DeadGroup]:
     now = time.time()
     if from_queue or sources.store is None:
         return grouped(queued_letters(sources.live, DeadFilter()), now=now)
-    return added(sources.store.dead_groups(now), grouped(_unrecorded(sources, DeadFilter()), now=now))
+    return all_groups(sources.store, lambda after: _unrecorded(sources, DeadFilter(), after=after), now=now)
 
 
-def _unrecorded(sources: Sources, chosen: DeadFilter) -> list[DeadLetter]:
-    assert sources.store is not None  # noqa: S101 - the callers', for the type checker
+def _unrecorded(sources: Sources, chosen: DeadFilter, *, after: str) -> list[DeadLetter]:
     try:
-        return unrecorded_letters(sources.redis, chosen, after=sources.store.position(), limit=MOST_UNRECORDED)
+        return unrecorded_letters(sources.redis, chosen, after=after, limit=MOST_UNRECORDED)
     except RedisError as error:
         click.echo(f"ackfirst: Redis does not answer ({error}): the newest dead letters may be missing", err=True)
         return []
@@ -202,12 +203,11 @@ def _say_unknown(sources: Sources) -> None:
         held = count_in_queue(sources.redis)
     except RedisError:
         return
-    if (
-        held
-        and sources.store is not None
-        and not sources.store.dead(limit=1)
-        and not _unrecorded(sources, DeadFilter())
-    ):
+    store = sources.store
+    if not held or store is None:
+        return
+    position = store.position()  # before the record is read: a letter that is recorded meanwhile is in one of both
+    if not _unrecorded(sources, DeadFilter(), after=position) and not store.dead(limit=1):
         click.echo(f"ackfirst: RQ holds {held:,} dead letters that the record does not have: add --queue", err=True)
 
 

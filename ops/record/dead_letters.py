@@ -1,7 +1,7 @@
 """Read dead letters: handlers that failed for good, from the record, and from RQ what the record does not have."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from ackfirst.shared.store.rows import Cursor, DeadLetter
 
 _HOUR, _DAY, _WEEK = 3_600.0, 86_400.0, 604_800.0
 
+#: Times that record and stream are read together when the recorder moves on meanwhile.
+TRIES: Final = 3
 #: Dead letters that one query reads.
 PAGE: Final = 500
 
@@ -81,6 +83,30 @@ def unrecorded_letters(redis: Redis, chosen: DeadFilter, *, after: str, limit: i
         if len(found) >= limit:
             break
     return _with_message_ids(redis, sorted(found.values(), key=lambda one: -one.dead_at)[:limit])
+
+
+def with_recorded(newest: Sequence[DeadLetter], recorded: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+    """Yield letters of the stream, then those of the record, each once: one may be recorded while they are read."""
+    yield from newest
+    known = {(letter.event_id, letter.handler) for letter in newest}
+    yield from (letter for letter in recorded if (letter.event_id, letter.handler) not in known)
+
+
+def all_groups(store: Store, unrecorded: Callable[[str], Sequence[DeadLetter]], *, now: float) -> list[DeadGroup]:
+    """Group the letters of the record and of its stream, both read at one position of the recorder.
+
+    ``unrecorded`` reads the letters of the stream behind a position.
+
+    Raises:
+        StoreUnavailableError: The record does not answer.
+    """
+    position = store.position()
+    for _ in range(TRIES):
+        newest, groups, before = unrecorded(position), store.dead_groups(now), position
+        position = store.position()
+        if position == before:
+            break
+    return added(groups, grouped(newest, now=now))
 
 
 def queued_letters(live: LiveQueue, chosen: DeadFilter) -> Iterator[DeadLetter]:

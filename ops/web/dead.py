@@ -13,10 +13,11 @@ from werkzeug.wrappers import Response
 from ackfirst.ops.record import dead_acts, replay_plan
 from ackfirst.ops.record.dead_letters import (
     DeadFilter,
-    added,
+    all_groups,
     grouped,
     queued_letters,
     unrecorded_letters,
+    with_recorded,
 )
 from ackfirst.ops.record.replay_plan import ReplayError
 from ackfirst.ops.web.filters import sentence
@@ -123,9 +124,7 @@ def conditions_of(given: Mapping[str, str]) -> dict[str, Any]:
 def _groups(found: Sources) -> tuple[list[DeadGroup], str | None]:
     now = found.clock()
     try:
-        store = found.store
-        recorded = store.dead_groups(now)
-        return added(recorded, grouped(_unrecorded(found, DeadFilter()), now=now)), None
+        return all_groups(found.store, lambda after: _unrecorded(found, DeadFilter(), after=after), now=now), None
     except StoreUnavailableError as error:
         letters = list(islice(queued_letters(live_queue(found), DeadFilter()), _MOST_QUEUED))
         return grouped(letters, now=now), _from_rq(error, letters)
@@ -135,6 +134,7 @@ def _letters(
     found: Sources, chosen: DeadFilter, after: Cursor | None
 ) -> tuple[Sequence[DeadLetter], Cursor | None, str | None]:
     try:
+        newest = _unrecorded(found, chosen, after=found.store.position()) if after is None else []
         rows = found.store.dead(
             chosen.handler, chosen.error_type, chosen.since, chosen.until, after=after, limit=PAGE_SIZE + 1
         )
@@ -143,15 +143,12 @@ def _letters(
         return letters, None, _from_rq(error, letters)
     shown = rows[:PAGE_SIZE]
     older = Cursor(shown[-1].dead_at, f"{shown[-1].event_id} {shown[-1].handler}") if len(rows) > PAGE_SIZE else None
-    if after is None:
-        known = {(letter.event_id, letter.handler) for letter in shown}
-        shown = [one for one in _unrecorded(found, chosen) if (one.event_id, one.handler) not in known] + shown
-    return shown, older, None
+    return list(with_recorded(newest, shown)), older, None
 
 
-def _unrecorded(found: Sources, chosen: DeadFilter) -> list[DeadLetter]:
+def _unrecorded(found: Sources, chosen: DeadFilter, *, after: str) -> list[DeadLetter]:
     try:
-        return unrecorded_letters(found.redis, chosen, after=found.store.position(), limit=_MOST_UNRECORDED)
+        return unrecorded_letters(found.redis, chosen, after=after, limit=_MOST_UNRECORDED)
     except RedisError:  # the menu says so; what is recorded is shown all the same
         return []
 
