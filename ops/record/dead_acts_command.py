@@ -115,15 +115,16 @@ def drop(*, selection: Selection, handler: str | None, reason: str, dry_run: boo
             chosen = plan(sources.store, sources.redis, selection)
         except ReplayError as error:
             raise click.ClickException(str(error)) from error
+        dead = chosen.states.get("dead", 0)
+        if not dead and not dry_run:
+            also = f" (not in the record: {', '.join(chosen.unknown)})" if chosen.unknown else ""
+            raise click.ClickException(f"no dead letter matches: there is nothing to drop{also}")
         if not as_json:
             _show_drop(chosen)
         elif dry_run:
             say_json(plan_object(chosen, Times()))
         if dry_run:
             return
-        dead = chosen.states.get("dead", 0)
-        if not dead:
-            raise click.ClickException("no dead letter matches: there is nothing to drop")
         if not yes:
             click.confirm(f"Drop {dead:,} dead letters?", abort=True, err=True)
         dropped = drop_letters(sources.store, sources.redis, chosen.selection, who=operator(), reason=reason)

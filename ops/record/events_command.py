@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -70,7 +71,8 @@ def command(*, chosen: EventFilter, limit: int, follow: bool, personal: bool, lo
         if (note := lag_note(sources, store)) is not None:
             click.echo(f"ackfirst: {note}", err=True)
         if follow:
-            _follow(store, chosen, times, personal=personal, as_json=as_json)
+            with suppress(KeyboardInterrupt):  # the usual end
+                _follow(store, chosen, times, personal=personal, as_json=as_json)
 
 
 def newest_last(store: Store, chosen: EventFilter, limit: int) -> list[EventRow]:

@@ -1,6 +1,7 @@
 """``ackfirst events``, ``stats`` and ``dead`` against a real record and a real Redis."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.store import Gap, Request, Store
 from tests.support.factories import API_KEY, LANE, SECRET, inbound_message, make_envelope
 from tests.support.jobs import burst, enqueue
+from tests.support.processes import Cli
 from tests.support.recorded import attempt, ending, new_store, write
+from tests.support.waiting import wait_until
 
 NUMBER = "447700900417"
 Run = Callable[..., Result]
@@ -109,6 +112,27 @@ def test_the_list_of_events_fits_80_columns_and_shows_whole_ids(store: Store, ru
     lines = run("events", columns="80").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(envelope.id in line for line in lines)
+
+
+def test_new_events_are_followed_until_ctrl_c(store: Store, redis_url: str, tmp_path: Path) -> None:
+    write(store, old := recent(60))
+    env = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_DATA_DIR": str(tmp_path)}
+    new = []
+
+    def a_new_one_is_shown() -> bool:
+        new.append(recent(0))  # again and again: what comes before it has begun to follow is old to it
+        write(store, new[-1])
+        return any(one.id in followed.output for one in new)
+
+    with Cli("events", "--follow", "--json", cwd=tmp_path, env=env) as followed:
+        followed.wait_for_output(old.id, timeout=60)
+        wait_until(a_new_one_is_shown, timeout=60)
+        followed.process.send_signal(signal.SIGINT)
+        followed.wait()
+    assert followed.process.returncode == 0
+    first, *others = [json.loads(line)["event_id"] for line in followed.output.splitlines()]
+    assert first == old.id
+    assert others == [one.id for one in new if one.id in others], "each once, in their order"
 
 
 def test_a_listing_says_when_the_record_is_behind(store: Store, run: Run, redis_sync: redis.Redis) -> None:
