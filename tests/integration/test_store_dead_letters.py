@@ -106,6 +106,16 @@ def test_an_event_that_died_without_an_attempt_is_a_letter_without_a_handler(sto
     assert store.dead() == [], "the event has ended otherwise"
 
 
+def test_a_replay_of_nothing_leaves_the_letter_as_it_was(store: Store) -> None:
+    store.write(batch(1, dead(1, NOON)))
+    [before] = store.dead()
+    again = [ended(1, state="waiting", at=NOON + 60, attempts=0), ended(1, state="dead", at=NOON + 61, attempts=0)]
+    store.write(batch(2, endings=again))
+    assert store.dead() == [before]
+    [event] = store.message(event_id(1))
+    assert (event.state, event.attempts) == ("dead", 1), "nothing was tried, and nothing is forgotten"
+
+
 def test_an_event_that_an_operator_drops_has_no_letters(store: Store) -> None:
     store.write(batch(1, dead(1, NOON), dead(2, NOON)))
     store.write(batch(2, endings=[ended(1, state="discarded", at=NOON + 60, reason="dropped by ann")]))
