@@ -40,14 +40,14 @@ NOT_SAFE: Final = 1
 _COLUMNS: Final = (
     Column("account", rank=4),
     Column("application"),
-    Column("name", rank=3),
+    Column("name", rank=1, folds=True, least=8),
     Column("lane", rank=6),
     Column("last callback"),
-    Column("last unconfirmed", rank=2),
-    Column("waiting", is_number=True, rank=1),
+    Column("last unconfirmed", rank=3),
+    Column("waiting", is_number=True, rank=2),
     Column("retrying", is_number=True, rank=5),
     Column("dead", is_number=True),
-    Column("Nexmo", rank=1),
+    Column("Nexmo", rank=2),
 )
 _COLORS: Final = {State.MET: "green", State.NOT_MET: "red", State.UNKNOWN: "yellow"}
 

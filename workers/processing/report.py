@@ -93,7 +93,7 @@ class Report:
     @property
     def left_out(self) -> list[str]:
         """Dead handlers that this pass has not run: their errors are those of an earlier one."""
-        ran = {one.handler for one in self.ran}
+        ran = {*self.errors, *(one.handler for one in self.ran)}
         return [name for name, mark in self.marks.items() if mark and mark.state is State.DEAD and name not in ran]
 
     def failure(self, before: str = "") -> HandlersFailed:
