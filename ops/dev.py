@@ -5,8 +5,9 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Final, Never, Protocol
 
@@ -14,7 +15,7 @@ import click
 import structlog
 
 from ackfirst.ops.banner import banner
-from ackfirst.ops.doctor.configuration import handlers_findings
+from ackfirst.ops.doctor.configuration import import_error
 from ackfirst.ops.public_side import PublicSide, public_side
 from ackfirst.shared import log, masking
 from ackfirst.shared.embedded import EmbeddedServer
@@ -63,7 +64,6 @@ def command(*, tunnel: str | None, borrowed: tuple[str, ...]) -> None:
     settings = load_settings(os.environ)
     log.configure(format=settings.log_format, level=settings.log_level, personal=settings.log_personal)
     protect_files(settings, structlog.get_logger())
-    check_handlers(settings)
     # Until the supervisor takes over, and again while the queue stops: leave through every ``with`` block.
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -90,6 +90,7 @@ def _run(
 ) -> int:
     logger = structlog.get_logger()
     check_ports_free(settings)
+    check_handlers(settings, env)
     text = banner(settings, load_accounts(settings), os.environ, queue=queue, public=public.rows())
 
     def ready() -> None:
@@ -117,14 +118,19 @@ def _leave(_signum: int, _frame: FrameType | None) -> Never:
     raise SystemExit(0)
 
 
-def check_handlers(settings: Settings) -> None:
+def check_handlers(settings: Settings, env: Mapping[str, str]) -> None:
     """Import the modules of handlers once: the error of one that cannot be is not to stand between other lines.
+
+    ``env`` is what workers get beside this process's environment.
 
     Raises:
         ConfigurationError: One cannot be imported.
     """
-    for finding in handlers_findings(settings):
-        raise ConfigurationError(finding.what if ".py:" in finding.what else f"{finding.what}, check ACKFIRST_HANDLERS")
+    for module in settings.handlers:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a slow one is the worker's to wait for
+            if (why := import_error(module, env=env)) is not None:
+                check = "" if ".py:" in why else ", check ACKFIRST_HANDLERS"
+                raise ConfigurationError(f"the module of handlers {module} cannot be imported: {why}{check}")
 
 
 def check_ports_free(settings: Settings) -> None:

@@ -243,8 +243,7 @@ def _show(listing: Listing, *, now: float) -> None:
         click.echo("* a lane that the configuration names: its numbers may be of several applications")
     if listing.left_out:
         click.echo(f"{listing.left_out} more names come from callbacks that could not be verified")
-    is_unasked = all(one.is_at_nexmo is None for one in listing.applications) and not listing.problems
-    if listing.applications and is_unasked:
+    if listing.applications and not listing.was_nexmo_asked:
         click.echo("Nexmo was not asked: with ACKFIRST_API_SECRET it says which of them it has")
 
 

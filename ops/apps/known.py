@@ -63,6 +63,8 @@ class Listing:
     left_out: int
     """Applications that only unconfirmed callbacks name, beyond the newest."""
     problems: list[str]
+    was_nexmo_asked: bool
+    """Whether an account has the secret with which its applications can be listed."""
 
 
 async def list_applications(redis: Redis, settings: Settings, accounts: Accounts) -> Listing:
@@ -100,6 +102,7 @@ async def list_applications(redis: Redis, settings: Settings, accounts: Accounts
         ],
         max(0, len(only_claimed) - MOST_UNCONFIRMED),
         problems,
+        bool(asked),
     )
 
 

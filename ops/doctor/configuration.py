@@ -1,11 +1,13 @@
 """Check the configuration: accounts, their secrets, files, handlers."""
 
+import os
 import re
 import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from ackfirst.ops.webhooks.backup import backups
@@ -97,25 +99,36 @@ def secret_files_findings(environ: Mapping[str, str]) -> Findings:
             )
 
 
+def import_error(module: str, *, env: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """Import a module in a process of its own, as a worker does; return why it cannot be, and where, or None.
+
+    Raises:
+        TimeoutExpired: It takes longer than ``IMPORT_SECONDS``.
+    """
+    done = subprocess.run(  # noqa: S603 - the user's own module
+        [sys.executable, "-c", f"import os, sys; sys.path.insert(0, os.getcwd()); import {module}"],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=IMPORT_SECONDS,
+        check=False,
+    )
+    if done.returncode == 0:
+        return None
+    why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    places = _PLACE.findall(done.stderr.partition(_IMPORTED)[2])
+    return f"{why} ({':'.join(places[-1])})" if places else why
+
+
 def handlers_findings(settings: Settings) -> Findings:
     """Yield modules of handlers that cannot be imported here. Each is tried in a process of its own."""
     for module in settings.handlers:
         try:
-            done = subprocess.run(  # noqa: S603 - the user's own module, as a worker would import it
-                [sys.executable, "-c", f"import {module}"],
-                capture_output=True,
-                text=True,
-                timeout=IMPORT_SECONDS,
-                check=False,
-            )
+            why = import_error(module)
         except subprocess.TimeoutExpired:
             why = f"its import does not end within {IMPORT_SECONDS:.0f} s"
-        else:
-            if done.returncode == 0:
-                continue
-            why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            if places := _PLACE.findall(done.stderr.partition(_IMPORTED)[2]):
-                why = f"{why} ({':'.join(places[-1])})"
+        if why is None:
+            continue
         yield error(
             "handlers-import",
             f"the module of handlers {module} cannot be imported: {why}",

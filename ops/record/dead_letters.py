@@ -93,7 +93,7 @@ def with_recorded(newest: Sequence[DeadLetter], recorded: Iterable[DeadLetter]) 
 
 
 def all_groups(store: Store, unrecorded: Callable[[str], Sequence[DeadLetter]], *, now: float) -> list[DeadGroup]:
-    """Group the letters of the record and of its stream, both read at one position of the recorder.
+    """Group the letters of the record and of its stream, both read at one position of the recorder if it rests at all.
 
     ``unrecorded`` reads the letters of the stream behind a position.
 

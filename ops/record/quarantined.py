@@ -71,9 +71,9 @@ def _holds(reading: Reading | None, key: str) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in a callback, however deep: where a version of it has its ids is not for this place to know."""
-    if isinstance(value, str):
-        yield value
+    """Yield every value in a callback as text, however deep: where a version has its ids is not known here."""
+    if isinstance(value, str | int):
+        yield str(value)
     elif isinstance(value, Mapping):
         for one in value.values():
             yield from _texts(one)

@@ -57,7 +57,7 @@ _OPTIONS: Final = (
     click.option("--reason", default="", help="Why, for the record."),
     click.option("--dry-run", is_flag=True, help="Print the plan, and change nothing."),
     click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
-    click.option("--wait", is_flag=True, help="Return when its events have ended; exit code 1 unless all succeeded."),
+    click.option("--wait", is_flag=True, help="Return when all have ended; exit code 1 if one died again or none ran."),
     click.option("--local", is_flag=True, help="Show times of this machine's time zone instead of UTC."),
     json_option,
 )
@@ -270,8 +270,9 @@ def wait_for_end(redis: Redis, store: Store, replay: Replay) -> None:
         known, endings = store.replay(replay.id) or replay, read_endings(redis, replay.id)
         line = (
             f"{known.moved:,} of {known.total:,} queued, {known.skipped:,} passed over, "
-            f"{endings.succeeded + endings.unwanted:,} ended, {endings.died:,} died again"
+            f"{endings.succeeded:,} succeeded, {endings.died:,} died again"
         )
+        line += f", {endings.unwanted:,} matched by no handler" if endings.unwanted else ""
         line += f"; {known.note}" if known.note else ""
         if line != shown:
             click.echo(line, err=True)
@@ -282,7 +283,12 @@ def wait_for_end(redis: Redis, store: Store, replay: Replay) -> None:
             break
         if known.state == "done" and time.monotonic() - since >= PATIENCE_SECONDS:
             left = known.moved - endings.ended
-            raise click.ClickException(f"{left:,} events wait for a retry, see ackfirst replay show {known.id}")
+            raise click.ClickException(
+                f"{left:,} events have not ended for a minute, because of a retry, a pause or a lack of workers: "
+                f"ackfirst replay show {known.id}"
+            )
         time.sleep(LOOK_SECONDS)
     if endings.died:
         raise click.ClickException(f"{endings.died:,} events are dead letters again: ackfirst dead list")
+    if not endings.succeeded:
+        raise click.ClickException("no handler has run")

@@ -19,14 +19,14 @@ def traceback_of(fields: Mapping[bytes, bytes]) -> str:
 
 
 def failures_in(traceback: str) -> dict[str, str]:
-    """Read handler → error from the last line of a traceback, nothing masked.
+    """Read handler → error from the end of a traceback, each on one line, nothing masked.
 
     The empty name stands for an end that is no handler's doing.
     """
-    last = traceback.strip().rpartition("\n")[2]
-    _, found, said = last.partition("HandlersFailed: ")
+    _, found, said = traceback.strip().rpartition("HandlersFailed: ")
     parts = list(_FAILED.finditer(said)) if found else []
     if not parts:
-        return {"": said if found else last} if last else {}
+        last = said.rpartition("\n")[2]
+        return {"": last} if last else {}
     ends = [*(part.start() for part in parts[1:]), len(said)]
-    return {part[1]: said[part.start(2) : end] for part, end in zip(parts, ends, strict=True)}
+    return {part[1]: " ".join(said[part.start(2) : end].split()) for part, end in zip(parts, ends, strict=True)}

@@ -20,6 +20,9 @@ import orjson
 
 from ackfirst.shared.record import field_names, named_record
 
+#: Reason of an ending that is none: a replay had nothing to run, and the event stays in its state.
+UNWANTED: Final = "none of the handlers that were to run matches it"
+
 #: Fields of the hash ``keys.RECORDER``: the id of the newest entry that the store holds, and the counter of
 #: acknowledged events there;
 POSITION: Final = "position"

@@ -1,11 +1,12 @@
 """Keep the table of dead letters: one row for each handler whose newest attempt with an event failed for good."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
+from ackfirst.shared.queue.record import UNWANTED
 from ackfirst.shared.store.part import Key, at_most, chunks, insert, rows_of
 from ackfirst.shared.store.rows import Attempt, Batch, Ending
 from ackfirst.shared.store.tables import dead_letters, dead_minutes, events
@@ -23,7 +24,7 @@ def update_dead_letters(connection: Connection, batch: Batch) -> None:
     """Add the handlers that have died, and take away those that have run again or whose event was dropped."""
     newest = _newest_attempts(batch.attempts)
     dead = {slot: attempt for slot, attempt in newest.items() if attempt.ending == "dead"}
-    dead_events = {_key(row): row for row in batch.endings if row.state == "dead"}
+    dead_events = {_key(row): row for row in _endings(batch) if row.state == "dead"}
     if not dead and not dead_events and not _any_known(connection, batch):
         return
     keys = sorted({slot[:2] for slot in newest} | {_key(row) for row in batch.endings})
@@ -105,14 +106,19 @@ def _outlived(batch: Batch, known: Iterable[Row[Any]], tried: set[Key]) -> list[
     It was discarded although no handler ran: an operator has dropped it. Or it had died without a handler's doing, and
     has ended again.
     """
-    dropped = {_key(row): row.at for row in batch.endings if row.state == "discarded" and _key(row) not in tried}
-    ended = {_key(row): row.at for row in batch.endings if row.state not in ("waiting", "retrying")}
+    dropped = {_key(row): row.at for row in _endings(batch) if row.state == "discarded" and _key(row) not in tried}
+    ended = {_key(row): row.at for row in _endings(batch) if row.state not in ("waiting", "retrying")}
 
     def is_over(row: Row[Any]) -> bool:
         ends = dropped if row.handler else ended
         return ends.get((row.received_at, row.event_id), 0.0) >= float(row.dead_at)
 
     return [row for row in known if is_over(row)]
+
+
+def _endings(batch: Batch) -> Iterator[Ending]:
+    """Yield the endings that say something of dead letters: not those of a replay that had nothing to run."""
+    return (row for row in batch.endings if row.reason != UNWANTED)
 
 
 def _letters(connection: Connection, dead: dict[_Slot, Attempt], batch: Batch) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def _fill_in(statement: Any) -> Any:
 
 
 def _move_on(statement: Any) -> Any:
-    """Take over a state, but never an older one; a drop or a replay of nothing knows of no attempts."""
+    """Take over a state, but never an older one; a drop and the start of a replay know of no attempts."""
     given = statement.excluded
     later = given.state_at >= events.c.state_at
     most = case((given.attempts > events.c.attempts, given.attempts), else_=events.c.attempts)
@@ -73,7 +73,8 @@ def _newest_states(batch: Batch) -> dict[Key, tuple[str, _State]]:
     for ending in batch.endings:
         known = newest.get(key := _key(ending))
         if known is None or known[1][1] <= ending.at:
-            state = (clean(ending.state), ending.at, ending.attempts, clean_or_none(ending.reason))
+            attempts_so_far = max(ending.attempts, known[1][2] if known else 0)
+            state = (clean(ending.state), ending.at, attempts_so_far, clean_or_none(ending.reason))
             newest[key] = clean(ending.lane, LONGEST_KEY), state
     for attempt in batch.attempts:
         newest.setdefault(_key(attempt), ("", ("waiting", 0.0, attempt.number, None)))

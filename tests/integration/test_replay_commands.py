@@ -239,7 +239,7 @@ def test_waiting_gives_up_on_events_whose_retry_may_come_in_hours(
     replay = begin(store, EventFilter(until=time.time()))
     run_to_end(runner_of(redis_sync, store), store, replay)
     monkeypatch.setattr("ackfirst.ops.record.replay_options.PATIENCE_SECONDS", 0.1)
-    with pytest.raises(ClickException, match="1 events wait for a retry"):
+    with pytest.raises(ClickException, match="1 events have not ended for a minute"):
         wait_for_end(redis_sync, store, replay)
 
 

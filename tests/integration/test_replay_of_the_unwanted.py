@@ -11,9 +11,9 @@ from ackfirst import Event, on
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.queue.failed_result import failures_in, traceback_of
+from ackfirst.shared.queue.record import UNWANTED
 from ackfirst.shared.replay.endings import read_endings
 from ackfirst.shared.store import Store
-from ackfirst.workers.processing.outcome import UNWANTED
 from ackfirst.workers.processing.report import LEFT_OUT
 from tests.support.factories import make_envelope
 from tests.support.jobs import burst, enqueue, status
@@ -81,6 +81,11 @@ def test_a_dead_letter_keeps_its_error(redis_sync: redis.Redis, redis_url: str, 
     assert newest_failure(redis_sync, event) == {"my_handlers.charge": "ValueError: broken"}
     assert read_endings(redis_sync, replay_id).unwanted == 1
     assert redis_sync.hget(keys.job(event.id), keys.REPLAY) is None, "a requeue runs the dead handler again"
+
+
+def test_an_error_of_several_lines_is_kept_on_one() -> None:
+    text = "Traceback\nackfirst.HandlersFailed: a.b: ValidationError: 2 errors\n  to\n  from; c.d: KeyError: 'x'"
+    assert failures_in(text) == {"a.b": "ValidationError: 2 errors to from", "c.d": "KeyError: 'x'"}
 
 
 def test_a_dead_letter_that_rq_has_forgotten_is_still_one_of_its_handler(

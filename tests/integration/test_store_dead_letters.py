@@ -1,5 +1,6 @@
 """Dead letters are grouped, counted by age, and gone once their handler has run again."""
 
+from ackfirst.shared.queue.record import UNWANTED
 from ackfirst.shared.store import DeadLetter, EventFilter, Store
 from tests.support.record_rows import HANDLER, NOON, arrival, attempt, batch, ended, event_id, handled
 
@@ -114,6 +115,18 @@ def test_a_replay_of_nothing_leaves_the_letter_as_it_was(store: Store) -> None:
     assert store.dead() == [before]
     [event] = store.message(event_id(1))
     assert (event.state, event.attempts) == ("dead", 1), "nothing was tried, and nothing is forgotten"
+
+
+def test_a_letter_without_a_handler_keeps_its_cause_when_a_replay_has_nothing_to_run(store: Store) -> None:
+    store.write(batch(1, arrivals=[arrival(1)], endings=[ended(1, state="dead", reason="signal SIGKILL", attempts=0)]))
+    [before] = store.dead()
+    replayed = ended(1, state="waiting", at=NOON + 60, attempts=0, reason="replay r-1")
+    kept = ended(1, state="dead", at=NOON + 61, attempts=1, reason=UNWANTED)
+    store.write(batch(2, endings=[replayed, kept]))
+    assert store.dead() == [before]
+    assert (before.handler, before.error) == ("", "signal SIGKILL")
+    store.write(batch(3, endings=[ended(1, at=NOON + 90)]))
+    assert store.dead() == [], "one that runs after all is over"
 
 
 def test_an_event_that_an_operator_drops_has_no_letters(store: Store) -> None:

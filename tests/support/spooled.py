@@ -45,7 +45,10 @@ def all_frames(folder: Path) -> list[Frame]:
     """Every whole frame of a slot, in order."""
     frames = []
     for path in segment_paths(folder):
-        segment = Segment.open(path)
+        try:
+            segment = Segment.open(path)
+        except FileNotFoundError:  # drained and deleted since the folder was listed
+            continue
         frames += [record.frame for record in segment.scan() if record.frame]
         segment.close()
     return frames

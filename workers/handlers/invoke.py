@@ -1,4 +1,4 @@
-"""Call handlers within their timeouts: plain ones in threads, async ones on an event loop."""
+"""Call plain handlers in the threads of an engine, and any handler in the main thread, within their timeouts."""
 
 import asyncio
 import contextlib

@@ -147,7 +147,8 @@ class Dispatcher:
                 attempt = Attempt(handler, event, self._context(handler, event, attempts, replay))
                 result = yield attempt
                 self._record(pass_, attempt, result)
-        return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran, keeps=_kept(handlers, replay))
+        keeps = None if pass_.ran or pass_.is_unfinished else _kept(handlers, replay)
+        return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran, keeps=keeps)
 
     def _is_due(self, mark: Mark | None) -> bool:
         if mark is None:
@@ -220,6 +221,11 @@ class _Marking:
         self.ran: list[HandlerOutcome] = []
         self._before = before
         self._remember = remember
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Return whether a handler is still to run."""
+        return any(mark is None or mark.state is State.RETRY for mark in self.after.values())
 
     def attempts(self, handler: Handler) -> int:
         mark = self._before.get(handler.name)

@@ -111,7 +111,7 @@ class RedisMarks:
         pipeline.expire(self._key, self.seconds(marks))
 
     def read_failure(self) -> str:
-        """Read the traceback of the event's newest failure; empty if there is none."""
+        """Read the traceback in the newest of RQ's results of the event; empty if it has none."""
         results: Any = self._redis.xrevrange(self._results, count=1)
         return traceback_of(results[0][1])[-LONGEST_FAILURE:] if results else ""
 

@@ -13,6 +13,7 @@ from redis import Redis
 from ackfirst.shared import masking
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.record import UNWANTED
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import State
 from ackfirst.workers.replies import printable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE: Final = 500
 #: Seconds for which Redis remembers that a batch was counted.
 COUNTED_SECONDS: Final = 60
-#: Why an event keeps its state after a replay that names handlers.
-UNWANTED: Final = "no handler that the replay names wants it"
 #: Characters of the text that a handler may return.
 LONGEST_RETURNED: Final = 200
 
@@ -130,7 +129,7 @@ class OutcomeCounters:
         """Add the outcomes to the counters. Safe to repeat with the same ``batch``; for one thread at a time."""
         if self._unanswered is None or self._unanswered[0] != id(batch):
             self._unanswered = id(batch), f"{self._prefix}-{next(self._numbers)}"
-        endings = Counter(outcome.ending.value for outcome in batch)
+        endings = Counter(outcome.ending.value for outcome in batch if outcome.reason != UNWANTED)
         runs: Counter[str] = Counter()
         seconds: dict[str, float] = {}
         for outcome in batch:

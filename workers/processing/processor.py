@@ -183,7 +183,7 @@ class Processor:
                 raise report.failure()
             case EventEnding.DEAD:
                 fail_permanently(job)
-                is_known = not report.left_out and report.keeps is None
-                raise report.failure("" if is_known else self._retry(work.notes.read_failure))
+                has_left_out = work.replay is not None and (report.left_out or report.keeps is not None)
+                raise report.failure(self._retry(work.notes.read_failure) if has_left_out else None)
             case ending:
                 return ending.value

@@ -7,9 +7,10 @@ from typing import Final
 
 from ackfirst.shared.nexmo.event import Event
 from ackfirst.shared.queue.failed_result import failures_in
+from ackfirst.shared.queue.record import UNWANTED
 from ackfirst.shared.record import named_record
 from ackfirst.workers.processing.marks import Mark, State
-from ackfirst.workers.processing.outcome import UNWANTED, EventEnding, HandlerOutcome, Outcome, text_of
+from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, Outcome, text_of
 from ackfirst.workers.replies import printable
 
 #: State in the log of a handler without a mark: its turn has not come.
@@ -96,16 +97,18 @@ class Report:
         ran = {*self.errors, *(one.handler for one in self.ran)}
         return [name for name, mark in self.marks.items() if mark and mark.state is State.DEAD and name not in ran]
 
-    def failure(self, before: str = "") -> HandlersFailed:
+    def failure(self, before: str | None = None) -> HandlersFailed:
         """Make the exception that ends the job, chained to that of the first failed handler.
 
-        ``before`` is the traceback of the job's failure before this pass: the errors of handlers that are left out.
+        ``before`` is given at the end of a replay, where it left handlers out: the traceback of the dead letter before
+        the replay, which has their errors; empty if RQ does not have it any more.
         """
         unsettled = self.unsettled
         failures = {name: error for name, error in self.errors.items() if name in unsettled}
-        known = failures_in(before)
+        known = failures_in(before or "")
         failed = [f"{name}: {_text_of(error)}" for name, error in failures.items()]
-        failed += [f"{name}: {known.get(name, LEFT_OUT)[:LONGEST]}" for name in self.left_out]
+        if before is not None:
+            failed += [f"{name}: {known.get(name, LEFT_OUT)[:LONGEST]}" for name in self.left_out]
         said = "; ".join(failed) or (f"not finished: {', '.join(unsettled)}" if unsettled else known.get("", UNWANTED))
         failure = HandlersFailed(said)
         failure.__cause__ = next(map(_storable, failures.values()), HandlersFailed(before) if before else None)

@@ -7,9 +7,10 @@ from typing import Final
 from redis import Redis
 
 from ackfirst.shared.queue import keys
+from ackfirst.shared.queue.record import UNWANTED
 from ackfirst.shared.replay.endings import NEWEST
 from ackfirst.workers.processing.marks import State
-from ackfirst.workers.processing.outcome import UNWANTED, EventEnding, Outcome
+from ackfirst.workers.processing.outcome import EventEnding, Outcome
 
 #: Seconds for which the counts stay after the last outcome: a retry may come hours after its replay.
 KEPT_SECONDS: Final = 30 * 86_400

@@ -5,7 +5,7 @@ import traceback
 import pytest
 
 from ackfirst.workers.processing.marks import Mark, State
-from ackfirst.workers.processing.report import LONGEST, HandlersFailed, Report
+from ackfirst.workers.processing.report import LEFT_OUT, LONGEST, HandlersFailed, Report
 
 
 def _failure(error: BaseException) -> HandlersFailed:
@@ -21,6 +21,12 @@ def _handler(error: BaseException) -> None:
 class _SilentError(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
+
+
+def test_a_handler_that_died_in_an_earlier_pass_was_left_out_only_by_a_replay() -> None:
+    marks = {"a.b": Mark(State.DEAD, 1), "c.d": Mark(State.DONE, 2)}
+    assert str(Report(marks=marks, errors={}).failure()) == "not finished: a.b"
+    assert str(Report(marks=marks, errors={}).failure("")) == f"a.b: {LEFT_OUT}"
 
 
 def test_an_ordinary_error_is_the_cause_itself() -> None:
