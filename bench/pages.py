@@ -18,8 +18,10 @@ from typing import Final
 from urllib.parse import quote
 
 import click
+import redis
 
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.queue import keys
 from ackfirst.shared.store import EventFilter, EventRow, open_store
 from bench import servers
 from bench.filling import fill as fill_queue
@@ -79,6 +81,8 @@ def time_pages(store_url: str, engine: str) -> list[Row]:
     rows = []
     with servers.redis() as redis_url:
         asyncio.run(fill_queue(redis_url, _WAITING, lanes=_LANES))
+        with redis.Redis.from_url(redis_url) as client:
+            client.delete(keys.RECORD)  # the record is up to date: no recorder runs here that would read this
         with _page(redis_url, store_url) as (port, pid):
             for name, path in PAGES.items():
                 found = sorted(_milliseconds(port, path(event)) for event in some)
