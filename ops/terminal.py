@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ackfirst.shared import masking
-from ackfirst.shared.embedded import with_private_server
+from ackfirst.shared.embedded import dev_queue_notice, with_private_server
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings, load_settings
 from ackfirst.shared.settings.types import seconds
@@ -30,12 +30,8 @@ class CommandGroup(click.Group):
 
 def operator_settings() -> Settings:
     """Load the settings of a command that works on the queue; say on stderr if it is that of ``ackfirst dev``."""
-
-    def say(url: str) -> None:
-        click.echo(f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}", err=True)
-
     settings = load_settings(os.environ)
-    found = with_private_server(settings, os.environ, say)
+    found = with_private_server(settings, os.environ, lambda url: click.echo(dev_queue_notice(url), err=True))
     if found is settings and not settings.redis_url_given and (settings.data_dir / "valkey").is_dir():
         url = masking.url(settings.redis_url.get_secret_value())
         click.echo(f"ackfirst: ackfirst dev has stopped here; asking {url} in place of its queue", err=True)

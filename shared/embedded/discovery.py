@@ -5,9 +5,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from ackfirst.shared import masking
 from ackfirst.shared.embedded import socket_path
 from ackfirst.shared.embedded.server import probe, unix_url
 from ackfirst.shared.settings import Settings
+
+
+def dev_queue_notice(url: str) -> str:
+    """Say on which queue a command works that found the private server."""
+    return f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}"
 
 
 def with_private_server(

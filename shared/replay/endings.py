@@ -21,7 +21,7 @@ class ReplayEndings:
     died: int = 0
     """Events that are dead letters again."""
     unwanted: int = 0
-    """Events that none of the handlers wants that the replay names: nothing ran, and they stay what they were."""
+    """Events that no handler matches that was to run: nothing ran, and they stay in their state."""
     newest: Sequence[tuple[float, str]] = ()
     """Unix seconds and the failure as ``handler: error``, empty for a success; the newest first."""
 

@@ -17,7 +17,7 @@ class JobReplay:
     fresh: bool = False
     """Whether the handlers get idempotency keys that no earlier run has used."""
     was: str = ""
-    """The event's state before, which it keeps if no handler in ``handlers`` wants it; empty where it is not known."""
+    """The event's state before, which it keeps if no handler in ``handlers`` matches it; empty if it is not known."""
 
     def encode(self) -> str:
         """Write it as the JSON of the job's field."""

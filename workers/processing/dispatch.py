@@ -12,7 +12,7 @@ from ackfirst.workers.handlers.handler import Handler
 from ackfirst.workers.handlers.verdicts import Discard, RetryLater
 from ackfirst.workers.processing.marks import Mark, State
 from ackfirst.workers.processing.outcome import EventEnding, HandlerOutcome, error_message, returned_text
-from ackfirst.workers.processing.report import Report
+from ackfirst.workers.processing.report import Report, unfinished
 from ackfirst.workers.processing.retry import Schedule, whole_seconds
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ class Dispatcher:
                 attempt = Attempt(handler, event, self._context(handler, event, attempts, replay))
                 result = yield attempt
                 self._record(pass_, attempt, result)
-        keeps = None if pass_.ran or pass_.is_unfinished else _kept(handlers, replay)
+        is_over = not pass_.ran and not unfinished(pass_.after.values())
+        keeps = _kept(handlers, replay) if is_over else None
         return Report(marks=pass_.after, errors=pass_.errors, ran=pass_.ran, keeps=keeps)
 
     def _is_due(self, mark: Mark | None) -> bool:
@@ -199,7 +200,7 @@ class Dispatcher:
 
 
 def _kept(handlers: Sequence[Handler], replay: JobReplay | None) -> EventEnding | None:
-    """Return the ending that an event keeps when its replay names only handlers that do not want it."""
+    """Return the ending that an event keeps when its replay names only handlers that do not match it."""
     if replay is None or replay.handlers is None or any(replay.runs(handler.name) for handler in handlers):
         return None
     return EventEnding(replay.was) if replay.was in _KEPT else None
@@ -221,11 +222,6 @@ class _Marking:
         self.ran: list[HandlerOutcome] = []
         self._before = before
         self._remember = remember
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Return whether a handler is still to run."""
-        return any(mark is None or mark.state is State.RETRY for mark in self.after.values())
 
     def attempts(self, handler: Handler) -> int:
         mark = self._before.get(handler.name)

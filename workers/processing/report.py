@@ -1,7 +1,7 @@
 """Sum up one pass of an event over its handlers."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
@@ -36,7 +36,7 @@ class Report:
     ran: Sequence[HandlerOutcome] = ()
     """The attempts of this pass, in order."""
     keeps: EventEnding | None = None
-    """What the event stays, because no handler that its replay names wants it; None for every other pass."""
+    """The ending that the event keeps, because no handler that its replay names matches it; None for other passes."""
     ending: EventEnding = field(init=False)
     """A retry outweighs a dead handler, a dead handler outweighs the finished ones."""
 
@@ -58,7 +58,7 @@ class Report:
     @property
     def next_attempt(self) -> float:
         """Unix seconds at which the first handler wants its retry; 0 for at once."""
-        return min((mark.not_before if mark else 0.0 for mark in self._unfinished()), default=0.0)
+        return min((mark.not_before if mark else 0.0 for mark in unfinished(self.marks.values())), default=0.0)
 
     @property
     def attempt(self) -> int:
@@ -114,8 +114,10 @@ class Report:
         failure.__cause__ = next(map(_storable, failures.values()), HandlersFailed(before) if before else None)
         return failure
 
-    def _unfinished(self) -> list[Mark | None]:
-        return [mark for mark in self.marks.values() if mark is None or mark.state is State.RETRY]
+
+def unfinished(marks: Iterable[Mark | None]) -> list[Mark | None]:
+    """Return the marks of handlers that are still to run."""
+    return [mark for mark in marks if mark is None or mark.state is State.RETRY]
 
 
 def _text_of(error: BaseException) -> str:

@@ -14,8 +14,7 @@ import click
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ackfirst.shared import masking
-from ackfirst.shared.embedded import with_private_server
+from ackfirst.shared.embedded import dev_queue_notice, with_private_server
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
@@ -42,11 +41,9 @@ def command() -> None:
 
     Safe while workers run. It looks at every job hash, and takes ten seconds longer when it finds any.
     """
-
-    def say(url: str) -> None:
-        click.echo(f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}", err=True)
-
-    settings = with_private_server(load_settings(os.environ), os.environ, say)
+    settings = with_private_server(
+        load_settings(os.environ), os.environ, lambda url: click.echo(dev_queue_notice(url), err=True)
+    )
     with sync_redis(settings.redis_url.get_secret_value()) as redis:
         try:
             repaired = repair(redis)

@@ -49,15 +49,11 @@ class ReplayOutcomes:
 
 
 def _kind(outcome: Outcome) -> str:
-    if _is_unwanted(outcome):
+    if outcome.reason == UNWANTED:
         return "unwanted"
     if outcome.ending is EventEnding.RETRIED:
         return "retried"
     return "died" if outcome.ending is EventEnding.DEAD and _has_failed(outcome) else "succeeded"
-
-
-def _is_unwanted(outcome: Outcome) -> bool:
-    return outcome.reason == UNWANTED and not outcome.handlers
 
 
 def _has_failed(outcome: Outcome) -> bool:
@@ -69,5 +65,5 @@ def _failure(outcome: Outcome) -> str:
     for one in outcome.handlers:
         if one.ending is State.DEAD or (one.ending is State.RETRY and one.error_type != _LATER):
             return f"{one.handler}: {one.error_type}"
-    is_killed = outcome.ending is EventEnding.DEAD and not outcome.handlers and not _is_unwanted(outcome)
+    is_killed = outcome.ending is EventEnding.DEAD and not outcome.handlers and outcome.reason != UNWANTED
     return str(outcome.reason) if is_killed else ""
