@@ -37,6 +37,7 @@ def test_a_callback_reaches_its_handler_and_ctrl_c_stops_everything_in_order(fol
         assert dev.nexmo.post_json(message(1)) == 200
         wait_until(lambda: dev.seen == ["message 1"], timeout=20)
         wait_until(lambda: _page_asks_for_a_password(dev.web_port), timeout=20)
+        wait_until(lambda: dev.takes_stop_signals, timeout=40)
         queue = dev.queue
         dev.process.send_signal(signal.SIGINT)
 

@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import redis
+
+from ackfirst.shared.embedded import socket_path
+from ackfirst.shared.embedded.server import unix_url
 from ackfirst.shared.processes.free_port import free_port
+from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
@@ -60,6 +65,13 @@ class Dev(Cli):
     def queue(self) -> int:
         """The process id of the embedded server."""
         return int((self.cwd / ".ackfirst" / "valkey" / "server.lock").read_text())
+
+    @property
+    def takes_stop_signals(self) -> bool:
+        """Whether every process is far enough to end by itself at a signal: a young one is ended by it."""
+        url = unix_url(socket_path.choose(self.cwd.resolve() / ".ackfirst" / "valkey"))
+        with redis.Redis.from_url(url) as client:
+            return client.exists(keys.JANITOR_LEASE, keys.RECORDER_LEASE) == 2
 
     @property
     def survivors(self) -> list[int]:
