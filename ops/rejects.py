@@ -15,6 +15,7 @@ from rich.table import Table
 from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings, printable, queue_redis
 from ackfirst.shared import masking
+from ackfirst.shared.plural import plural
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.rejects import LIMIT, Reject
 from ackfirst.shared.queue.scripts import source
@@ -109,7 +110,7 @@ def requeue(*, record_ids: tuple[str, ...], as_json: bool) -> None:
                     click.echo(f"{record_id}  {record.shown}: {_REFUSALS.get(outcome, outcome)}")
         finally:  # an id that is not there ends the command; what came before it is done
             requeued = sum(outcome not in _REFUSALS for outcome in outcomes)
-            note_act_if_recorded(settings, "rejects-requeued", json.dumps(list(record_ids)), f"{requeued} records")
+            note_act_if_recorded(settings, "rejects-requeued", json.dumps(list(record_ids)), plural(requeued, "record"))
     raise SystemExit(int(requeued < len(outcomes)))
 
 
@@ -127,10 +128,10 @@ def drop(*, record_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
             [record.id for record in _records(redis)] if everything else [_record(redis, one).id for one in record_ids]
         )
         if chosen and not yes:
-            click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
+            click.confirm(f"Drop {plural(len(chosen), 'record')} for good?", abort=True, err=True)
         gone = sum(int(redis.xdel(keys.REJECTS, one)) for one in chosen)
-    note_act_if_recorded(settings, "rejects-dropped", json.dumps(list(record_ids) or "all"), f"{gone} records")
-    click.echo(f"{gone:,} records dropped")
+    note_act_if_recorded(settings, "rejects-dropped", json.dumps(list(record_ids) or "all"), plural(gone, "record"))
+    click.echo(f"{plural(gone, 'record')} dropped")
 
 
 def _requeue(redis: Redis, record: Reject) -> str:

@@ -5,16 +5,16 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import click
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ackfirst.shared import masking
-from ackfirst.shared.embedded import dev_queue_notice, with_private_server
+from ackfirst.shared import embedded
 from ackfirst.shared.redis import client as redis_client
-from ackfirst.shared.settings import Settings, load_settings
+from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.types import seconds
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
@@ -30,12 +30,7 @@ class CommandGroup(click.Group):
 
 def operator_settings() -> Settings:
     """Load the settings of a command that works on the queue; say on stderr if it is that of ``ackfirst dev``."""
-    settings = load_settings(os.environ)
-    found = with_private_server(settings, os.environ, lambda url: click.echo(dev_queue_notice(url), err=True))
-    if found is settings and not settings.redis_url_given and (settings.data_dir / "valkey").is_dir():
-        url = masking.url(settings.redis_url.get_secret_value())
-        click.echo(f"ackfirst: ackfirst dev has stopped here; asking {url} in place of its queue", err=True)
-    return found
+    return embedded.operator_settings(os.environ, partial(click.echo, err=True))
 
 
 @contextmanager

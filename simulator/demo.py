@@ -20,6 +20,7 @@ from rich.table import Table
 from yarl import URL
 
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.plural import plural
 from ackfirst.simulator.account import SigningAccount, made_up_applications
 from ackfirst.simulator.client import UnreachableError
 from ackfirst.simulator.command import INTERRUPTED
@@ -162,7 +163,7 @@ class Demo:
         plan = Plan(target=URL(stack.url), account=self._account, count=self._count, seed=self._seed, pace=self._pace)
         callbacks = traffic(plan, start=time.time())
         with (
-            self._step(f"sending {self._count:,} callbacks as Nexmo does", spin=False),
+            self._step(f"sending {plural(self._count, 'callback')} as Nexmo does", spin=False),
             _progress_bar(len(callbacks)) as advance,
         ):
             result = run(plan, callbacks, on_answer=advance)

@@ -24,6 +24,7 @@ from ackfirst.ops.terminal import CommandGroup, operator_settings, printable
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import ConfigurationError, QueueUnavailableError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.redis import client as redis_client
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.settings.accounts_file import load_accounts
@@ -242,7 +243,7 @@ def _show(listing: Listing, *, now: float) -> None:
     if any(one.is_lane_shared for one in listing.applications):
         click.echo("* a lane that the configuration names: its numbers may be of several applications")
     if listing.left_out:
-        click.echo(f"{listing.left_out} more names come from callbacks that could not be verified")
+        click.echo(f"{plural(listing.left_out, 'more name')} only in callbacks that could not be verified")
     if listing.applications and not listing.was_nexmo_asked:
         click.echo("Nexmo was not asked: with ACKFIRST_API_SECRET it says which of them it has")
 

@@ -14,6 +14,7 @@ from ackfirst.ops.apps.quiet import AtNexmo, Evidence
 from ackfirst.ops.nexmo_api import NexmoApiError, api_of
 from ackfirst.ops.webhooks.urls import check_public_url, messages_url, without_token
 from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.plural import plural
 from ackfirst.shared.quarantine.review import QuarantineReview
 from ackfirst.shared.queue import keys
 from ackfirst.shared.settings import Address, Settings
@@ -90,7 +91,8 @@ async def _spooled(redis: Redis, settings: Settings, application_id: str) -> tup
     if everywhere is None:
         return False, of_it
     if everywhere > here:
-        return True, f"{everywhere - here} events are spooled by an ingest elsewhere; their applications are not known"
+        elsewhere = plural(everywhere - here, "event")
+        return True, f"{elsewhere} spooled by an ingest elsewhere, of applications that are not known here"
     return True, of_it
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from ackfirst.shared.plural import plural
+
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -83,11 +85,11 @@ def conditions(evidence: Evidence, *, period: float, now: float) -> list[Conditi
         _silent("callbacks", "verified callback", evidence.last_callback, period, now),
         _silent("unconfirmed", "refused or quarantined callback", evidence.last_unconfirmed, period, now),
         _watched(evidence, period, now),
-        _none("spool", "events spooled on disk", evidence.spooled, now),
-        _none("waiting", "events waiting or running", evidence.waiting, now),
-        _none("retrying", "events waiting for a retry", evidence.retrying, now),
-        _none("dead", "dead letters", evidence.dead, now),
-        _none("quarantine", "callbacks in quarantine", evidence.quarantined, now, newest=evidence.quarantined_at),
+        _none("spool", "event", "spooled on disk", evidence.spooled, now),
+        _none("waiting", "event", "waiting or running", evidence.waiting, now),
+        _none("retrying", "event", "waiting for a retry", evidence.retrying, now),
+        _none("dead", "dead letter", "", evidence.dead, now),
+        _none("quarantine", "callback", "in quarantine", evidence.quarantined, now, newest=evidence.quarantined_at),
         *_at_nexmo(evidence, period, now),
     ]
 
@@ -119,20 +121,21 @@ def _watched(evidence: Evidence, period: float, now: float) -> Condition:
     return Condition("watched", State.MET, f"ingest answers; callbacks are known since {moment(since)}", since)
 
 
-def _none(name: str, what: str, count: int | str, now: float, *, newest: float | None = None) -> Condition:
+def _none(name: str, one: str, where: str, count: int | str, now: float, *, newest: float | None = None) -> Condition:
     if isinstance(count, str):
         return Condition(name, State.UNKNOWN, count, now)
     if not count:
-        return Condition(name, State.MET, f"no {what}", now)
+        return Condition(name, State.MET, f"no {one}s {where}".rstrip(), now)
     when = "" if newest is None else f", the newest of {moment(newest)}"
-    return Condition(name, State.NOT_MET, f"{count} {what}{when}", newest or now)
+    return Condition(name, State.NOT_MET, f"{plural(count, one)} {where}".rstrip() + when, newest or now)
 
 
 def _at_nexmo(evidence: Evidence, period: float, now: float) -> Iterator[Condition]:
     nexmo = evidence.nexmo
     if isinstance(nexmo, str):
         yield Condition("numbers", State.UNKNOWN, nexmo, now)
-        yield Condition("urls", State.UNKNOWN, nexmo, now)
+        doubt = "" if evidence.was_named else "; no callback has ever named it: check the id"
+        yield Condition("urls", State.UNKNOWN, nexmo + doubt, now)
         return
     if nexmo.numbers:
         text = f"linked at Nexmo: {', '.join(nexmo.numbers)}; unlink them first, or their messages are lost"

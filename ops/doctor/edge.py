@@ -19,6 +19,7 @@ from ackfirst.shared.accounts import Account
 from ackfirst.shared.findings import Finding, Findings, Level, error, warning
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
+from ackfirst.shared.plural import plural
 from ackfirst.shared.queue import keys
 from ackfirst.shared.self_test import FIELD
 from ackfirst.shared.settings import Address, Settings
@@ -93,7 +94,9 @@ def certificate_findings(public_url: str, *, now: datetime, context: ssl.SSLCont
     end = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(found["notAfter"])), UTC)
     if (days := (end - now).days) < RENEWAL_DAYS:
         yield warning(
-            "tls-expires", f"the certificate of {parts.hostname} ends in {days} days", "renew it, then reload the edge"
+            "tls-expires",
+            f"the certificate of {parts.hostname} ends in {plural(days, 'day')}",
+            "renew it, then reload the edge",
         )
 
 

@@ -9,6 +9,7 @@ from ackfirst.ops.webhooks.show import Row, application_rows, number_rows, sms_r
 from ackfirst.ops.webhooks.urls import messages_webhooks, wanted_sms_settings, without_token
 from ackfirst.shared.accounts import Account
 from ackfirst.shared.findings import Finding, Findings, error, warning
+from ackfirst.shared.plural import plural
 
 #: Seconds by which this machine's clock may differ from Nexmo's.
 CLOCK_SECONDS: Final = 5.0
@@ -117,9 +118,8 @@ def _silence(
     last = traffic.last.get((account.api_key, str(application.get("id"))))
     silent_for = watched_for if last is None else now - last
     if silent_for > SILENT_SECONDS:
-        since = (
-            "nothing came from it yet" if last is None else f"its last callback came {silent_for / DAY:.0f} days ago"
-        )
+        days = plural(round(silent_for / DAY), "day")
+        since = "nothing came from it yet" if last is None else f"its last callback came {days} ago"
         yield warning(
             "application-silent",
             f"application {application.get('id')} ({application.get('name')}) points here, but {since}",

@@ -8,6 +8,7 @@ from typing import Any, Final
 import redis
 
 from ackfirst.shared.findings import Findings, error, warning
+from ackfirst.shared.plural import plural
 from ackfirst.shared.redis.preflight import inspect
 
 #: Round trips of which the median is taken.
@@ -85,7 +86,8 @@ def _replicas(client: redis.Redis, wanted: int) -> Findings:
     elif len(current) < len(found):
         yield warning(
             "redis-replicas",
-            f"{len(found) - len(current)} of {len(found)} replicas of Redis lag behind: a failover to one loses events",
+            f"of {plural(len(found), 'replica')} of Redis, {len(found) - len(current)} too far behind: "
+            "a failover to such a one loses events",
             "look at the network and the log of the replica",
         )
 

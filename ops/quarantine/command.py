@@ -19,6 +19,7 @@ from ackfirst.ops.record.acts import note_act_if_recorded
 from ackfirst.ops.terminal import CommandGroup, as_json, operator_settings
 from ackfirst.shared.accounts import Accounts
 from ackfirst.shared.errors import QueueUnavailableError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineDepth
 from ackfirst.shared.redis import client as redis_client
@@ -107,7 +108,7 @@ def recheck(*, selection: Selection, dry_run: bool, as_json: bool) -> None:
     finally:  # what came before an error is done
         if findings and not dry_run:
             queued = sum(count for (outcome, _), count in findings.items() if outcome is Outcome.QUEUED)
-            detail = f"{findings.total()} records, {queued} queued"
+            detail = f"{plural(findings.total(), 'record')}, {queued} queued"
             note_act_if_recorded(settings, "quarantine-rechecked", selection.subject(), detail)
         if not as_json and (findings or has_ended):
             tables.show_report(findings, _console(), dry_run=dry_run)
@@ -129,13 +130,13 @@ def drop(*, entry_ids: tuple[str, ...], selection: Selection, everything: bool, 
     settings = operator_settings()
     chosen = _run(settings, lambda redis: _chosen(QuarantineReview(redis), entry_ids, selection))
     if chosen and not yes:
-        click.confirm(f"Drop {len(chosen):,} records for good?", abort=True, err=True)
+        click.confirm(f"Drop {plural(len(chosen), 'record')} for good?", abort=True, err=True)
     gone = _run(settings, lambda redis: QuarantineReview(redis).remove(chosen))
-    note_act_if_recorded(settings, "quarantine-dropped", selection.subject(entry_ids), f"{gone.records} records")
+    note_act_if_recorded(settings, "quarantine-dropped", selection.subject(entry_ids), plural(gone.records, "record"))
     if as_json:
         _say({"dropped": gone.records, "bytes": gone.bytes})
     else:
-        click.echo(f"{gone.records:,} records dropped, {gone.bytes:,} bytes")
+        click.echo(f"{plural(gone.records, 'record')} dropped, {plural(gone.bytes, 'byte')}")
 
 
 async def _recheck(

@@ -25,6 +25,7 @@ from ackfirst.ops.record.sources import Sources, opened
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.replay.selection import Selection
 from ackfirst.shared.store import EventFilter
 
@@ -131,29 +132,29 @@ def drop(*, selection: Selection, handler: str | None, reason: str, dry_run: boo
     if as_json:
         say_json({"dropped": dropped})
     else:
-        click.echo(f"{dropped:,} dead letters dropped")
+        click.echo(f"{plural(dropped, 'dead letter')} dropped")
 
 
 def _show_drop(chosen: Plan) -> None:
     show_plan(chosen, Times(), act="Drop of")
     for run in chosen.runs:
         if run.events is not None:  # of every dead handler: an event that is dropped is dropped for all of them
-            click.echo(f"  {run.handler or '(no handler)'}: {run.events:,} dead letters")
+            click.echo(f"  {run.handler or '(no handler)'}: {plural(run.events, 'dead letter')}")
 
 
 def _replay_in_queue(sources: Sources, selection: Selection, handlers: tuple[str, ...], orders: Orders) -> None:
     ids = _named(sources, selection)
     if orders.dry_run:
-        click.echo(f"Replay of {len(ids):,} events, as far as RQ holds them as dead letters")
+        click.echo(f"Replay of {plural(len(ids), 'event')}, as far as RQ holds them as dead letters")
         return
     if not orders.yes:
-        click.confirm(f"Replay {len(ids):,} events?", abort=True, err=True)
+        click.confirm(f"Replay {plural(len(ids), 'event')}?", abort=True, err=True)
     options = sources.settings.job_options
     replay_id, moved = replay_in_queue(sources.redis, options, ids, handlers=handlers, fresh=orders.fresh)
     if orders.as_json:
         say_json({"id": replay_id, "moved": moved.moved, "passed_over": dict(moved.passed_over)})
     else:
-        click.echo(f"{moved.moved:,} events are back in their lanes")
+        click.echo(f"Back in the lanes: {plural(moved.moved, 'event')}")
     if moved.moved < len(ids):
         raise click.ClickException(f"{len(ids) - moved.moved:,} are no dead letters that RQ holds")
 
@@ -161,12 +162,12 @@ def _replay_in_queue(sources: Sources, selection: Selection, handlers: tuple[str
 def _drop_in_queue(sources: Sources, selection: Selection, *, yes: bool, dry_run: bool) -> None:
     ids = _named(sources, selection)
     if dry_run:
-        click.echo(f"Drop of {len(ids):,} events, as far as RQ holds them as dead letters")
+        click.echo(f"Drop of {plural(len(ids), 'event')}, as far as RQ holds them as dead letters")
         return
     if not yes:
-        click.confirm(f"Drop {len(ids):,} dead letters for good?", abort=True, err=True)
+        click.confirm(f"Drop {plural(len(ids), 'dead letter')} for good?", abort=True, err=True)
     dropped = drop_in_queue(sources.redis, ids, who=operator())
-    click.echo(f"{dropped:,} dead letters dropped")
+    click.echo(f"{plural(dropped, 'dead letter')} dropped")
     if dropped < len(ids):
         raise click.ClickException(f"{len(ids) - dropped:,} are no dead letters that RQ holds")
 

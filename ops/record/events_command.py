@@ -15,6 +15,7 @@ from ackfirst.ops.record.options import personal as personal_option
 from ackfirst.ops.record.render import Column, Times, console, duration, party, say_json, show_table
 from ackfirst.ops.record.sources import Sources, recorded
 from ackfirst.ops.terminal import as_json as json_option
+from ackfirst.shared.plural import plural
 from ackfirst.shared.store import Store
 from ackfirst.shared.store.rows import Cursor, EventFilter, EventRow
 
@@ -174,4 +175,4 @@ def _summary(shown: int, counted: int) -> None:
         more = "more than " if counted >= MOST_COUNTED else ""
         click.echo(f"{shown:,} shown of {more}{counted:,}; --limit, --since and --until show others")
     else:
-        click.echo(f"{shown:,} events" if shown != 1 else "1 event")
+        click.echo(plural(shown, "event"))

@@ -11,6 +11,7 @@ from ackfirst.ops.record.render import Times, say_json
 from ackfirst.ops.record.sources import recorded
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
+from ackfirst.shared.plural import plural
 from ackfirst.shared.store.retention import wait_between_deletes
 from ackfirst.shared.store.rows import EventFilter
 
@@ -37,12 +38,12 @@ def command(*, before: float, yes: bool, no_pauses: bool, local: bool, as_json: 
         counted = store.count(EventFilter(until=before), cap=MOST_COUNTED)
         if counted and not yes:
             more = "more than " if counted >= MOST_COUNTED else ""
-            question = f"Delete {more}{counted:,} events received before {when} for good?"
+            question = f"Delete {more}{plural(counted, 'event')} received before {when} for good?"
             click.confirm(question, abort=True, err=True)
         pause = (lambda: None) if no_pauses else wait_between_deletes
         purged = store.purge(before, exact=True, pause=pause)
-        note_act(store, "purge", f"received before {Times().iso(before)}", f"{purged} events")
+        note_act(store, "purge", f"received before {Times().iso(before)}", plural(purged, "event"))
     if as_json:
         say_json({"purged": purged, "received_before": Times(local=local).iso(before)})
     else:
-        click.echo(f"{purged:,} events received before {when} deleted")
+        click.echo(f"{plural(purged, 'event')} received before {when} deleted")

@@ -31,6 +31,7 @@ from ackfirst.ops.record.sources import FOUND, Sources, recorded
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.settings.accounts_file import load_accounts
 from ackfirst.shared.store import Store
 
@@ -218,9 +219,10 @@ def _show(found: list[Difference], counted: Counter[Verdict], run: Reconciliatio
     total = sum(counted.values())
     said = ", ".join(f"{count:,} {verdict.value}" for verdict, count in counted.items()) or "nothing differs"
     more = f" ({len(found):,} shown; --limit, or --json for all)" if total > len(found) else ""
-    out.print(f"{run.compared:,} records of Nexmo and {run.events:,} events compared: {said}{more}", soft_wrap=True)
+    compared = f"{plural(run.compared, 'record')} of Nexmo and {plural(run.events, 'event')} compared"
+    out.print(f"{compared}: {said}{more}", soft_wrap=True)
     if run.skipped:
         out.print(
-            f"{run.skipped:,} events near the ends of the report were left out: their messages may be in another one",
+            f"{plural(run.skipped, 'event')} near the ends of the report left out: another one may have the messages",
             soft_wrap=True,
         )

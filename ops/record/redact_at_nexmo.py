@@ -8,6 +8,7 @@ from ackfirst.ops.nexmo_api import NexmoApiError
 from ackfirst.ops.nexmo_api.records import RecordsApi, Transaction, records_api_of
 from ackfirst.ops.record.redaction import Place
 from ackfirst.shared.accounts import Account, Accounts
+from ackfirst.shared.plural import plural
 from ackfirst.shared.settings import Settings
 
 _FORBIDDEN: Final = 403
@@ -26,9 +27,8 @@ async def redact_at_nexmo(
         account = _account(api_key, accounts)
         if account is None or not account.api_secret:
             whose = f"of account {api_key}" if api_key else "of the account"
-            why = (
-                f"{len(mine)} messages: the account secret {whose} is not known, set ACKFIRST_API_SECRET or api_secret"
-            )
+            missing = f"the account secret {whose} is not known, set ACKFIRST_API_SECRET or api_secret"
+            why = f"{plural(len(mine), 'message')}: {missing}"
             places.append(Place(name, unreached=why))
         elif dry_run:
             places.append(Place(name, len(mine)))
@@ -54,7 +54,7 @@ async def _redact(name: str, transactions: list[Transaction], api: RecordsApi) -
                 break
         else:
             done += 1
-    said = "; ".join(f"{count} messages: {reason}" for reason, count in refused.items() if count)
+    said = "; ".join(f"{plural(count, 'message')}: {reason}" for reason, count in refused.items() if count)
     return Place(name, done, f"{said}: run this again later" if said else None)
 
 

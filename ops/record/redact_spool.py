@@ -8,6 +8,7 @@ from typing import Final
 
 from ackfirst.ops.record.redacted import Person, redacted_envelope
 from ackfirst.shared.errors import EnvelopeError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.private_folder import sync_folder
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.record import named_record
@@ -53,7 +54,8 @@ def redact_spool(
             yield SpoolRedaction(folder=slot.folder.name, records=records, unreached=_leftovers(slot, person))
         else:
             waiting = _count(slot, person, key, found)
-            held = f"{waiting} events wait there, and process {slot.holder() or '?'} holds it until they are queued"
+            left = f"{plural(waiting, 'event')} left there"
+            held = f"{left}, and process {slot.holder() or '?'} holds it until all are queued"
             yield SpoolRedaction(folder=slot.folder.name, unreached=held if waiting else _leftovers(slot, person))
 
 

@@ -20,6 +20,7 @@ from ackfirst.shared.nexmo.classify import classify, message_id
 from ackfirst.shared.nexmo.family import Family, Product
 from ackfirst.shared.nexmo.normalise import normalise
 from ackfirst.shared.nexmo.reading import read
+from ackfirst.shared.plural import plural
 from ackfirst.shared.quarantine.review import QuarantineReview
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
@@ -98,7 +99,7 @@ class Redaction:
     def _queue(self) -> Place:
         redactor = JobRedactor(self._sources.redis, self._person, self._key, found=self._note)
         done = redactor.run(dry_run=self._dry_run)
-        unreached = f"{done.running} events were being processed all the time: run this again" if done.running else None
+        unreached = f"{plural(done.running, 'event')} in work all the time: run this again" if done.running else None
         return Place("queue", done.jobs, unreached)
 
     def _record(self) -> Place:

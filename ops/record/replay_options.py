@@ -15,6 +15,7 @@ from ackfirst.ops.record.replays import start
 from ackfirst.ops.record.sources import Sources
 from ackfirst.ops.terminal import CommandGroup
 from ackfirst.ops.terminal import as_json as json_option
+from ackfirst.shared.plural import plural
 from ackfirst.shared.queue import keys
 from ackfirst.shared.record import named_record
 from ackfirst.shared.replay.endings import read_endings
@@ -157,7 +158,7 @@ def carry_out(
         if orders.dry_run:
             return
         if chosen.total and not orders.yes:
-            click.confirm(f"Replay {chosen.total:,} events?", abort=True, err=True)
+            click.confirm(f"Replay {plural(chosen.total, 'event')}?", abort=True, err=True)
         replay = start(store, sources.redis, chosen, who=operator(), name=orders.name, reason=orders.reason)
     except ReplayError as error:
         raise click.ClickException(str(error)) from error
@@ -186,9 +187,8 @@ def show_plan(chosen: Plan, times: Times, *, act: str) -> None:
         click.echo("No event matches.")
         return
     zone = times.zone(chosen.oldest or 0.0)
-    click.echo(
-        f"{act} {chosen.total:,} events, received {times.second(chosen.oldest)} to {times.second(chosen.newest)} {zone}"
-    )
+    received = f"received {times.second(chosen.oldest)} to {times.second(chosen.newest)} {zone}"
+    click.echo(f"{act} {plural(chosen.total, 'event')}, {received}")
     rows = ((times.day(day.oldest), day.family, day.state, f"{day.count:,}") for day in chosen.days)
     show_table(console(), _DAY_COLUMNS, rows)
 
@@ -245,7 +245,7 @@ def _show(chosen: Plan, orders: Orders) -> None:
     click.echo("Handlers that run:")
     for run in chosen.runs:
         name = run.handler or "those that have not finished with an event that died without a handler's doing"
-        number = "as far as they match" if run.events is None else f"{run.events:,} events"
+        number = "as far as they match" if run.events is None else plural(run.events, "event")
         if chosen.handlers:
             number = f"those of the {number} that it matches; the others stay as they are"
         doubt = "" if run.is_known else " (no run of it is known: check the name)"
@@ -284,11 +284,11 @@ def wait_for_end(redis: Redis, store: Store, replay: Replay) -> None:
         if known.state == "done" and time.monotonic() - since >= PATIENCE_SECONDS:
             left = known.moved - endings.ended
             raise click.ClickException(
-                f"{left:,} events have not ended for a minute, because of a retry, a pause or a lack of workers: "
-                f"ackfirst replay show {known.id}"
+                f"{plural(left, 'event')} without an end for a minute, because of a retry, a pause or a lack of "
+                f"workers: ackfirst replay show {known.id}"
             )
         time.sleep(LOOK_SECONDS)
     if endings.died:
-        raise click.ClickException(f"{endings.died:,} events are dead letters again: ackfirst dead list")
+        raise click.ClickException(f"{plural(endings.died, 'event')} died again: ackfirst dead list")
     if not endings.succeeded:
         raise click.ClickException("no handler has run")

@@ -14,6 +14,7 @@ from ackfirst.ops.record.render import Column, Times, console, duration, say_jso
 from ackfirst.ops.record.sources import recorded
 from ackfirst.ops.terminal import MOMENT
 from ackfirst.ops.terminal import as_json as json_option
+from ackfirst.shared.plural import plural
 from ackfirst.shared.queue.snapshot import LaneDepth
 from ackfirst.shared.store.results import Stats
 
@@ -94,14 +95,14 @@ def _show(shown: Figures, times: Times) -> None:
         out.print()
         show_table(out, _LANE_COLUMNS, (_lane_row(*lane) for lane in lanes[:SHOWN]))
         if more := len(lanes) - SHOWN:
-            out.print(f"and {more:,} more lanes" if more > 0 else "")
+            out.print(f"and {plural(more, 'more lane')}" if more > 0 else "")
     elif shown.queue is not None:
         _line(out, "waiting", "nothing")
     if shown.behind:
         _line(out, "record", f"{duration(shown.behind)} behind")
     for gap in found.gaps:
         span = f"{times.second(gap.from_at)} to {times.second(gap.to_at)}"
-        _line(out, "gap", f"{gap.count:,} events of {span} are not recorded: {gap.reason}")
+        _line(out, "gap", f"{plural(gap.count, 'event')} of {span} not recorded: {gap.reason}")
 
 
 def _show_charts(out: Console, found: Stats, unit: str) -> None:

@@ -3,6 +3,7 @@
 from ackfirst.ops.record.render import Times, duration
 from ackfirst.ops.record.steps import Kind, Pending, Step
 from ackfirst.ops.record.timeline import Timeline
+from ackfirst.shared.plural import plural
 from ackfirst.shared.store.rows import EventRow
 
 _ENDINGS = {"done": "done", "discarded": "discarded", "retry": "failed", "dead": "failed for good"}
@@ -58,7 +59,7 @@ def unknown(found: Timeline) -> str:
     """Say that nothing is known of a message, or what little is."""
     if found.seen:
         return (
-            f"{found.seen} events of {found.key!r} were queued within the last four days and have ended; "
-            "the record does not have them: it was off, or they were purged"
+            f"{plural(found.seen, 'event')} of {found.key!r} came and ended within the last four days; "
+            "the record has nothing of that: it was off, or was purged"
         )
     return f"nothing is known of {found.key!r}: it is neither in the record, nor in the queue, nor in quarantine"

@@ -6,6 +6,8 @@ from typing import Final
 from flask import Flask
 from markupsafe import Markup
 
+from ackfirst.shared.plural import plural
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 #: From here on a decimal says nothing more.
 _TEN: Final = 10
@@ -120,11 +122,6 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= _TEN else f"{value:.1f} {unit}"
         value /= _THOUSAND
     raise AssertionError(count)
-
-
-def plural(count: float, one: str, many: str | None = None) -> str:
-    """Format a count with its noun."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def sentence(text: str) -> str:

@@ -19,6 +19,7 @@ from ackfirst.ops.web.filters import sentence
 from ackfirst.ops.web.search import Search, SearchError, parse_search
 from ackfirst.ops.web.sources import Sources, sources
 from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.record import named_record
 from ackfirst.shared.store import Cursor, EventFilter, EventRow, Store
 from ackfirst.shared.store.redaction import is_hash
@@ -222,7 +223,7 @@ def _body(event: EventRow) -> str | None:
         return None
     raw = event.body or event.query.encode("utf-8", "surrogatepass")
     text = raw[:_LONGEST_BODY].decode("utf-8", "backslashreplace")
-    return text + (f"\n… {len(raw) - _LONGEST_BODY:,} more bytes" if len(raw) > _LONGEST_BODY else "")
+    return text + (f"\n… {plural(len(raw) - _LONGEST_BODY, 'more byte')}" if len(raw) > _LONGEST_BODY else "")
 
 
 def _brief_party(value: str | None) -> str | None:

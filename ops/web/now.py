@@ -12,12 +12,13 @@ from markupsafe import Markup
 from redis.exceptions import RedisError
 
 from ackfirst.ops.web import charts
-from ackfirst.ops.web.filters import duration, number, plural, sentence, size
+from ackfirst.ops.web.filters import duration, number, sentence, size
 from ackfirst.ops.web.ingest_figures import IngestFigures, quantile
 from ackfirst.ops.web.live import LiveState, live
 from ackfirst.ops.web.sources import Sources, sources
 from ackfirst.shared.errors import QueueUnavailableError, StoreUnavailableError
 from ackfirst.shared.findings import Finding, Level
+from ackfirst.shared.plural import plural
 
 blueprint = Blueprint("now", __name__)
 log = structlog.get_logger(__name__)

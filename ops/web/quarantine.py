@@ -19,6 +19,7 @@ from ackfirst.ops.web.audit import audit
 from ackfirst.ops.web.live import live
 from ackfirst.ops.web.sources import Sources, sources
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.quarantine.review import Entry, QuarantineReview, is_entry_id
 from ackfirst.shared.quarantine.stream import QuarantineDepth
 from ackfirst.shared.verification import Verification
@@ -132,7 +133,7 @@ def drop() -> Response:
         return await QuarantineReview(redis).remove([entry.id for entry in chosen])
 
     gone = found.run(remove)
-    audit("quarantine-dropped", selection.subject(ids), f"{gone.records} records")
+    audit("quarantine-dropped", selection.subject(ids), plural(gone.records, "record"))
     live().forget()
     return redirect(url_for("quarantine.index", done="dropped"), code=303)
 
@@ -191,7 +192,7 @@ def _recheck(*, is_rehearsal: bool) -> str:
     finally:
         if not is_rehearsal:
             queued = sum(finding.outcome is Outcome.QUEUED for finding in findings)
-            audit("quarantine-rechecked", selection.subject(), f"{len(findings)} records, {queued} queued")
+            audit("quarantine-rechecked", selection.subject(), f"{plural(len(findings), 'record')}, {queued} queued")
             live().forget()
     outcomes = Counter((finding.outcome.value, _remark(finding)) for finding in findings)
     return render_template(

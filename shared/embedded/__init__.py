@@ -1,6 +1,6 @@
 """Run a private Valkey (or Redis) in the data folder: durable, on a unix socket only, nothing to configure."""
 
-from ackfirst.shared.embedded.discovery import dev_queue_notice, with_private_server
+from ackfirst.shared.embedded.discovery import operator_settings, with_private_server
 from ackfirst.shared.embedded.server import EmbeddedServer
 
-__all__ = ["EmbeddedServer", "dev_queue_notice", "with_private_server"]
+__all__ = ["EmbeddedServer", "operator_settings", "with_private_server"]

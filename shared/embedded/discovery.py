@@ -8,12 +8,25 @@ from pydantic import SecretStr
 from ackfirst.shared import masking
 from ackfirst.shared.embedded import socket_path
 from ackfirst.shared.embedded.server import probe, unix_url
-from ackfirst.shared.settings import Settings
+from ackfirst.shared.settings import Settings, load_settings
 
 
-def dev_queue_notice(url: str) -> str:
-    """Say on which queue a command works that found the private server."""
-    return f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}"
+def operator_settings(environ: MutableMapping[str, str], say: Callable[[str], object]) -> Settings:
+    """Load the settings of a command that works on the queue; ``say`` takes a line if that is, or was, that of ``dev``.
+
+    Raises:
+        ConfigurationError: A setting cannot be used.
+    """
+    settings = load_settings(environ)
+    found = with_private_server(
+        settings,
+        environ,
+        lambda url: say(f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}"),
+    )
+    if found is settings and not settings.redis_url_given and (settings.data_dir / "valkey").is_dir():
+        url = masking.url(settings.redis_url.get_secret_value())
+        say(f"ackfirst: ackfirst dev has stopped here; asking {url} in place of its queue")
+    return found
 
 
 def with_private_server(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ackfirst.shared.findings.finding import Finding, Findings, Level, error, warning
+from ackfirst.shared.plural import plural
 from ackfirst.shared.queue.snapshot import QueueSnapshot
 
 #: Seconds that the oldest event of a lane may wait: longer is slow, much longer is what the alert wakes a person for.
@@ -130,7 +131,7 @@ def _of_spool(state: SystemState) -> Findings:
             "make Redis take writes; ackfirst spool",
         )
     elif spool.records:
-        yield warning("spool-in-use", f"{spool.records} events wait on disk until they are queued", "ackfirst spool")
+        yield warning("spool-in-use", f"{plural(spool.records, 'event')} on disk, not queued yet", "ackfirst spool")
     if spool.trouble:
         yield error(
             "spool-unusable",
@@ -152,7 +153,7 @@ def _of_spool(state: SystemState) -> Findings:
     if spool.set_aside:
         yield warning(
             "spool-set-aside",
-            f"{spool.set_aside} records on disk cannot be queued: they were answered 200 and reach no handler",
+            f"{plural(spool.set_aside, 'record')} on disk that cannot be queued: answered 200, and seen by no handler",
             "ackfirst spool",
         )
 
@@ -220,7 +221,7 @@ def _of_quarantine(state: SystemState, queue: QueueSnapshot) -> Findings:
     elif queue.quarantine_records:
         yield warning(
             "quarantine",
-            f"{queue.quarantine_records} callbacks that could not be verified are in quarantine",
+            f"{plural(queue.quarantine_records, 'callback')} in quarantine that could not be verified",
             "ackfirst quarantine list",
         )
 

@@ -58,7 +58,7 @@ def test_a_recheck_and_a_drop_of_the_quarantine(redis_server: RedisProcess, run:
     assert run("quarantine", "recheck", "--verdict", "suspect").exit_code == 0
     assert run("quarantine", "drop", "--all", "--yes").exit_code == 0
     assert audited(record_url) == [
-        ("quarantine-dropped", json.dumps({"all": True}), "1 records"),
+        ("quarantine-dropped", json.dumps({"all": True}), "1 record"),
         ("quarantine-rechecked", json.dumps({"verdict": "suspect"}), "2 records, 2 queued"),
     ]
 
@@ -71,13 +71,13 @@ def test_a_requeue_and_a_drop_of_rejects(redis_sync: redis.Redis, run: Run, reco
     assert run("rejects", "requeue", first).exit_code == 1, "its job's hash is gone"
     assert run("rejects", "drop", second, "--yes").exit_code == 0
     assert audited(record_url) == [
-        ("rejects-dropped", json.dumps([second]), "1 records"),
+        ("rejects-dropped", json.dumps([second]), "1 record"),
         ("rejects-requeued", json.dumps([first]), "0 records"),
     ]
     assert run("rejects", "requeue", first, "9-9").exit_code == 1, "one that is not there ends the command"
     assert audited(record_url)[0] == ("rejects-requeued", json.dumps([first, "9-9"]), "0 records")
     assert run("rejects", "drop", "--all", "--yes").exit_code == 0
-    assert audited(record_url)[0] == ("rejects-dropped", '"all"', "1 records")
+    assert audited(record_url)[0] == ("rejects-dropped", '"all"', "1 record")
 
 
 async def test_what_is_changed_at_nexmo(

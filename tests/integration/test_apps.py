@@ -162,7 +162,7 @@ async def test_what_an_ingest_elsewhere_has_spooled_is_not_known(
     redis_sync.set(keys.ingest_figures("host:1"), json.dumps({"gauges": {"spool_records": 7}}))
     async with account(tmp_path, redis_url) as (_, _, settings):
         found = await evidence(settings, ours(settings))
-    assert "7 events are spooled by an ingest elsewhere" in str(found.spooled)
+    assert "7 events spooled by an ingest elsewhere" in str(found.spooled)
 
 
 async def test_what_is_set_at_nexmo_counts(redis_url: str, redis_sync: redis.Redis, tmp_path: Path) -> None:

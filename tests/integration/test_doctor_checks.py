@@ -307,7 +307,7 @@ async def test_what_waits_on_this_disk_is_found(redis_sync: redis.Redis, redis_u
     with_worker(redis_sync, "ackfirst-a")
     left_behind(tmp_path, [Frame(time.time(), make_envelope().encode().encode()) for _ in range(3)])
     found = await found_in_queue(redis_url, tmp_path, ahead=0.0)
-    assert "3 events wait on disk" in found["spool-in-use"].what
+    assert "3 events on disk, not queued yet" in found["spool-in-use"].what
     assert {"spool-over-age", "clock-redis"} <= set(await found_in_queue(redis_url, tmp_path, ahead=100_000.0))
 
 

@@ -274,12 +274,12 @@ def test_purge_deletes_what_is_old_and_leaves_a_note(store: Store, run: Run) -> 
     write(store, old, new, endings=[ending(old)])
     kept = run("purge", "--older-than", "9d")
     assert kept.exit_code == 1
-    assert "Delete 1 events" in kept.output
+    assert "Delete 1 event received" in kept.output
     [found] = objects(run("purge", "--older-than", "9d", "--yes", "--no-pauses", "--json"))
     assert found["purged"] == 1
     assert [one["event_id"] for one in objects(run("events", "--json"))] == [new.id]
     [act] = store.audit_rows()
-    assert (act.act, act.detail) == ("purge", "1 events")
+    assert (act.act, act.detail) == ("purge", "1 event")
     assert "@" in act.who
 
 

@@ -174,7 +174,7 @@ def test_the_spool_of_a_running_ingest_is_named_and_left_alone(run: Run, tmp_pat
     before = path.read_bytes()
     with segment_log(path.parent):
         found = places(run("redact", NUMBER, "--yes", "--json"), code=1)["spool spool-0"]
-    assert "1 events wait there" in found["unreached"]
+    assert "1 event left there" in found["unreached"]
     assert path.read_bytes() == before
 
 

@@ -198,7 +198,7 @@ def test_show_says_how_the_events_have_ended(redis_sync: redis.Redis, redis_url:
     assert run("replay", "show", "r-unknown").exit_code == 1
     assert known(store, replay).died == 0, "copied when the last event was queued"
     assert one(run("replay", "list", "--json"))["died"] == 2
-    with pytest.raises(ClickException, match="2 events are dead letters again"):
+    with pytest.raises(ClickException, match="2 events died again"):
         wait_for_end(redis_sync, store, replay)
 
 
@@ -239,7 +239,7 @@ def test_waiting_gives_up_on_events_whose_retry_may_come_in_hours(
     replay = begin(store, EventFilter(until=time.time()))
     run_to_end(runner_of(redis_sync, store), store, replay)
     monkeypatch.setattr("ackfirst.ops.record.replay_options.PATIENCE_SECONDS", 0.1)
-    with pytest.raises(ClickException, match="1 events have not ended for a minute"):
+    with pytest.raises(ClickException, match="1 event without an end for a minute"):
         wait_for_end(redis_sync, store, replay)
 
 
@@ -298,7 +298,7 @@ def test_without_a_record_a_dead_letter_in_rq_is_replayed_by_its_id(
     enqueue(redis_sync, waiting)
     result = run("dead", "replay", "--event", dead.id, waiting.id, "--yes", store_url="off")
     assert result.exit_code == 1
-    assert "1 events are back in their lanes" in result.stdout
+    assert "Back in the lanes: 1 event\n" in result.stdout
     assert "1 are no dead letters" in result.output
     burst(redis_url, works)
     assert sorted(seen) == sorted([dead.id, waiting.id])

@@ -209,7 +209,7 @@ def test_an_operator_sees_it_masked_and_queues_it_again_once_it_is_mended(
     burst(redis_url, nothing)
     assert status(redis_sync, envelope.id) == "finished"
     assert [one.id for one in set_aside(redis_sync)] == [other["id"]]
-    assert run("drop", "--all", "--yes").output == "1 records dropped\n"
+    assert run("drop", "--all", "--yes").output == "1 record dropped\n"
     assert "There are no rejects." in run("list").output
 
 

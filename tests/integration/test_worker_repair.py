@@ -81,7 +81,7 @@ def test_the_command_says_what_it_put_back(
     [lost] = waiting(redis_sync, 1)
     redis_sync.delete(keys.queue(LANE), keys.READY)
     ran = CliRunner().invoke(cli.main, ["repair"], env={"ACKFIRST_REDIS_URL": redis_url})
-    assert ran.output == f"{lost}  lane {LANE}  was queued\n1 jobs put back\n"
+    assert ran.output == f"{lost}  lane {LANE}  was queued\n1 job put back\n"
     assert redis_sync.zrange(keys.READY, 0, -1) == [LANE.encode()], "workers find it"
 
 

@@ -14,12 +14,12 @@ import click
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ackfirst.shared.embedded import dev_queue_notice, with_private_server
+from ackfirst.shared.embedded import operator_settings
 from ackfirst.shared.errors import ConfigurationError
+from ackfirst.shared.plural import plural
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.shared.redis.client import sync_redis
-from ackfirst.shared.settings import load_settings
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.replies import is_job_id, text
 from ackfirst.workers.scripts import script
@@ -41,9 +41,7 @@ def command() -> None:
 
     Safe while workers run. It looks at every job hash, and takes ten seconds longer when it finds any.
     """
-    settings = with_private_server(
-        load_settings(os.environ), os.environ, lambda url: click.echo(dev_queue_notice(url), err=True)
-    )
+    settings = operator_settings(os.environ, partial(click.echo, err=True))
     with sync_redis(settings.redis_url.get_secret_value()) as redis:
         try:
             repaired = repair(redis)
@@ -51,7 +49,7 @@ def command() -> None:
             raise ConfigurationError(f"Redis did not answer: {error}; check ACKFIRST_REDIS_URL") from error
     for job_id, lane, status in repaired:
         click.echo(f"{job_id}  lane {lane}  was {status}")
-    click.echo(f"{len(repaired):,} jobs put back")
+    click.echo(f"{plural(len(repaired), 'job')} put back")
 
 
 def repair(redis: Redis, *, sleep: Callable[[float], None] = time.sleep) -> list[Suspect]:

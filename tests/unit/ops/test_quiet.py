@@ -60,6 +60,17 @@ def test_an_id_that_nobody_knows_is_not_safe_to_delete() -> None:
     assert judged(gone)["urls"].state is State.MET
     found = judged(replace(gone, last_callback=None))["urls"]
     assert (found.state, "check the id" in found.text) == (State.UNKNOWN, True)
+    unasked = replace(QUIET, nexmo="the account secret is not known")
+    assert judged(unasked)["urls"].text == "the account secret is not known"
+    unnamed = judged(replace(unasked, last_callback=None))["urls"].text
+    assert unnamed == "the account secret is not known; no callback has ever named it: check the id"
+
+
+def test_one_of_a_thing_is_not_written_as_many() -> None:
+    found = judged(replace(QUIET, waiting=1, retrying=1_200, dead=1))
+    texts = [found[name].text for name in ("waiting", "retrying", "dead", "quarantine")]
+    expected = ["1 event waiting or running", "1,200 events waiting for a retry", "1 dead letter"]
+    assert texts == [*expected, "no callbacks in quarantine"]
 
 
 def test_urls_that_are_ours_do_no_harm_while_nothing_is_sent() -> None:
