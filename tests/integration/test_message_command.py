@@ -171,7 +171,7 @@ def test_a_message_that_was_processed_long_ago_is_remembered_without_a_record(
     redis_sync.delete(f"rq:job:{envelope.id}")
     result = run(MESSAGE, store_url="off")
     assert result.exit_code == 1
-    assert "queued within the last four days" in result.output
+    assert "came and ended within the last four days" in result.output
 
 
 def test_a_callback_in_quarantine_belongs_to_the_message(redis_server: RedisProcess, store: Store, run: Run) -> None:
