@@ -86,8 +86,8 @@ def _replicas(client: redis.Redis, wanted: int) -> Findings:
     elif len(current) < len(found):
         yield warning(
             "redis-replicas",
-            f"of {plural(len(found), 'replica')} of Redis, {len(found) - len(current)} too far behind: "
-            "a failover to such a one loses events",
+            f"{len(found) - len(current)} of {plural(len(found), 'replica')} of Redis behind the master: "
+            "a failover may lose events",
             "look at the network and the log of the replica",
         )
 

@@ -99,7 +99,7 @@ class Redaction:
     def _queue(self) -> Place:
         redactor = JobRedactor(self._sources.redis, self._person, self._key, found=self._note)
         done = redactor.run(dry_run=self._dry_run)
-        unreached = f"{plural(done.running, 'event')} in work all the time: run this again" if done.running else None
+        unreached = f"{plural(done.running, 'event')} still running: run this again" if done.running else None
         return Place("queue", done.jobs, unreached)
 
     def _record(self) -> Place:

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from ackfirst.shared import masking
 from ackfirst.shared.embedded import socket_path
-from ackfirst.shared.embedded.server import probe, unix_url
+from ackfirst.shared.embedded.server import probe, server_folder, unix_url
 from ackfirst.shared.settings import Settings, load_settings
 
 
@@ -23,7 +23,7 @@ def operator_settings(environ: MutableMapping[str, str], say: Callable[[str], ob
         environ,
         lambda url: say(f"ackfirst: no ACKFIRST_REDIS_URL; using the queue of ackfirst dev, {masking.url(url)}"),
     )
-    if found is settings and not settings.redis_url_given and (settings.data_dir / "valkey").is_dir():
+    if found is settings and not settings.redis_url_given and server_folder(settings.data_dir).is_dir():
         url = masking.url(settings.redis_url.get_secret_value())
         say(f"ackfirst: ackfirst dev has stopped here; asking {url} in place of its queue")
     return found
@@ -48,7 +48,7 @@ def with_private_server(
 
 
 def _running_server(data_dir: Path) -> str | None:
-    folder = data_dir.resolve() / "valkey"
+    folder = server_folder(data_dir)
     if not folder.is_dir():
         return None
     socket = socket_path.choose(folder)

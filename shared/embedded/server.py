@@ -36,6 +36,11 @@ SILENCE_SECONDS: Final = 15.0
 REPLY_SECONDS: Final = 2.0
 
 
+def server_folder(data_dir: Path) -> Path:
+    """Return the folder in which the server of a data folder keeps its data."""
+    return data_dir.resolve() / "valkey"
+
+
 def unix_url(socket: Path) -> str:
     """Return the Redis URL of a server on ``socket``."""
     return f"unix://{quote(os.fsencode(socket))}"
@@ -71,7 +76,7 @@ class EmbeddedServer:
     def __init__(
         self, data_dir: Path, *, binary: Callable[[], Path] = find_binary, patience: float = SILENCE_SECONDS
     ) -> None:
-        self.folder = data_dir.resolve() / "valkey"
+        self.folder = server_folder(data_dir)
         self.adopted = False
         self.pid = 0
         self._binary = binary

@@ -6,8 +6,7 @@ from typing import Any
 
 import redis
 
-from ackfirst.shared.embedded import socket_path
-from ackfirst.shared.embedded.server import unix_url
+from ackfirst.shared.embedded import operator_settings
 from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, SECRET
@@ -68,9 +67,9 @@ class Dev(Cli):
 
     @property
     def takes_stop_signals(self) -> bool:
-        """Whether every process is far enough to end by itself at a signal: a young one is ended by it."""
-        url = unix_url(socket_path.choose(self.cwd.resolve() / ".ackfirst" / "valkey"))
-        with redis.Redis.from_url(url) as client:
+        """Whether the processes that start last handle SIGTERM: before, the signal itself ends them."""
+        settings = operator_settings({"ACKFIRST_DATA_DIR": str(self.cwd / ".ackfirst")}, str)
+        with redis.Redis.from_url(settings.redis_url.get_secret_value()) as client:
             return client.exists(keys.JANITOR_LEASE, keys.RECORDER_LEASE) == 2
 
     @property
