@@ -52,11 +52,12 @@ def test_what_happened_is_known_at_once_found_recorded_and_taken_out_again(folde
         assert dev.nexmo.post_json(inbound_message(message_uuid=MESSAGE, text="berth 7")) == 200
         assert asked(folder, "message", MESSAGE)[0]["kind"] == "received"
 
-        def steps() -> list[dict[str, Any]]:
-            return asked(folder, "message", MESSAGE)
+        def recorded_steps() -> list[dict[str, Any]] | None:
+            steps = asked(folder, "message", MESSAGE)
+            all_recorded = {step["source"] for step in steps} == {"record"}
+            return steps if all_recorded and steps[-1]["kind"] == "ended" else None
 
-        wait_until(lambda: {step["source"] for step in steps()} == {"record"}, timeout=60)
-        received, attempt, ended = steps()
+        received, attempt, ended = wait_until(recorded_steps, timeout=60)
         assert (received["state"], ended["ending"]) == ("processed", "processed")
         assert (attempt["handler"], attempt["returned"]) == ("callbacks.note", "stored berth 7")
 
