@@ -103,7 +103,13 @@ class IngestServer:
         refusals = Refusals(self._redis(1), is_recorded=self._settings.is_recorded, clock=time.time)
         refusals.start()
         self._cleanup.push_async_callback(refusals.close)
-        request_log = RequestLog(self._log, exposition.metrics, lines=self._lines, on_refused=refusals.note)
+        request_log = RequestLog(
+            self._log,
+            exposition.metrics,
+            lines=self._lines,
+            on_refused=refusals.note,
+            soon=asyncio.get_running_loop().call_soon,
+        )
         self._cleanup.callback(request_log.close)
         alarm, durability = self._alarm(exposition), self._durability(exposition)
         self.edge = edge = self._edge(exposition, alarm, durability, request_log)

@@ -1,4 +1,7 @@
-"""Write one wide line and count once for every callback that was answered. No text, no number, no token."""
+"""Count every callback that was answered and write one wide line about it. No text, no number, no token.
+
+Both are done after the answer is sent, for all callbacks of a turn of the event loop in one pass.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -99,6 +102,8 @@ class RequestLog:
         metrics: Counts.
         lines: Takes the callbacks' lines, if that is another logger.
         on_refused: Called with each answered callback of the verdicts in ``UNKEPT``.
+        soon: Calls its argument back once the answers of this turn are sent: an event loop's ``call_soon``. By default
+            everything is written at once.
     """
 
     def __init__(
@@ -108,12 +113,15 @@ class RequestLog:
         *,
         lines: Log | None = None,
         on_refused: Callable[[RequestRecord], object] | None = None,
+        soon: Callable[[Callable[[], None]], object] = lambda step: step(),
     ) -> None:
         self._log = log
         self._lines = lines or log
         self._metrics = metrics
         self._on_refused = on_refused
         self._throttle = Throttle(log)
+        self._soon = soon
+        self._answered: list[RequestRecord] = []
 
     def failed(self) -> None:
         """Log the exception that is being handled as a fault of ours."""
@@ -127,15 +135,23 @@ class RequestLog:
             write("request.refused", reason=reason, **({} if path is None else {"path": _shown(path)}))
 
     def close(self) -> None:
-        """Write the summaries that are due."""
+        """Count and write what was answered last, and the summaries that are due."""
+        self._flush()
         self._throttle.close()
 
     def write(self, entry: RequestRecord) -> None:
-        """Count an answer and log it. Never raises: the answer is still to be sent."""
-        try:
-            self._write(entry)
-        except Exception:  # noqa: BLE001 - as above
-            self.failed()
+        """Count an answer and log it, soon."""
+        self._answered.append(entry)
+        if len(self._answered) == 1:
+            self._soon(self._flush)
+
+    def _flush(self) -> None:
+        answered, self._answered = self._answered, []
+        for entry in answered:
+            try:
+                self._write(entry)
+            except Exception:  # noqa: BLE001 - one that cannot be written must not take its neighbours with it
+                self.failed()
 
     def _write(self, entry: RequestRecord) -> None:
         verdict, found, event = entry.verdict, entry.verification, entry.envelope

@@ -27,6 +27,9 @@ BUCKET_BITS: Final = 17
 MEMBER_BITS: Final = 64
 
 _BITS: Final = BUCKET_BITS + MEMBER_BITS
+_ALL_BITS: Final = 2**_BITS - 1
+_MEMBER_ONES: Final = 2**MEMBER_BITS - 1
+_HALF: Final = 2 ** (MEMBER_BITS - 1)
 _DIGITS: Final = 32
 _HEX: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 
@@ -42,6 +45,6 @@ def place(event_id: str) -> tuple[str, str]:
     if not _HEX(digits):  # an id that is not of our making
         digits = sha256(event_id.encode()).hexdigest()[:_DIGITS]
     bits = int(digits, 16)
-    bits = (bits ^ (bits >> _BITS)) & (2**_BITS - 1)
-    bucket, member = bits >> MEMBER_BITS, bits & (2**MEMBER_BITS - 1)
-    return f"{bucket:05x}", str(member - 2 ** (MEMBER_BITS - 1))
+    bits = (bits ^ (bits >> _BITS)) & _ALL_BITS
+    bucket, member = bits >> MEMBER_BITS, bits & _MEMBER_ONES
+    return f"{bucket:05x}", str(member - _HALF)

@@ -7,6 +7,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
@@ -30,11 +31,34 @@ FAILURES: Final = (RedisError, OSError, RuntimeError)
 #: An idle connection is checked with PING before its next use after this many seconds.
 HEALTH_CHECK_SECONDS: Final = 30
 
+
+class _PackedByHiredis:
+    """Packs commands as redis-py's blocking connections do: its asyncio connections pack each argument in Python.
+
+    A batch of events has eight arguments an event. Packed in Python they took 15 of the 112 microseconds that ingest
+    needs for a callback.
+    """
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """Pack one command in Redis's protocol."""
+        packed: list[bytes] = HiredisRespSerializer().pack(*args)
+        return packed
+
+
+class _TcpConnection(_PackedByHiredis, redis.asyncio.Connection):
+    """A connection through a port."""
+
+
+class _TlsConnection(_PackedByHiredis, redis.asyncio.SSLConnection):
+    """A connection through a port, with TLS."""
+
+
+class _UnixConnection(_PackedByHiredis, redis.asyncio.UnixDomainSocketConnection):
+    """A connection through a unix socket."""
+
+
 _SYNC_CONNECTIONS: Final[Mapping[str, Any]] = {TLS: redis.SSLConnection, UNIX: redis.UnixDomainSocketConnection}
-_ASYNC_CONNECTIONS: Final[Mapping[str, Any]] = {
-    TLS: redis.asyncio.SSLConnection,
-    UNIX: redis.asyncio.UnixDomainSocketConnection,
-}
+_ASYNC_CONNECTIONS: Final[Mapping[str, Any]] = {TLS: _TlsConnection, UNIX: _UnixConnection}
 
 
 def sync_redis(url: str, *, timeout: float = 5.0, **options: Any) -> redis.Redis:
@@ -71,7 +95,7 @@ def async_redis(url: str, *, timeout: float = 5.0, max_connections: int = 10, **
         sentinels: Any = AsyncSentinel(parsed.sentinels, sentinel_kwargs={**defaults, **parsed.sentinel})  # type: ignore[no-untyped-call]
         client: redis.asyncio.Redis = sentinels.master_for(parsed.service, **{**defaults, **parsed.server})
         return client
-    connection_class = _ASYNC_CONNECTIONS.get(parsed.scheme, redis.asyncio.Connection)
+    connection_class = _ASYNC_CONNECTIONS.get(parsed.scheme, _TcpConnection)
     pool = redis.asyncio.BlockingConnectionPool(
         connection_class=connection_class, timeout=timeout, **{**defaults, **parsed.server}
     )

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import redis
+import redis.asyncio
 import redis.sentinel
 
 from ackfirst.shared.errors import ConfigurationError
@@ -25,6 +27,31 @@ async def test_an_async_client_speaks_to_the_server_of_its_url(redis_url: str) -
     async with async_redis(redis_url) as client:
         assert await client.set("a", "1")
         assert await client.get("a") == b"1"
+
+
+@pytest.mark.parametrize("url", ["unix:///run/redis.sock", "redis://127.0.0.1:6379", "rediss://127.0.0.1:6379"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("EVALSHA", "f" * 40, 1, "key", b"\xff\x00", "Tea & cake = café?", -7, 1.5, "", b"x" * 20_000),
+        ("CONFIG GET", "maxmemory"),
+        (b"CLIENT SETINFO", "LIB-NAME", "x"),
+        ("PING",),
+    ],
+    ids=["all kinds of arguments", "two words", "two words as bytes", "no arguments"],
+)
+def test_an_async_client_sends_the_bytes_that_redis_py_would_send(url: str, command: tuple[Any, ...]) -> None:
+    ours = async_redis(url).connection_pool.make_connection()
+    assert isinstance(ours, redis.asyncio.connection.AbstractConnection)
+    assert b"".join(ours.pack_command(*command)) == b"".join(redis.asyncio.Connection().pack_command(*command))
+
+
+@pytest.mark.parametrize("argument", [None, ["a"], {"a": 1}])
+async def test_what_redis_cannot_hold_is_refused_before_it_is_sent(redis_url: str, argument: Any) -> None:
+    async with async_redis(redis_url) as client:
+        with pytest.raises(redis.DataError):
+            await client.set("a", argument)
+        assert await client.set("a", "1")
 
 
 async def test_more_callers_than_connections_wait_their_turn(redis_url: str) -> None:

@@ -1,5 +1,7 @@
 """Lines about refusals: a few of each kind in a minute, then their number; what is kept has a line each."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry
 
 from ackfirst.ingest.metrics import REFUSALS, IngestMetrics
@@ -43,6 +45,39 @@ async def test_what_a_secret_confirmed_or_what_is_kept_has_a_line_each() -> None
     request_log.close()
     (summary,) = log.of("log.summary")
     assert summary["left_out"] == 5
+
+
+def test_answers_of_one_turn_are_written_together_once_they_are_sent() -> None:
+    log, later = RecordingLog(), list[Callable[[], None]]()
+    request_log = RequestLog(log, IngestMetrics(CollectorRegistry()), soon=later.append)
+    for verdict in (Verdict.VERIFIED, Verdict.DUPLICATE):
+        request_log.write(record(verdict, secret=0))
+    assert (log.verdicts, len(later)) == ([], 1)
+    later.pop()()
+    assert log.verdicts == ["verified", "duplicate"]
+    request_log.write(record(Verdict.SUSPECT))
+    assert len(later) == 1, "the next turn is planned anew"
+
+
+def test_one_answer_that_cannot_be_written_does_not_take_its_neighbours_with_it() -> None:
+    log, later = RecordingLog(), list[Callable[[], None]]()
+    request_log = RequestLog(log, IngestMetrics(CollectorRegistry()), soon=later.append)
+    broken = record(Verdict.VERIFIED, secret=0)
+    broken.verification = object()  # type: ignore[assignment]
+    for entry in (record(Verdict.VERIFIED, secret=0), broken, record(Verdict.DUPLICATE, secret=0)):
+        request_log.write(entry)
+    later.pop()()
+    assert log.verdicts == ["verified", "duplicate"]
+    assert len(log.of("callback.failed")) == 1
+
+
+def test_what_was_answered_last_is_written_at_a_stop() -> None:
+    log, later = RecordingLog(), list[Callable[[], None]]()
+    request_log = RequestLog(log, IngestMetrics(CollectorRegistry()), soon=later.append)
+    request_log.write(record(Verdict.VERIFIED, secret=0))
+    request_log.close()
+    later.pop()()
+    assert log.verdicts == ["verified"]
 
 
 def test_every_reason_of_a_final_refusal_is_counted_from_0() -> None:
