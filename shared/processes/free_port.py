@@ -2,17 +2,25 @@
 
 import random
 import socket
-from contextlib import suppress
+from typing import Final
 
 #: Below the ports that Linux, macOS and the BSDs give to outgoing connections: one of those could take the port before
 #: its process listens.
-_RANGE = range(20_000, 32_000)
+PORTS: Final = range(20_000, 32_000)
 
 
 def free_port() -> int:
     """Return a loopback port that no process listens on at this moment."""
-    while True:
-        port = random.choice(_RANGE)  # noqa: S311 - no secret
-        with socket.socket() as probe, suppress(OSError):
+    while not is_free(port := random.choice(PORTS)):  # noqa: S311 - no secret
+        pass
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Return whether no process listens on a loopback port."""
+    with socket.socket() as probe:
+        try:
             probe.bind(("127.0.0.1", port))
-            return port
+        except OSError:
+            return False
+    return True

@@ -35,8 +35,8 @@ HEALTH_CHECK_SECONDS: Final = 30
 class _PackedByHiredis:
     """Packs commands as redis-py's blocking connections do: its asyncio connections pack each argument in Python.
 
-    A batch of events has eight arguments an event. Packed in Python they took 15 of the 112 microseconds that ingest
-    needs for a callback.
+    A batch of ten events takes 57 microseconds to pack in Python, and 19 in hiredis. Through Sentinel, connections are
+    redis-py's own.
     """
 
     def pack_command(self, *args: Any) -> list[bytes]:

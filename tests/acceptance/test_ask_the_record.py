@@ -46,8 +46,9 @@ def asked(folder: Path, *args: str, code: int = 0) -> list[dict[str, Any]]:
 
 
 def test_what_happened_is_known_at_once_found_recorded_and_taken_out_again(folder: Path) -> None:
-    with Dev(folder) as dev:
-        (folder / "callbacks.py").write_text(HANDLERS)
+    dev = Dev(folder)
+    (folder / "callbacks.py").write_text(HANDLERS)
+    with dev:
         dev.wait_until_ready()
         assert dev.nexmo.post_json(inbound_message(message_uuid=MESSAGE, text="berth 7")) == 200
         assert asked(folder, "message", MESSAGE)[0]["kind"] == "received"
@@ -68,9 +69,9 @@ def test_what_happened_is_known_at_once_found_recorded_and_taken_out_again(folde
         assert (letter["message_id"], letter["handler"]) == (broken, "callbacks.note")
         assert letter["error"] == "TimeoutError: no answer about 447•••••417"
 
-        assert len(asked(folder, "events", "--from-number", NUMBER)) == 2
         outcomes = {"processed": 1, "dead": 1}  # the record has the second one a moment later than Redis
         wait_until(lambda: asked(folder, "stats", "--since", "1h")[0]["totals"]["outcome"] == outcomes, timeout=30)
+        assert len(asked(folder, "events", "--from-number", NUMBER)) == 2
 
         done = {row["place"]: row["redacted"] for row in asked(folder, "redact", NUMBER, "--yes")}
         assert done["record"] == 2
@@ -82,7 +83,7 @@ def test_what_happened_is_known_at_once_found_recorded_and_taken_out_again(folde
 def test_new_events_are_followed_until_the_reader_goes(folder: Path) -> None:
     with Dev(folder) as dev:
         dev.wait_until_ready()
-        wait_until((folder / ".ackfirst" / "record.db").exists, timeout=40)
+        wait_until(lambda: command_output("events", cwd=folder, env=environment()).returncode == 0, timeout=60)
         argv = [sys.executable, "-m", "ackfirst", "events", "--follow", "--json"]
         with subprocess.Popen(argv, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as follower:
             assert follower.stdout is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.shared.processes.free_port import free_port
+from tests.support.ports import free_port
 from tests.support.processes import run_cli
 
 GOOD = {"ACKFIRST_API_KEY": "abcd1234", "ACKFIRST_SIGNATURE_SECRET": "orchid"}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.dev import Dev
 from tests.support.factories import inbound_message
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.supervised import is_alive
@@ -94,7 +94,7 @@ def test_ctrl_c_typed_into_a_terminal_ends_it_with_0(folder: Path) -> None:
 def test_after_kill_9_only_the_queue_is_left_and_the_next_start_takes_it_over(folder: Path) -> None:
     with Dev(folder, name="killed") as dev:
         dev.wait_until_ready()
-        wait_until(lambda: len(dev.started) == 6, message="ingest, worker, page, engine, janitor, recorder")
+        wait_until(lambda: len(dev.started) == 6, timeout=40, message="ingest, worker, page, engine, janitor, recorder")
         queue = dev.queue
         dev.process.kill()
         wait_until(lambda: dev.survivors == [], message="the children are gone")

@@ -23,6 +23,7 @@ from tests.support.factories import API_KEY, inbound_message
 from tests.support.nexmo_apis import nexmo
 from tests.support.processes import ROOT, command_output
 from tests.support.tunnel_agents import FORWARDING_NGROK, install
+from tests.support.waiting import wait_until
 
 PAGE = ROOT / "docs" / "webhooks.md"
 BEGIN, END = "<!-- first hour -->\n", "<!-- end of the first hour -->\n"
@@ -53,6 +54,14 @@ class Transcript:
         shown = [line for line in without_machine_trouble(done.stdout) if "no ACKFIRST_REDIS_URL" not in line]
         self.lines += [f"$ {command}", *shown, *([f"(exit code {code})"] if code else []), ""]
         return done.stdout
+
+
+def output_of(dev: Dev, *args: str) -> str:
+    return command_output(*args, cwd=dev.cwd, env=dev.env).stdout
+
+
+def nothing_waits(dev: Dev) -> bool:
+    return not any(json.loads(line)["waiting"] for line in output_of(dev, "apps", "--json").splitlines())
 
 
 def has_machine_trouble(output: str) -> bool:
@@ -100,12 +109,14 @@ def first_hour(apis: NexmoApis, url: str, folder: Path) -> str:
         banner = dev.output[dev.output.index("ackfirst is ready.") :].partition("  admin")[0]
         script.lines += ["$ ackfirst dev --tunnel", *banner.rstrip().splitlines(), "", "# in a second terminal"]
         script.lines += [f"$ export ACKFIRST_PUBLIC_URL={tunnel}", ""]
+        wait_until(lambda: "workers-none" not in output_of(dev, "doctor", "--no-self-test", "--json"), timeout=60)
         script.run("ackfirst doctor", code=1)
         script.run("ackfirst webhooks set --all --dry-run", code=0)
         script.run("ackfirst webhooks set --all", code=0)
         assert "self-test: processed by a worker" in script.run("ackfirst doctor", code=0)
 
         assert dev.nexmo.post_json(inbound_message(message_uuid="first"), application_id=TEST) == 200
+        wait_until(lambda: dev.seen and nothing_waits(dev), timeout=60)
         script.note("# a message comes in through the test application")
         script.run("ackfirst apps", code=0)
         script.run(f"ackfirst apps quiet {TEST}", code=1)

@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import inbound_message
 from tests.support.nexmo import compose, signed_headers, token
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.spooled import spooled_records
@@ -73,7 +73,7 @@ def log_lines(cli: Cli, event: str) -> list[dict[str, str]]:
 
 
 def test_it_answers_logs_one_line_and_stops_with_zero(redis_url: str, redis_sync: redis.Redis, tmp_path: Path) -> None:
-    with running(redis_url, tmp_path) as ingest:
+    with running(redis_url, tmp_path, ACKFIRST_ACK_DEADLINE="5") as ingest:
         assert ingest.nexmo.post_json(message(1)) == 200
         assert ingest.cli.terminate() == 0
         (line,) = log_lines(ingest.cli, "callback.received")
@@ -160,7 +160,7 @@ def test_a_full_redis_never_keeps_it_from_starting(redis_folder: Path, tmp_path:
 
 
 def test_without_an_account_it_warns_and_parks(redis_url: str, redis_sync: redis.Redis, tmp_path: Path) -> None:
-    env = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_LOG_FORMAT": "json"}
+    env = {"ACKFIRST_REDIS_URL": redis_url, "ACKFIRST_LOG_FORMAT": "json", "ACKFIRST_ACK_DEADLINE": "5"}
     port = free_port()
     listen = {"ACKFIRST_LISTEN": f"127.0.0.1:{port}", "ACKFIRST_ADMIN_LISTEN": "127.0.0.1:0"}
     with Cli("ingest", cwd=tmp_path, env={**env, **listen}) as cli:
@@ -188,7 +188,7 @@ def test_sigterm_under_load_answers_what_was_read_and_loses_nothing(
 
 def durable(client: redis.Redis, folder: Path) -> int:
     """Events in the queue, or on disk where Redis has taken longer than the ack deadline."""
-    return int(client.llen(keys.queue(LANE))) + spooled_records(folder / ".ackfirst")
+    return int(client.llen(keys.queue(LANE))) + spooled_records(folder / "data")
 
 
 def under_load(ingest: Running, act: Callable[[], object]) -> int:
@@ -216,10 +216,12 @@ def under_load(ingest: Running, act: Callable[[], object]) -> int:
 def test_processes_share_the_port_and_add_up_their_metrics(redis_url: str, tmp_path: Path) -> None:
     with running(redis_url, tmp_path, "--processes", "2") as ingest:
         pids = {line["pid"] for line in log_lines(ingest.cli, "child.started")}
-        wait_until(lambda: len(log_lines(ingest.cli, "ingest.listening")) == 2)
+        wait_until(lambda: len(log_lines(ingest.cli, "ingest.listening")) == 2, timeout=30)
         for number in range(60):
             assert ingest.nexmo.post_json(message(number)) == 200
-        sums = Counter(ingest.metric('ackfirst_callbacks_total{family="inbound-message"') for _ in range(10))
+        received = 'ackfirst_callbacks_total{family="inbound-message"'
+        wait_until(lambda: ingest.metric(received) == 60.0, message="counted, in a turn after the answer")
+        sums = Counter(ingest.metric(received) for _ in range(10))
         assert sums == {60.0: 10}
         assert len(pids) == 2
         assert json.loads(ingest.admin("/readyz"))["ready"] is True
@@ -227,10 +229,10 @@ def test_processes_share_the_port_and_add_up_their_metrics(redis_url: str, tmp_p
 
 def test_a_killed_process_of_several_is_replaced(redis_url: str, tmp_path: Path) -> None:
     with running(redis_url, tmp_path, "--processes", "2") as ingest:
-        wait_until(lambda: len(log_lines(ingest.cli, "ingest.listening")) == 2)
+        wait_until(lambda: len(log_lines(ingest.cli, "ingest.listening")) == 2, timeout=30)
         victim = int(log_lines(ingest.cli, "child.started")[0]["pid"])
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: len(log_lines(ingest.cli, "ingest.listening")) == 3, timeout=20)
+        wait_until(lambda: len(log_lines(ingest.cli, "ingest.listening")) == 3, timeout=30)
         assert {ingest.nexmo.post_json(message(number)) for number in range(30)} == {200}
         assert ingest.cli.terminate() == 0
 

@@ -93,10 +93,10 @@ def test_rq_info_shows_our_worker_busy_with_a_running_job(
     queued: None, folder: Path, env: dict[str, str], redis_sync: redis.Redis
 ) -> None:
     with Cli("worker", cwd=folder, env=env, name="worker"):
-        wait_until(lambda: len(handled(folder)) == 3)
+        wait_until(lambda: len(handled(folder)) == 3, timeout=30)
         with ingest(folder, env) as nexmo:
             nexmo.post_json(inbound_message(message_uuid="id-9", text="wait"))
-            wait_until((folder / "started").exists)
+            wait_until((folder / "started").exists, timeout=30)
             [worker] = [
                 line
                 for line in rq("info", "--raw", "--only-workers", folder=folder, env=env).splitlines()
@@ -106,7 +106,7 @@ def test_rq_info_shows_our_worker_busy_with_a_running_job(
             assert QUEUE in worker
             assert redis_sync.zcard(f"rq:wip:{QUEUE}") == 1
             (folder / "go on").touch()
-            wait_until(lambda: len(handled(folder)) == 4)
+            wait_until(lambda: len(handled(folder)) == 4, timeout=30)
 
 
 def test_a_job_that_always_fails_ends_in_rqs_failed_registry_with_its_traceback(

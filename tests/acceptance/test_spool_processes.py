@@ -12,11 +12,11 @@ from typing import Self
 
 import pytest
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from tests.support.factories import LANE, inbound_message
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.small_disk import needs_small_disk, small_disk
@@ -127,7 +127,7 @@ def test_a_redis_that_restarts_under_load_costs_no_answer_and_queues_every_event
             own_redis.start()
         wait_for_more(sender, 100)
         sender.__exit__()
-        wait_until(lambda: set(sender.acknowledged) <= set(delivered(own_redis)))
+        wait_until(lambda: set(sender.acknowledged) <= set(delivered(own_redis)), timeout=30)
     assert sender.refused == []
     assert sorted(delivered(own_redis)) == sorted(sender.acknowledged)
 

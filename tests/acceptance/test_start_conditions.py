@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.processes.supervisor import reexec
 from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.handlers import calls, write_handlers
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, Cli, clean_environment, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import ingest, settings

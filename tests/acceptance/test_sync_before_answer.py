@@ -9,9 +9,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ackfirst.shared.embedded.binary import find_binary
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import inbound_message
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, clean_environment
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings

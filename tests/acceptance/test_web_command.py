@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from ackfirst.shared.processes.free_port import free_port
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 

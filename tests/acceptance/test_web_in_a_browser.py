@@ -35,6 +35,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
@@ -86,20 +87,20 @@ def test_a_message_is_found_by_its_id_and_its_number(stack: WebStack, open_page:
     page.get_by_role("searchbox").fill(message_id)
     page.get_by_role("searchbox").press("Enter")
     page.wait_for_url(re.compile(r"/message\?id="))
-    sync_api.expect(page.locator(".timeline")).to_contain_text("browserhandlers.answer", timeout=PATIENCE)
-    sync_api.expect(page.locator(".timeline")).to_contain_text("Ended", timeout=PATIENCE)
+    sync_api.expect(page.locator(".timeline")).to_contain_text("browserhandlers.answer")
+    sync_api.expect(page.locator(".timeline")).to_contain_text("Ended")
     assert "447700900999" not in page.content()
     page.goto(stack.page + "/messages/")
-    sync_api.expect(page.locator("#events")).to_contain_text("447•••••999", timeout=PATIENCE)
+    sync_api.expect(page.locator("#events")).to_contain_text("447•••••999")
     page.get_by_role("searchbox").fill("+44 7700 900999")
     page.get_by_role("button", name="Search").click()
-    sync_api.expect(page.locator("#events tbody tr")).to_have_count(1, timeout=PATIENCE)
+    sync_api.expect(page.locator("#events tbody tr")).to_have_count(1)
 
 
 def test_personal_data_is_shown_on_request(stack: WebStack, open_page: Open) -> None:
     message_id = stack.post(**{"from": "447700900998"})
     page = open_page("/messages/")
-    sync_api.expect(page.locator("#events")).to_contain_text("447•••••998", timeout=PATIENCE)
+    sync_api.expect(page.locator("#events")).to_contain_text("447•••••998")
     page.goto(f"{stack.page}/message?id={message_id}")
     page.get_by_role("button", name="Show personal data").click()
     sync_api.expect(page.locator("pre.raw")).to_contain_text("Moor at berth 7?")
@@ -111,7 +112,7 @@ def test_personal_data_is_shown_on_request(stack: WebStack, open_page: Open) -> 
 def test_times_are_those_of_the_reader_and_utc_on_hover(stack: WebStack, open_page: Open) -> None:
     message_id = stack.post()
     page = open_page("/messages/", timezone_id="Asia/Tokyo")
-    sync_api.expect(page.locator(f"a[href*='{message_id}']")).to_have_count(1, timeout=PATIENCE)
+    sync_api.expect(page.locator(f"a[href*='{message_id}']")).to_have_count(1)
     shown = page.locator("#events time").first
     utc = shown.get_attribute("title")
     hour = int(utc[11:13])
@@ -125,7 +126,7 @@ def test_a_dead_letter_is_replayed_until_it_is_processed(stack: WebStack, open_p
         message_id = stack.post()
         page = open_page("/dead/")
         cause = page.get_by_role("link", name="ConnectionError")
-        sync_api.expect(cause).to_be_visible(timeout=PATIENCE)
+        sync_api.expect(cause).to_be_visible()
     finally:
         stack.repair_handler()
     cause.click()
@@ -144,16 +145,16 @@ def test_a_dead_letter_is_replayed_until_it_is_processed(stack: WebStack, open_p
     page.get_by_label("Name").fill("crm was down")
     page.get_by_role("button", name="Replay 1 event").click()
     sync_api.expect(page.get_by_role("heading", name="crm was down")).to_be_visible()
-    sync_api.expect(page.locator(".tiles")).to_contain_text("done", timeout=PATIENCE)
+    sync_api.expect(page.locator(".tiles")).to_contain_text("done")
     page.goto(f"{stack.page}/message?id={message_id}")
-    sync_api.expect(page.locator(".timeline")).to_contain_text("Replayed", timeout=PATIENCE)
-    sync_api.expect(page.locator(".timeline")).to_contain_text("processed", timeout=PATIENCE)
+    sync_api.expect(page.locator(".timeline")).to_contain_text("Replayed")
+    sync_api.expect(page.locator(".timeline")).to_contain_text("processed")
 
 
 def test_a_recheck_is_rehearsed_and_what_does_not_verify_stays(stack: WebStack, open_page: Open) -> None:
     stack.post(secret="a secret of somebody else")
     page = open_page("/quarantine/")
-    sync_api.expect(page.locator("#records-table tbody tr")).to_have_count(1, timeout=PATIENCE)
+    sync_api.expect(page.locator("#records-table tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Rehearse a recheck").click()
     sync_api.expect(page.locator(".tiles")).to_contain_text("doubtful")
     sync_api.expect(page.get_by_role("button", name=re.compile("Run it"))).to_have_count(0)
@@ -172,9 +173,9 @@ def test_a_paused_lane_waits_until_it_is_resumed(stack: WebStack, open_page: Ope
     sync_api.expect(page.locator("#lanes-table")).to_contain_text("paused")
     stack.post()
     cell = page.locator("#lanes-table tbody tr").first.locator("td").first
-    sync_api.expect(cell).to_have_text("1", timeout=PATIENCE)
+    sync_api.expect(cell).to_have_text("1")
     page.get_by_role("button", name=re.compile("^Resume .")).first.click()
-    sync_api.expect(page.locator("#lanes-table tbody tr").first.locator("td").first).to_have_text("0", timeout=PATIENCE)
+    sync_api.expect(page.locator("#lanes-table tbody tr").first.locator("td").first).to_have_text("0")
 
 
 def test_a_viewer_sees_no_button_and_is_refused_by_the_server(stack: WebStack, open_page: Open) -> None:
@@ -193,7 +194,7 @@ def test_hostile_text_stays_text(stack: WebStack, open_page: Open) -> None:
     page = open_page("/messages/")
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    sync_api.expect(page.locator(f"a[href*='{message_id}']")).to_have_count(1, timeout=PATIENCE)
+    sync_api.expect(page.locator(f"a[href*='{message_id}']")).to_have_count(1)
     page.goto(f"{stack.page}/message?id={message_id}")
     page.get_by_role("button", name="Show personal data").click()
     sync_api.expect(page.locator("pre.raw")).to_contain_text("onerror=alert(1)")
@@ -207,7 +208,7 @@ def test_redis_stopped_keeps_the_page_and_says_so_until_it_is_back(stack: WebSta
     sync_api.expect(page.locator("#lanes-table tbody tr").first).to_be_visible()
     stack.redis.kill()
     try:
-        sync_api.expect(page.locator("#trouble")).to_contain_text("Redis does not answer", timeout=PATIENCE)
+        sync_api.expect(page.locator("#trouble")).to_contain_text("Redis does not answer")
         sync_api.expect(page.locator("#trouble")).to_contain_text("may be out of date")
         sync_api.expect(page.locator("#lanes-table tbody tr").first).to_be_visible()
     finally:
@@ -252,7 +253,7 @@ def test_without_javascript_every_page_shows_the_same(open_page: Open, stack: We
 def test_no_page_has_a_violation_of_accessibility(stack: WebStack, open_page: Open, scheme: str) -> None:
     message_id = stack.post()
     page = open_page("/messages/", color_scheme=scheme, bypass_csp=True)
-    sync_api.expect(page.locator(f"a[href*='{message_id}']")).to_have_count(1, timeout=PATIENCE)
+    sync_api.expect(page.locator(f"a[href*='{message_id}']")).to_have_count(1)
     for path in [*PAGES, f"/message?id={message_id}", f"/replays/new?event={message_id}", "/nothing"]:
         if path == "/nothing":
             continue

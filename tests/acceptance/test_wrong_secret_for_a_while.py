@@ -17,7 +17,6 @@ from typing import Any
 
 from yarl import URL
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.quarantine.stream import QuarantineRecord
 from ackfirst.shared.queue import keys
 from ackfirst.simulator.delivery import Delivery
@@ -26,6 +25,7 @@ from ackfirst.simulator.run import Plan, run, traffic
 from ackfirst.simulator.traffic import Shares
 from tests.chaos.ledger import acknowledged, event_of
 from tests.chaos.world import ACCOUNT
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
 from tests.support.stack import settings

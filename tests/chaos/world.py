@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.store import Store, open_store
 from ackfirst.simulator.account import SigningAccount, made_up_applications
@@ -20,6 +19,7 @@ from tests.support.children import children, children_with, command_line, kill
 from tests.support.clock import Clock
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.postgresql import PostgresProcess
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ackfirst.shared.processes.free_port import free_port
 from tests.compose.engine import ROOT, Engine
+from tests.support.ports import free_port
 
 #: Seconds that one command may take: the longest builds an image on an empty machine.
 _PATIENCE: Final = 900

@@ -18,13 +18,13 @@ from typing import Final
 
 import redis
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.simulator.report import latency
 from ackfirst.simulator.rules import OK
 from tests.chaos.ledger import acknowledged, stock
 from tests.chaos.load import Kind, Load, Shape
 from tests.chaos.proxy import Proxy
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.sentinel import Watched
 from tests.support.spooled import spooled_records

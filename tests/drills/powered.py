@@ -15,13 +15,13 @@ from typing import Final, Literal
 from ackfirst.shared.nexmo.family import Family
 from ackfirst.shared.nexmo.identity import event_id
 from ackfirst.shared.private_folder import make_private_folder
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.envelope import Envelope
 from ackfirst.shared.spool.folder import spool_folder
 from tests.support.factories import API_KEY, inbound_message
 from tests.support.forgetful_fs import ForgetfulMount, forgetful_mount
 from tests.support.nexmo import signed_headers
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.spooled import all_frames

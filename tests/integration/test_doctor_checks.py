@@ -28,7 +28,6 @@ from ackfirst.ops.doctor.redis_server import redis_findings
 from ackfirst.ops.webhooks.backup import save
 from ackfirst.shared.accounts import Account, Accounts
 from ackfirst.shared.findings import Finding
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from ackfirst.shared.redis.client import async_redis
 from ackfirst.shared.settings import load_settings
@@ -37,6 +36,7 @@ from ackfirst.shared.store import Gap, open_store
 from ackfirst.shared.verification import Verifier
 from ackfirst.shared.version import installed_version
 from tests.support.factories import API_KEY, SECRET, make_envelope
+from tests.support.ports import free_port
 from tests.support.quarantined import message, sms
 from tests.support.redis_process import RedisProcess
 from tests.support.spooled import left_behind

@@ -42,7 +42,7 @@ def test_after_a_failed_start_the_folder_is_free_again(redis_folder: Path) -> No
 def test_a_server_that_never_answers_is_ended_and_reported(redis_folder: Path) -> None:
     silent = _program(redis_folder, f"echo $$ > {redis_folder}/pid; exec sleep 60")
     with pytest.raises(ConfigurationError, match="did not start: it printed nothing"):
-        EmbeddedServer(redis_folder, binary=lambda: silent, patience=0.5).start()
+        EmbeddedServer(redis_folder, binary=lambda: silent, patience=2).start()
 
     pid = int((redis_folder / "pid").read_text())
     wait_until(lambda: not is_alive(pid))

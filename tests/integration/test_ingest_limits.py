@@ -85,7 +85,7 @@ async def test_the_sender_of_a_too_large_body_can_read_the_answer(redis_url: str
 
 async def test_a_body_that_does_not_come_is_given_up(redis_url: str) -> None:
     async with (
-        running_ingest(redis_url, limits=IngestLimits(body_seconds=0.2)) as ingest,
+        running_ingest(redis_url, limits=IngestLimits(body_seconds=1.0)) as ingest,
         raw_connection(ingest.port) as slow,
     ):
         await slow.send(head("Content-Length: 100") + b"only a part")

@@ -41,7 +41,7 @@ async def test_answers_keep_the_order_of_pipelined_requests(redis_url: str) -> N
 async def test_a_request_that_comes_while_another_is_answered_waits_for_its_turn(
     redis_url: str, redis_sync: redis.Redis
 ) -> None:
-    async with running_ingest(redis_url, ACK_DEADLINE="5") as ingest, raw_connection(ingest.port) as sender:
+    async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
         redis_sync.execute_command("CLIENT", "PAUSE", 300, "WRITE")
         await sender.send(callback(1))
         await await_until(lambda: ingest.server.edge is not None and ingest.server.edge.open_requests == 1)
@@ -80,7 +80,7 @@ async def test_a_sender_that_ends_its_side_hears_the_answer_and_the_end(redis_ur
 async def test_a_sender_that_goes_away_loses_its_answer_and_not_its_event(
     redis_url: str, redis_sync: redis.Redis
 ) -> None:
-    async with running_ingest(redis_url, ACK_DEADLINE="5") as ingest:
+    async with running_ingest(redis_url) as ingest:
         redis_sync.execute_command("CLIENT", "PAUSE", 200, "WRITE")
         async with raw_connection(ingest.port) as sender:
             await sender.send(callback())
@@ -105,10 +105,10 @@ async def test_an_answer_says_when_and_who_and_nothing_about_the_library(redis_u
 
 
 async def test_a_connection_is_idle_from_its_last_answer(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", 0.6)
+    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", 2.0)
     async with running_ingest(redis_url) as ingest, raw_connection(ingest.port) as sender:
         for number in range(5):
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.5)
             await sender.send(callback(number))
             assert await sender.status() == 200
         assert await sender.rest() == b"", "and it closes when nothing more comes"

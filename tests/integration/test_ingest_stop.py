@@ -33,7 +33,7 @@ async def post_until_closed(ingest: Ingest, client: int, acknowledged: list[byte
 
 async def test_a_stop_under_load_loses_nothing_that_was_acknowledged(redis_url: str, redis_sync: redis.Redis) -> None:
     acknowledged: list[bytes] = []
-    async with running_ingest(redis_url, ACK_DEADLINE="5") as ingest:
+    async with running_ingest(redis_url) as ingest:
         clients = [asyncio.create_task(post_until_closed(ingest, client, acknowledged)) for client in range(20)]
         await await_until(lambda: len(acknowledged) > 200)
         await ingest.server.stop()
@@ -83,7 +83,7 @@ async def test_idle_connections_do_not_hold_up_the_stop(redis_url: str) -> None:
         assert await idle.status() == 200
         started = time.monotonic()
         await ingest.server.stop()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
         assert await silent.rest() == b""
 
 

@@ -12,8 +12,8 @@ import redis.asyncio
 import redis.sentinel
 
 from ackfirst.shared.errors import ConfigurationError
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.redis.client import async_redis, reachable, sync_redis
+from tests.support.ports import free_port
 from tests.support.redis_process import RedisProcess
 
 

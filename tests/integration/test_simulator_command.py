@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ackfirst.shared.policy import Policy
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.simulator.account import SigningAccount
 from ackfirst.simulator.planned import Kind
 from tests.support.factories import API_KEY, SECRET
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.receiver import Receiver, honest, receiver
 from tests.support.simulated import receiver_of

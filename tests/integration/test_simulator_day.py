@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from yarl import URL
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.simulator.client import Client
 from ackfirst.simulator.report import fates
 from ackfirst.simulator.rules import Pace, ProviderPolicy
 from ackfirst.simulator.sender import Sender
 from ackfirst.simulator.signing import Signer
+from tests.support.ports import free_port
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, plan
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.simulator.account import SigningAccount
 from tests.support.factories import API_KEY, SECRET
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.receiver import honest, receiver
 from tests.support.simulated import receiver_of

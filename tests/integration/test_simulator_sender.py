@@ -9,7 +9,6 @@ from yarl import URL
 
 from ackfirst.shared.nexmo.callback import Callback
 from ackfirst.shared.policy import Policy
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.simulator.client import Client, UnreachableError, probe
 from ackfirst.simulator.delivery import Delivery
 from ackfirst.simulator.planned import Kind, Planned
@@ -18,6 +17,7 @@ from ackfirst.simulator.rules import Pace
 from ackfirst.simulator.sender import Sender
 from ackfirst.simulator.signing import Signer
 from tests.support.factories import NOW
+from tests.support.ports import free_port
 from tests.support.receiver import Answer, Receiver, honest, receiver
 from tests.support.simulated import MIXED, ONLY_GENUINE, make_signing_account, one, plan, receiver_of
 from tests.support.waiting import await_until

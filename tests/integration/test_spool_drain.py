@@ -99,6 +99,7 @@ async def test_a_lane_whose_key_is_of_another_type_waits_alone_and_is_queued_onc
     async with running_ingest(redis_url, DATA_DIR=str(tmp_path)) as ingest:
         await await_until(lambda: queued(redis_sync) == [0, 1])
         await await_until(lambda: has_set_aside(ingest, 1))
+        await await_until(lambda: bool(ingest.log.of("spool.refused")))
         assert "WRONGTYPE" in ingest.log.of("spool.refused")[0]["reason"]
         redis_sync.delete(keys.queue("broken"))
         await await_until(lambda: queued(redis_sync, "broken") == [9], message="without a restart")

@@ -45,10 +45,10 @@ def test_the_pauses_of_a_child_that_keeps_dying_double_up_to_the_limit(tmp_path:
 
 
 def test_a_child_that_was_steady_comes_back_after_the_first_pause(tmp_path: Path) -> None:
-    backoff = Backoff(first=0.05, limit=2.0, steady=0.4)
-    program = "time.sleep(0 if sum(1 for _ in open(os.environ['NOTES'])) < 2 else 0.6); note('over'); sys.exit(1)"
+    backoff = Backoff(first=0.05, limit=2.0, steady=1.5)
+    program = "time.sleep(0 if sum(1 for _ in open(os.environ['NOTES'])) < 2 else 2); note('over'); sys.exit(1)"
     with Supervised(tmp_path, child("late", program), backoff=backoff) as supervised:
-        wait_until(lambda: len(supervised.logged("child.ended", "late")) >= 3)
+        wait_until(lambda: len(supervised.logged("child.ended", "late")) >= 3, timeout=30)
 
         pauses = [line["pause_seconds"] for line in supervised.logged("child.ended", "late")[:3]]
         assert pauses == [0.05, 0.1, 0.05]
@@ -69,7 +69,7 @@ def test_exit_code_2_of_a_child_that_ran_well_before_does_not_take_the_others_al
     program = "time.sleep(0.6 if open(os.environ['NOTES']).read().count('late') < 1 else 0); note('over'); sys.exit(2)"
     children = child("late", program), child("sibling", OBEDIENT)
     with Supervised(tmp_path, *children, backoff=backoff) as supervised:
-        wait_until(lambda: len(supervised.logged("child.ended", "late")) >= 3)
+        wait_until(lambda: len(supervised.logged("child.ended", "late")) >= 3, timeout=30)
 
         assert is_alive(supervised.pids("sibling")[0])
 

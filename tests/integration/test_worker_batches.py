@@ -100,7 +100,7 @@ def test_async_handlers_of_a_batch_run_together(redis_sync: redis.Redis, redis_u
         nonlocal together, most
         together += 1
         most = max(most, together)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
         together -= 1
 
     enqueue(redis_sync, *[make_envelope() for _ in range(300)])

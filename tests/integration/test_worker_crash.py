@@ -52,7 +52,7 @@ def test_sigterm_under_load_strands_nothing(redis_sync: redis.Redis, redis_url: 
 def test_a_stop_lets_the_running_handler_finish(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
-    write_handlers(tmp_path, "@on()\ndef slow(event):\n    note('in')\n    time.sleep(1.5)\n    note('out')\n")
+    write_handlers(tmp_path, "@on()\ndef slow(event):\n    note('in')\n    time.sleep(4)\n    note('out')\n")
     first, second = make_envelope(), make_envelope()
     enqueue(redis_sync, first, second)
     with engine(tmp_path, redis_url, threads="1") as one:

@@ -61,7 +61,7 @@ def test_as_many_plain_handlers_run_at_once_as_there_are_threads(
     @on()
     def wait(event: Event) -> None:
         with together:
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     enqueue(redis_sync, *[make_envelope() for _ in range(40)])
     assert burst(redis_url, wait, threads=str(threads)) == 40
@@ -142,9 +142,9 @@ def test_a_timeout_strikes_the_late_handler_and_never_the_next_one(redis_sync: r
     late = {one.id: one for one in (make_envelope() for _ in range(20))}
     quick = [make_envelope() for _ in range(300)]
 
-    @on(timeout=0.1, retries=0)
+    @on(timeout=0.3, retries=0)
     def work(event: Event) -> None:
-        end = time.monotonic() + (0.1 if event.id in late else 0.0)
+        end = time.monotonic() + (0.3 if event.id in late else 0.0)
         while time.monotonic() < end:  # ends in the very moment of its deadline
             pass
 
@@ -196,7 +196,7 @@ def test_a_handler_that_ignores_its_timeout_costs_its_process_and_after_three_it
     write_handlers(
         tmp_path,
         """
-        @on(application="stuck", timeout=0.2)
+        @on(application="stuck", timeout=1)
         def stuck(event):
             note("stuck", os.getpid())
             time.sleep(120)  # one call into C: no exception reaches it
@@ -247,7 +247,7 @@ def test_a_process_with_a_wedged_handler_is_replaced_although_another_handler_ma
     slow = make_envelope(lane="two", application_id="slow")
     good = make_envelope(lane="three", application_id="good")
     enqueue(redis_sync, make_envelope(lane="one", application_id="stuck"), slow)
-    with pool(tmp_path, redis_url, stop_grace="3s") as running:
+    with pool(tmp_path, redis_url, stop_grace="6s") as running:
         running.wait_for_output("handler.wedged")
         enqueue(redis_sync, good)
         wait_until(lambda: statuses(redis_sync, [slow, good]) == {"finished"}, timeout=30)
@@ -321,7 +321,7 @@ def test_events_beside_a_handler_that_hangs_in_c_do_not_wait_for_its_end(
             one = make_envelope(lane="two", application_id="good")
             queued[one.id] = time.monotonic()
             enqueue(redis_sync, one)
-            time.sleep(0.01)
+            time.sleep(0.05)
         wait_until(lambda: len({*calls(redis_sync)} - {"hang"}) == len(queued), timeout=60)
     begun = dict(call.split(" ") for call in calls(redis_sync) if call != "hang")
     waits = sorted(float(begun[one]) - at for one, at in queued.items())
@@ -336,12 +336,12 @@ def test_the_grace_of_a_stop_is_one_for_the_whole_pool_and_what_still_runs_goes_
     write_handlers(tmp_path, "@on()\ndef slow(event, context):\n    note(context.attempt)\n    time.sleep(25)\n")
     envelopes = [make_envelope() for _ in range(12)]
     enqueue(redis_sync, *envelopes)
-    with pool(tmp_path, redis_url, stop_grace="3s") as running:
+    with pool(tmp_path, redis_url, stop_grace="6s") as running:
         wait_until(lambda: calls(redis_sync) == ["1"] * 8, timeout=30)
         began = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
-        assert running.wait(15) == 0
-        assert time.monotonic() - began < 3.5
+        assert running.wait(25) == 0
+        assert time.monotonic() - began < 10, "not one grace after the other"
     assert statuses(redis_sync, envelopes) == {"queued"}
     assert len(redis_sync.lrange(keys.queue(envelopes[0].lane), 0, -1)) == 12
     assert not redis_sync.keys(keys.in_flight("*"))

@@ -7,10 +7,10 @@ from typing import Any
 import redis
 
 from ackfirst.shared.embedded import operator_settings
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.supervised import is_alive
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import pytest
 import yaml
 
-from ackfirst.shared.processes.free_port import free_port
+from tests.support.ports import free_port
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 

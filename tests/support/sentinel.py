@@ -10,8 +10,8 @@ from urllib.parse import quote
 import redis
 
 from ackfirst.shared.embedded.binary import find_binary
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.certificates import Authority
+from tests.support.ports import free_port
 from tests.support.tls_redis import tls_lines, tls_server
 from tests.support.waiting import wait_until
 

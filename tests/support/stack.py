@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import API_KEY, SECRET
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.waiting import wait_until
 

@@ -113,8 +113,14 @@ class Supervised:
         return [(name, word, int(pid)) for name, word, pid in lines]
 
     def wait_for_notes(self, count: int, word: str = "up") -> list[tuple[str, str, int]]:
-        wait_until(lambda: sum(note[1] == word for note in self.notes) >= count, message=f"{count} times {word!r}")
-        return [note for note in self.notes if note[1] == word]
+        wait_until(
+            lambda: sum(note[1] == word for note in self.notes) >= count, timeout=30, message=f"{count} times {word!r}"
+        )
+        found = [note for note in self.notes if note[1] == word]
+        names = {child["name"] for child in self._plan["children"]}
+        own = {pid for name, _, pid in found if name in names}  # the others are children of children
+        wait_until(lambda: own <= set(self.pids()), message="the log has their starts")
+        return found
 
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)

@@ -10,8 +10,8 @@ from typing import Final, Self
 import pytest
 import redis
 
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.certificates import Authority
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 #: What has to be percent-encoded in a URL, to see that it is.

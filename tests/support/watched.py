@@ -9,10 +9,10 @@ from typing import Self
 
 import redis
 
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.queue import keys
 from tests.support.handlers import write_handlers
 from tests.support.nexmo import Nexmo
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.prometheus import Prometheus
 from tests.support.redis_process import RedisProcess

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ackfirst.shared.processes.free_port import free_port
 from tests.support.factories import API_KEY, SECRET, inbound_message
 from tests.support.nexmo import signed_headers
+from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
 from tests.support.waiting import wait_until

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from ackfirst.ops.dev import announce_when_healthy, is_healthy
-from ackfirst.shared.processes.free_port import free_port
 from ackfirst.shared.processes.periodic import PeriodicThread
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 

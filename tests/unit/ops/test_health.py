@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ackfirst.ops import health
-from ackfirst.shared.processes.free_port import free_port
+from tests.support.ports import free_port
 
 
 def proc(folder: Path, **command_lines: str) -> Path:
