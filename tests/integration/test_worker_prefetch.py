@@ -58,7 +58,7 @@ def test_a_slow_settlement_holds_up_the_fetch_so_that_a_death_repeats_few_events
 
     def late(self: InFlightStore, completed: Sequence[CompletedJob], **fields: Any) -> tuple[set[str], set[str]]:
         with suppress(AssertionError):  # as many as are let
-            wait_until(lambda: len(ran) - settled[0] > MOST_UNSETTLED + MOST_JOBS, timeout=1.0)
+            wait_until(lambda: len(ran) - settled[0] > MOST_UNSETTLED + MOST_JOBS, timeout=0.5)
         most[0] = max(most[0], len(ran) - settled[0])
         settled[0] += len(completed)
         return settle(self, completed, **fields)
