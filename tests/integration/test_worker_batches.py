@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from redis.client import PubSub
 from rq import Worker
 from rq.registry import FinishedJobRegistry
 from rq.results import Result
@@ -329,7 +331,17 @@ def test_what_a_lost_answer_has_left_in_the_hands_goes_back_at_the_end(redis_syn
     assert not redis_sync.exists(keys.ENGINES)
 
 
-def test_no_thread_outlives_the_engine(redis_sync: redis.Redis, redis_url: str) -> None:
+def test_no_thread_outlives_the_engine(
+    redis_sync: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsubscribe = PubSub.unsubscribe
+
+    def woken_at_once(self: PubSub, *channels: Any) -> Any:
+        said = unsubscribe(self, *channels)
+        wait_until(lambda: not self.subscribed)  # the thread has read the last message
+        return said
+
+    monkeypatch.setattr(PubSub, "unsubscribe", woken_at_once)
     enqueue(redis_sync, make_envelope())
     before = set(threading.enumerate())
     burst(redis_url, on()(lambda event: None))

@@ -171,6 +171,16 @@ class RqWorker(SimpleWorker):
             self._events.warning("command.unreadable", error=repr(exc)[:LONGEST_ERROR])
         time.sleep(LISTEN_PAUSE_SECONDS)
 
+    def unsubscribe(self) -> None:
+        """Stop listening for RQ's commands.
+
+        The thread is told before the last message wakes it. RQ tells it afterwards: then it may listen for another
+        minute, and the stop waits a second for it.
+        """
+        if self.pubsub_thread:
+            self.pubsub_thread.stop()
+        super().unsubscribe()  # type: ignore[no-untyped-call]  # RQ's
+
     def handle_payload(self, message: Any) -> None:
         """Obey one of RQ's commands. To stop a job marks it: it is not tried again when it fails.
 
