@@ -49,9 +49,28 @@ def driver(redis_url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.close()
 
 
+HANDLER = """
+@on()
+def count(event):
+    notes.hincrby("runs", event.id, 1)
+"""
+#: A handler that fails as often as it would without Redis makes the replay pause itself.
+PATIENT_HANDLER = """
+@on(timeout=60)
+def count(event):
+    while True:
+        try:
+            notes.hincrby("runs", event.id, 1)
+        except redis.RedisError:
+            time.sleep(0.05)
+        else:
+            return
+"""
+
+
 @contextmanager
-def workers(redis_url: str, folder: Path) -> Iterator[None]:
-    write_handlers(folder, "@on()\ndef count(event):\n    notes.hincrby('runs', event.id, 1)\n")
+def workers(redis_url: str, folder: Path, handler: str = HANDLER) -> Iterator[None]:
+    write_handlers(folder, handler)
     settings = {
         "redis_url": redis_url,
         "handlers": "my_handlers",
@@ -125,7 +144,7 @@ def test_a_redis_that_is_killed_during_a_replay_loses_and_repeats_nothing(
     own_redis: RedisProcess, tmp_path: Path
 ) -> None:
     envelopes = [make_envelope(received_at=NOW + n // 7) for n in range(EVENTS)]
-    with record_in(tmp_path) as store, workers(own_redis.url, tmp_path):
+    with record_in(tmp_path) as store, workers(own_redis.url, tmp_path, PATIENT_HANDLER):
         write(store, envelopes, at=NOW + EVENTS)
         replay = begin(store, EventFilter(until=NOW + EVENTS), total=EVENTS)
         store.write(record_is_ahead(time.time() + 3600))
