@@ -371,7 +371,7 @@ def test_engines_with_eight_threads_that_are_killed_under_load_lose_nothing(
     redis_sync: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     write_handlers(tmp_path, "@on()\ndef count(event):\n    note(event.id)\n    time.sleep(0.005)\n")
-    envelopes = [make_envelope(lane=f"lane-{n % 3}") for n in range(6000)]
+    envelopes = [make_envelope(lane=f"lane-{n % 3}") for n in range(4000)]
     enqueue(redis_sync, *envelopes)
     killed = 0
     with pool(tmp_path, redis_url, "--role", "janitor"):
