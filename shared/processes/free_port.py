@@ -11,9 +11,10 @@ PORTS: Final = range(20_000, 32_000)
 
 def free_port() -> int:
     """Return a loopback port that no process listens on at this moment."""
-    while not is_free(port := random.choice(PORTS)):  # noqa: S311 - no secret
-        pass
-    return port
+    while True:
+        port = random.choice(PORTS)  # noqa: S311 - no secret
+        if is_free(port):
+            return port
 
 
 def is_free(port: int) -> bool:

@@ -27,9 +27,9 @@ BUCKET_BITS: Final = 17
 MEMBER_BITS: Final = 64
 
 _BITS: Final = BUCKET_BITS + MEMBER_BITS
-_ALL_BITS: Final = 2**_BITS - 1
+_ALL_ONES: Final = 2**_BITS - 1
 _MEMBER_ONES: Final = 2**MEMBER_BITS - 1
-_HALF: Final = 2 ** (MEMBER_BITS - 1)
+_MEMBER_HALF: Final = 2 ** (MEMBER_BITS - 1)
 _DIGITS: Final = 32
 _HEX: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 
@@ -45,6 +45,6 @@ def place(event_id: str) -> tuple[str, str]:
     if not _HEX(digits):  # an id that is not of our making
         digits = sha256(event_id.encode()).hexdigest()[:_DIGITS]
     bits = int(digits, 16)
-    bits = (bits ^ (bits >> _BITS)) & _ALL_BITS
+    bits = (bits ^ (bits >> _BITS)) & _ALL_ONES
     bucket, member = bits >> MEMBER_BITS, bits & _MEMBER_ONES
-    return f"{bucket:05x}", str(member - _HALF)
+    return f"{bucket:05x}", str(member - _MEMBER_HALF)

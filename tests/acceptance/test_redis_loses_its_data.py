@@ -9,7 +9,7 @@ import pytest
 from ackfirst.shared.queue import keys
 from tests.support.factories import inbound_message
 from tests.support.handlers import calls, write_handlers
-from tests.support.jobs import lane_is_empty
+from tests.support.jobs import all_lanes_are_empty
 from tests.support.nexmo import Nexmo
 from tests.support.processes import Cli
 from tests.support.redis_process import RedisProcess
@@ -55,9 +55,7 @@ def test_a_wiped_redis_is_said_at_once_and_new_events_are_queued_and_deduplicate
         with own_redis.client() as client:
             wait_until(lambda: client.smembers("rq:workers"), timeout=20, message="the engine is registered again")
             assert handled() == ["after"]
-            wait_until(  # a job is settled a moment after its handler
-                lambda: all(lane_is_empty(client, lane.decode()) for lane in client.smembers(keys.LANES)), timeout=10
-            )
+            wait_until(lambda: all_lanes_are_empty(client))
         assert (tmp_path / "ingest.out").read_text().count("redis.data-lost") == 1
         assert worker.output.count("redis.data-lost") == 1
 

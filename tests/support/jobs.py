@@ -69,6 +69,11 @@ def lane_is_empty(client: redis.Redis, lane: str) -> bool:
     return not waiting and not client.zcard(f"rq:wip:{keys.queue_name(lane)}")
 
 
+def all_lanes_are_empty(client: redis.Redis) -> bool:
+    """Every job is settled, which it is a moment after its handler."""
+    return all(lane_is_empty(client, lane.decode()) for lane in client.smembers(keys.LANES))
+
+
 def rescuer_for(client: redis.Redis) -> Rescuer:
     """What recovers jobs, with the sink of production."""
     return Rescuer(client, Rejects(client, keep=60), keep=60, sink=outcome_sink(client), log=structlog.get_logger())

@@ -174,8 +174,8 @@ class RqWorker(SimpleWorker):
     def unsubscribe(self) -> None:
         """Stop listening for RQ's commands.
 
-        The thread is told before the last message wakes it. RQ tells it afterwards: then it may listen for another
-        minute, and the stop waits a second for it.
+        RQ wakes the listening thread before it tells it to end. A thread that is faster listens for another minute,
+        and the stop waits a second for it: here it is told first.
         """
         if self.pubsub_thread:
             self.pubsub_thread.stop()
