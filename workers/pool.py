@@ -27,11 +27,13 @@ from ackfirst.workers.engine.pace import HANDLER_CONCURRENCY
 from ackfirst.workers.handlers.invoke import PlainInvoker, ThreadInvoker
 from ackfirst.workers.handlers.isolation import IsolatedInvoker
 from ackfirst.workers.handlers.registry import Registry
+from ackfirst.workers.lease import Lease
+from ackfirst.workers.periodic_task import PeriodicTask
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
 from ackfirst.workers.recovery.heartbeat import Heartbeat, engine_name
 from ackfirst.workers.recovery.held_jobs import SWEEP_SECONDS as HELD_SECONDS
 from ackfirst.workers.recovery.held_jobs import HeldJobs
-from ackfirst.workers.recovery.janitor import Janitor, Lease, PeriodicTask
+from ackfirst.workers.recovery.janitor import Janitor
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects, RejectsReporter
 from ackfirst.workers.recovery.rescuer import Rescuer

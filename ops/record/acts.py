@@ -4,12 +4,15 @@ import getpass
 import os
 import socket
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
 from ackfirst.shared.settings import Settings
-from ackfirst.shared.store import AuditRow, Store, open_store
+
+if TYPE_CHECKING:
+    from ackfirst.shared.store import Store
 
 
 def operator() -> str:
@@ -21,12 +24,14 @@ def operator() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def note_act(store: Store, act: str, subject: str, detail: str = "") -> None:
+def note_act(store: "Store", act: str, subject: str, detail: str = "") -> None:
     """Record an act of this command. ``subject`` and ``detail`` must hold no personal data.
 
     Raises:
         StoreUnavailableError: The record does not take it.
     """
+    from ackfirst.shared.store import AuditRow  # noqa: PLC0415 - its caller has loaded it, importers may never
+
     store.audit(AuditRow(time.time(), operator(), act, subject, detail))
 
 
@@ -39,6 +44,8 @@ def note_act_if_recorded(settings: Settings, act: str, subject: str, detail: str
     url = settings.record_url
     if url is None or (settings.store_url is None and not settings.embedded_record.exists()):
         return
+    from ackfirst.shared.store import open_store  # noqa: PLC0415 - SQLAlchemy takes a third of a second
+
     try:
         with open_store(url) as store:
             note_act(store, act, subject, detail)

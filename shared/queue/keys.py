@@ -10,6 +10,12 @@ from typing import Final
 #: Prefix of the RQ queue name of every lane. ``rq info`` and rq-dashboard show the full name.
 LANE_PREFIX: Final = "ackfirst-"
 
+#: what the keys of job hashes begin with (RQ's own): a script adds the ids.
+JOB_PREFIX: Final = "rq:job:"
+
+#: what the keys of marks begin with, as above.
+MARKS_PREFIX: Final = "ackfirst:marks:"
+
 #: set of RQ queue keys, no expiry. RQ's own list of queues: rq-dashboard reads it.
 RQ_QUEUES: Final = "rq:queues"
 
@@ -168,7 +174,7 @@ def counted(batch: str) -> str:
 
 def marks(event_id: str) -> str:
     """Name the hash handler → state of its work on one event; expires with the job. Absent if nothing must be kept."""
-    return f"ackfirst:marks:{event_id}"
+    return MARKS_PREFIX + event_id
 
 
 def in_flight(engine: str) -> str:
@@ -221,7 +227,7 @@ def failed(lane: str) -> str:
 
 def job(job_id: str) -> str:
     """Name the hash of one job (RQ's own key). Expires ``result_ttl`` or ``failure_ttl`` seconds after its end."""
-    return f"rq:job:{job_id}"
+    return JOB_PREFIX + job_id
 
 
 def executions(job_id: str) -> str:

@@ -8,7 +8,6 @@ reaches three times as many.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Connection, Table, bindparam, column, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import BigInteger, Double, Integer, LargeBinary, Text
@@ -48,9 +47,7 @@ class BulkInsert:
         if connection.dialect.name != "postgresql":
             return connection.exec_driver_sql(self._sqlite, list(rows), _COUNTED).rowcount
         connection.exec_driver_sql(self._stage)
-        driver = connection.connection.driver_connection
-        if not isinstance(driver, psycopg.Connection):
-            raise TypeError(f"not a connection of psycopg: {driver!r}")
+        driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(self._copy) as copy:
             copy.set_types(self._types)
             for row in rows:

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, ProgrammingError, SQLAlchemyError
@@ -17,6 +16,9 @@ from sqlalchemy.pool import QueuePool
 
 from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
 from ackfirst.shared.private_folder import make_private_folder
+
+if TYPE_CHECKING:
+    import psycopg  # a tenth of a second, for PostgreSQL only: SQLAlchemy imports it there
 
 #: Longest wait for another process's lock on the SQLite file.
 LOCK_SECONDS: Final = 5.0
@@ -192,7 +194,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, psycopg.Error, OSError) as error:
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error, OSError) as error:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
             if isinstance(error, ProgrammingError) or "no such table" in str(cause):
                 self._is_prepared = False
@@ -213,21 +215,21 @@ def _postgresql(url: URL) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def configure(connection: psycopg.Connection[Any], _record: object) -> None:
+    def configure(connection: "psycopg.Connection[Any]", _record: object) -> None:
         connection.execute(f"{_TIMEOUTS}; {_PLANNED_ONCE}; {_NOT_COMPILED}", prepare=False)
         connection.commit()
         connection.prepare_threshold = 0
         connection.prepared_max = _MOST_PLANS
 
     @event.listens_for(engine, "checkout")
-    def ping(connection: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
+    def ping(connection: "psycopg.Connection[Any]", _record: object, _proxy: object) -> None:
         # After a restart of the server all connections of the pool are dead. SQLAlchemy's own ping would leave a
         # prepared statement behind each time.
         try:
             connection.autocommit = True
             connection.execute("SELECT 1", prepare=False)
             connection.autocommit = False
-        except psycopg.Error as error:
+        except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error
 
     return engine

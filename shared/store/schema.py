@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Text, column, inspect, select, table, text
 
 from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.store.database import Database
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+#: The schemas that this version knows, oldest first; each has a file in ``migrations/versions``. Alembic knows them,
+#: but takes a quarter of a second to be imported, and hardly any start has something to migrate.
+KNOWN: Final = ("0001",)
 #: Not Alembic's usual name: an application's own migrations may be in the same database.
 VERSION_TABLE: Final = "ackfirst_schema"
 #: Any number that nobody else uses: held while a schema is changed.
@@ -32,12 +31,8 @@ def migrate(database: Database) -> None:
             connection.execute(text("SET LOCAL statement_timeout = 0"))  # for what a migration has to rewrite
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if _refuse_unknown(database, connection) == _newest():
-            return
-        config = _config()
-        config.attributes["connection"] = connection
-        config.attributes["version_table"] = VERSION_TABLE
-        command.upgrade(config, "head")
+        if _refuse_unknown(database, connection) != KNOWN[-1]:
+            _upgrade(connection)
 
 
 def check(database: Database) -> None:
@@ -57,7 +52,7 @@ def check(database: Database) -> None:
         raise ConfigurationError(
             f"the record at {database.shown} has no tables yet: `ackfirst worker` makes them, check ACKFIRST_STORE_URL"
         )
-    if found != _newest():
+    if found != KNOWN[-1]:
         raise ConfigurationError(
             f"the record at {database.shown} is of an older version (schema {found}): "
             "start `ackfirst worker` of this version once, it migrates the record"
@@ -65,21 +60,27 @@ def check(database: Database) -> None:
 
 
 def _refuse_unknown(database: Database, connection: Connection) -> str | None:
-    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    found = _read_version(connection)
+    if found is not None and found not in KNOWN:
         raise ConfigurationError(
             f"the record at {database.shown} was changed by a newer ackfirst (schema {found}, newest known here: "
-            f"{_newest()}): install that version again, or restore a backup from before its first start"
+            f"{KNOWN[-1]}): install that version again, or restore a backup from before its first start"
         )
     return found
 
 
-def _newest() -> str:
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+def _read_version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.scalar(select(column("version_num", Text)).select_from(table(VERSION_TABLE)))
 
 
-def _config() -> Config:
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - see KNOWN
+    from alembic.config import Config  # noqa: PLC0415 - see KNOWN
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
+    command.upgrade(config, "head")

@@ -26,11 +26,11 @@ from ackfirst.shared.queue.record import GAP_EVENTS
 from ackfirst.shared.store import EventRow, Store, open_store
 from ackfirst.workers.engine.lanes import Lanes
 from ackfirst.workers.engine.pace import Pace
+from ackfirst.workers.lease import Lease
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.recorder import Recorder
 from ackfirst.workers.recorder.stream import RecordStream
 from ackfirst.workers.recovery.held_jobs import HeldJobs
-from ackfirst.workers.recovery.janitor import Lease
 from ackfirst.workers.recovery.liveness import Death
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rejects import Rejects, RejectsReporter

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from ackfirst.shared.errors import ConfigurationError, StoreUnavailableError
-from ackfirst.shared.store import EventFilter, open_store
-from ackfirst.shared.store.schema import VERSION_TABLE
+from ackfirst.shared.store import EventFilter, open_store, schema
+from ackfirst.shared.store.schema import KNOWN, VERSION_TABLE
 from ackfirst.shared.store.tables import metadata
 from tests.support.record_rows import batch, handled
 
@@ -46,6 +47,11 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(bare_url: str) -> No
         }
     engine.dispose()
     assert found == {name: sorted(str(i.name) for i in table.indexes) for name, table in metadata.tables.items()}
+
+
+def test_the_schemas_that_are_known_are_those_that_alembic_finds() -> None:
+    migrations = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    assert tuple(script.revision for script in migrations.walk_revisions())[::-1] == KNOWN
 
 
 def test_a_record_that_was_never_made_is_refused_with_what_makes_it(bare_url: str) -> None:

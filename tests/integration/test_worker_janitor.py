@@ -5,7 +5,7 @@ import time
 import redis
 
 from ackfirst.shared.queue import keys
-from ackfirst.workers.recovery.janitor import Lease
+from ackfirst.workers.lease import Lease
 from ackfirst.workers.recovery.survey import RETRIES_A_CALL, promote
 from tests.support.factories import make_envelope
 from tests.support.jobs import enqueue, set_aside, status

@@ -14,7 +14,6 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.shared.record import record
 from ackfirst.workers.engine.fetched_job import FetchedJob
-from ackfirst.workers.engine.lanes import JOB_PREFIX, MARKS_PREFIX
 from ackfirst.workers.processing.outcome import Outcome
 from ackfirst.workers.processing.outcome_record import recorded
 from ackfirst.workers.processing.processor import Work
@@ -85,7 +84,7 @@ class InFlightStore:
             any more.
         """
         arguments: list[str | int | float | bytes] = [
-            *(self.engine, now, keys.LANE_PREFIX, keys.KILLS, JOB_PREFIX, MARKS_PREFIX),
+            *(self.engine, now, keys.LANE_PREFIX, keys.KILLS, keys.JOB_PREFIX, keys.MARKS_PREFIX),
             *(int(self._is_recorded), keys.HELD_SECONDS),
         ]
         for one in completed:
@@ -119,7 +118,10 @@ class InFlightStore:
         if held:
             self._release(
                 keys=[self._key, self._executions, keys.BELL, keys.READY],
-                args=[self.engine, keys.BELL_LIMIT, keys.LANE_PREFIX, JOB_PREFIX, *itertools.chain.from_iterable(held)],
+                args=[
+                    *(self.engine, keys.BELL_LIMIT, keys.LANE_PREFIX, keys.JOB_PREFIX),
+                    *itertools.chain.from_iterable(held),
+                ],
             )
 
     def holds(self, job: FetchedJob) -> bool:

@@ -22,9 +22,6 @@ _HEAD: Final = 1
 #: second, and no page could show them.
 SHOWN_LANES: Final = 100
 
-JOB_PREFIX: Final = keys.job("")
-MARKS_PREFIX: Final = keys.marks("")
-
 
 class LanePace(Protocol):
     """The number of jobs of each lane that an engine has room for, and the expected duration of one."""
@@ -81,8 +78,8 @@ class Lanes:
                 "replay": keys.REPLAY,
                 "rejects": LIMIT,
                 "entry": LONGEST_ENTRY,
-                "job": JOB_PREFIX,
-                "marks": MARKS_PREFIX,
+                "job": keys.JOB_PREFIX,
+                "marks": keys.MARKS_PREFIX,
                 "list": keys.queue(""),
                 "running": keys.running(""),
             }

@@ -6,7 +6,6 @@ from redis import Redis
 
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.record import GAP_AT, GAP_RECENT, POSITION
-from ackfirst.workers.engine.lanes import JOB_PREFIX
 from ackfirst.workers.recorder.stream import START
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
@@ -65,8 +64,8 @@ class HighWater:
             entries, events, first_at, last_at = self._drop(
                 keys=[keys.RECORD, keys.RECORDER],
                 args=[
-                    *(position, ENTRIES_A_CALL, now, JOB_PREFIX, keys.finished(""), keys.results(""), keys.RECORDED),
-                    *(keys.LANE_PREFIX, REASON),
+                    *(position, ENTRIES_A_CALL, now, keys.JOB_PREFIX, keys.finished(""), keys.results("")),
+                    *(keys.RECORDED, keys.LANE_PREFIX, REASON),
                 ],
             )
             if not entries:

@@ -12,10 +12,10 @@ from ackfirst.shared.queue import keys
 from ackfirst.shared.settings import Settings
 from ackfirst.shared.store import open_store
 from ackfirst.workers.connection import connect
+from ackfirst.workers.lease import Lease
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.recorder import Recorder
 from ackfirst.workers.recorder.stream import RecordStream
-from ackfirst.workers.recovery.janitor import Lease
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.replay.runner import ReplayRunner
 from ackfirst.workers.unavailable import retry_while_unavailable

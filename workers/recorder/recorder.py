@@ -11,11 +11,12 @@ from ackfirst.shared.errors import ConfigurationError
 from ackfirst.shared.queue.record import RecordEntry
 from ackfirst.shared.store import Gap, StaleBatchError, Store
 from ackfirst.shared.store.retention import wait_between_deletes
+from ackfirst.workers.lease import Lease
+from ackfirst.workers.periodic_task import PeriodicTask
 from ackfirst.workers.recorder.high_water import HighWater
 from ackfirst.workers.recorder.rows import JOB_GONE, arrivals_of, batch_of, ended_of, finished_of
 from ackfirst.workers.recorder.store_connection import StoreConnection
 from ackfirst.workers.recorder.stream import START, RecordStream, Release
-from ackfirst.workers.recovery.janitor import Lease, PeriodicTask
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.unavailable import Retry
 

@@ -20,7 +20,6 @@ from ackfirst.shared.queue.record import (
     RecordEntry,
 )
 from ackfirst.shared.record import named_record
-from ackfirst.workers.engine.lanes import JOB_PREFIX
 from ackfirst.workers.replies import text
 from ackfirst.workers.scripts import script
 
@@ -122,7 +121,7 @@ class RecordStream:
         for is_arrival, ids in ((True, arrived), (False, ended)):
             for start in range(0, len(ids), IDS_A_CALL):
                 some = ids[start : start + IDS_A_CALL]
-                args: list[Any] = [JOB_PREFIX, keys.RECORDED, len(some) if is_arrival else 0, *some]
+                args: list[Any] = [keys.JOB_PREFIX, keys.RECORDED, len(some) if is_arrival else 0, *some]
                 replies: Any = self._read(args=args)
                 found.update((one, data) for one, data in zip(some, replies, strict=True) if data)
         return found
@@ -152,7 +151,7 @@ class RecordStream:
                 counters |= {GAP_EVENTS: release.gap, GAP_RECENT: release.gap}
             late = release.late
         args: list[Any] = [release.position if release else START, now, RESULT_TTL_SECONDS]
-        args += (JOB_PREFIX, keys.finished(""), keys.results(""), keys.RECORDED)
+        args += (keys.JOB_PREFIX, keys.finished(""), keys.results(""), keys.RECORDED)
         args += (len(fields), *_flat(fields), len(counters), *_flat(counters), len(late), *late)
         args += (part for pair in finished for part in pair)
         self._release(keys=[keys.RECORD, keys.RECORDER], args=args)

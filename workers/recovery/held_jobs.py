@@ -7,7 +7,6 @@ from redis import Redis
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import RESULT_TTL_SECONDS, rq_time
 from ackfirst.shared.queue.record import ACKNOWLEDGED, OFF_AT
-from ackfirst.workers.engine.lanes import JOB_PREFIX
 from ackfirst.workers.scripts import script
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class HeldJobs:
             cursor, some = self._let_go(
                 keys=[keys.LANES],
                 args=[
-                    *(cursor, LANES_A_CALL, JOBS_A_CALL, JOB_PREFIX, keys.finished(""), keys.results("")),
+                    *(cursor, LANES_A_CALL, JOBS_A_CALL, keys.JOB_PREFIX, keys.finished(""), keys.results("")),
                     *(keys.HELD_SECONDS, ended_before, rq_time(ended_before), now, RESULT_TTL_SECONDS),
                 ],
             )

@@ -11,12 +11,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ackfirst.shared.queue import keys
+from ackfirst.workers.lease import Lease
+from ackfirst.workers.periodic_task import PeriodicTask
 from ackfirst.workers.recovery.generation_watch import GenerationWatch
 from ackfirst.workers.recovery.liveness import Death, LivenessTracker
 from ackfirst.workers.recovery.redis_clock import RedisClock
 from ackfirst.workers.recovery.rescuer import Rescuer
 from ackfirst.workers.replies import text
-from ackfirst.workers.scripts import script
 from ackfirst.workers.unavailable import OUTAGES, Retry
 
 if TYPE_CHECKING:
@@ -24,47 +25,6 @@ if TYPE_CHECKING:
 
 #: Time between two rounds.
 ROUND_SECONDS: Final = 0.5
-#: Time for which the lease holds: so long retries and rescues wait when a janitor was killed.
-LEASE_SECONDS: Final = 5.0
-
-
-class Lease:
-    """The right to do something alone, for ``seconds`` at a time. ``token`` must be unique."""
-
-    def __init__(self, redis: Redis, key: str, *, token: str, seconds: float = LEASE_SECONDS) -> None:
-        self._redis = redis
-        self._key = key
-        self._token = token
-        self._milliseconds = int(seconds * 1000)
-        self._prolong = script(redis, "lease")
-
-    def hold(self) -> bool:
-        """Take or renew the lease; returns whether it is ours now."""
-        if self._prolong(keys=[self._key], args=[self._token, self._milliseconds]):
-            return True
-        return bool(self._redis.set(self._key, self._token, nx=True, px=self._milliseconds))
-
-    def release(self) -> None:
-        """Give the lease back, if it is ours."""
-        self._prolong(keys=[self._key], args=[self._token, 0])
-
-
-class PeriodicTask:
-    """Calls ``run`` with the Unix time, at most once in ``seconds`` of ``clock`` (monotonic)."""
-
-    def __init__(
-        self, run: Callable[[float], object], *, seconds: float = 0.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._run = run
-        self._seconds = seconds
-        self._clock = clock
-        self._next = float("-inf")
-
-    def __call__(self, now: float) -> None:
-        """Run the task if it is due; ``now`` in Unix seconds."""
-        if self._clock() >= self._next:
-            self._next = self._clock() + self._seconds
-            self._run(now)
 
 
 class Janitor:

@@ -13,7 +13,6 @@ from redis import Redis
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.job import rq_time
 from ackfirst.shared.queue.rejects import LIMIT, LONGEST_ENTRY
-from ackfirst.workers.engine.lanes import JOB_PREFIX
 from ackfirst.workers.recovery.rejects import Rejects
 from ackfirst.workers.recovery.rescuer import Rescuer
 from ackfirst.workers.replies import is_job_id, text
@@ -171,7 +170,7 @@ def promote(redis: Redis, lane: str, now: float) -> int:
     while True:
         promoted, seen = promote_some(
             keys=[keys.scheduled(lane), keys.queue(lane), keys.BELL, keys.REJECTS, keys.READY],
-            args=[now, RETRIES_A_CALL, keys.BELL_LIMIT, JOB_PREFIX, rq_time(now), lane, LIMIT, LONGEST_ENTRY],
+            args=[now, RETRIES_A_CALL, keys.BELL_LIMIT, keys.JOB_PREFIX, rq_time(now), lane, LIMIT, LONGEST_ENTRY],
         )
         total += int(promoted)
         if seen < RETRIES_A_CALL:
