@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def folder(redis_folder: Path) -> Path:
     folder = redis_folder / "my project"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def running(short_folder: Path) -> Iterator[Dev]:
+    """One that runs, for tests that leave it as it is."""
+    folder = short_folder / "running dev"
+    folder.mkdir()
+    with Dev(folder) as dev:
+        dev.wait_until_ready()
+        yield dev
 
 
 def message(number: int) -> dict[str, str]:
@@ -110,17 +121,15 @@ def test_after_kill_9_only_the_queue_is_left_and_the_next_start_takes_it_over(fo
     assert not is_alive(queue)
 
 
-def test_a_second_start_on_the_same_data_folder_is_refused(folder: Path) -> None:
-    with Dev(folder, name="first") as first:
-        wait_until(lambda: first.logged("child.started"), timeout=20)
-        with Dev(folder, name="second") as second:
-            assert second.wait() == 2
-            assert second.output == (
-                f"ackfirst: the data folder {(folder / '.ackfirst').resolve()} is in use by another ackfirst "
-                f"(process {first.process.pid}): stop that one, or set ACKFIRST_DATA_DIR to another folder\n"
-            )
+def test_a_second_start_on_the_same_data_folder_is_refused(running: Dev) -> None:
+    with Dev(running.cwd, name="second") as second:
+        assert second.wait() == 2
+        assert second.output == (
+            f"ackfirst: the data folder {(running.cwd / '.ackfirst').resolve()} is in use by another ackfirst "
+            f"(process {running.process.pid}): stop that one, or set ACKFIRST_DATA_DIR to another folder\n"
+        )
 
-        assert first.process.poll() is None
+    assert running.process.poll() is None
 
 
 def test_a_queue_that_is_killed_comes_back_and_with_it_the_rest(folder: Path) -> None:
@@ -134,18 +143,16 @@ def test_a_queue_that_is_killed_comes_back_and_with_it_the_rest(folder: Path) ->
         assert dev.terminate(40) == 0
 
 
-def test_a_second_start_on_the_ports_of_the_first_does_not_take_it_for_itself(folder: Path, tmp_path: Path) -> None:
-    with Dev(folder, name="first") as first:
-        first.wait_until_ready()
-        places = {"LISTEN": first.port, "ADMIN_LISTEN": first.admin_port, "WEB_LISTEN": first.web_port}
-        same = {setting: f"127.0.0.1:{port}" for setting, port in places.items()}
-        with Dev(folder, name="second", DATA_DIR=str(tmp_path / "second"), **same) as second:
-            assert second.wait(40) == 2
-            assert second.output == (
-                f"ackfirst: cannot listen on 127.0.0.1:{first.port}: address already in use, check ACKFIRST_LISTEN\n"
-            )
+def test_a_second_start_on_the_ports_of_the_first_does_not_take_it_for_itself(running: Dev, tmp_path: Path) -> None:
+    places = {"LISTEN": running.port, "ADMIN_LISTEN": running.admin_port, "WEB_LISTEN": running.web_port}
+    same = {setting: f"127.0.0.1:{port}" for setting, port in places.items()}
+    with Dev(running.cwd, name="same-ports", DATA_DIR=str(tmp_path / "second"), **same) as second:
+        assert second.wait(40) == 2
+        assert second.output == (
+            f"ackfirst: cannot listen on 127.0.0.1:{running.port}: address already in use, check ACKFIRST_LISTEN\n"
+        )
 
-        assert first.process.poll() is None
+    assert running.process.poll() is None
 
 
 @pytest.mark.parametrize("setting", ["LISTEN", "WEB_LISTEN"])
@@ -208,34 +215,28 @@ def test_a_given_redis_that_could_lose_events_is_a_warning_or_a_refusal(folder: 
 
 
 @pytest.mark.parametrize("command", [("quarantine", "list"), ("rejects", "list")])
-def test_a_command_in_a_second_terminal_works_on_the_queue_of_dev(folder: Path, command: tuple[str, ...]) -> None:
-    with Dev(folder) as dev:
-        dev.wait_until_ready()
-        cli = run_cli(*command, cwd=folder)
-        assert cli.process.returncode == 0, cli.output
-        assert "using the queue of ackfirst dev, unix://" in cli.output
+def test_a_command_in_a_second_terminal_works_on_the_queue_of_dev(running: Dev, command: tuple[str, ...]) -> None:
+    cli = run_cli(*command, cwd=running.cwd)
+    assert cli.process.returncode == 0, cli.output
+    assert "using the queue of ackfirst dev, unix://" in cli.output
 
 
-def test_a_worker_and_a_page_in_a_second_terminal_work_on_the_queue_of_dev(folder: Path) -> None:
+def test_a_worker_and_a_page_in_a_second_terminal_work_on_the_queue_of_dev(running: Dev) -> None:
     handlers = {"ACKFIRST_HANDLERS": "callbacks", "ACKFIRST_LOG_FORMAT": "json"}
-    with Dev(folder) as dev:
-        dev.wait_until_ready()
-        with Cli("worker", cwd=folder, env=handlers, name="worker") as worker:
-            # The engine, which the worker has started, works on it too.
-            worker.wait_for_output('"worker.started"')
-            assert worker.output.count('"redis.private-server"') == 1
-            assert worker.terminate(20) == 0
-        with Cli("web", "--listen", "127.0.0.1:0", cwd=folder, env=handlers, name="web") as page:
-            page.wait_for_output('"web.started"')
-            assert '"redis.private-server"' in page.output
+    with Cli("worker", cwd=running.cwd, env=handlers, name="worker") as worker:
+        # The engine, which the worker has started, works on it too.
+        worker.wait_for_output('"worker.started"')
+        assert worker.output.count('"redis.private-server"') == 1
+        assert worker.terminate(20) == 0
+    with Cli("web", "--listen", "127.0.0.1:0", cwd=running.cwd, env=handlers, name="web") as page:
+        page.wait_for_output('"web.started"')
+        assert '"redis.private-server"' in page.output
 
 
-def test_a_redis_that_was_named_wins_over_the_queue_of_dev(folder: Path, own_redis: RedisProcess) -> None:
-    with Dev(folder) as dev:
-        dev.wait_until_ready()
-        cli = run_cli("quarantine", "list", cwd=folder, env={"ACKFIRST_REDIS_URL": own_redis.url})
-        assert cli.process.returncode == 0
-        assert "ackfirst dev" not in cli.output
+def test_a_redis_that_was_named_wins_over_the_queue_of_dev(running: Dev, own_redis: RedisProcess) -> None:
+    cli = run_cli("quarantine", "list", cwd=running.cwd, env={"ACKFIRST_REDIS_URL": own_redis.url})
+    assert cli.process.returncode == 0
+    assert "ackfirst dev" not in cli.output
 
 
 def test_without_dev_the_default_redis_is_asked(folder: Path) -> None:
