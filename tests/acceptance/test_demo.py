@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the sources under a path with a space, which a test may break."""
     folder = tmp_path / "my checkout"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package, symlinks=True)
     return folder
 
 
@@ -50,31 +50,27 @@ def processes_with(text: str) -> list[int]:
     return found
 
 
-def test_two_demos_at_once_balance_and_leave_nothing_behind(tmp_path: Path, temporary: Path) -> None:
+def test_two_demos_at_once_balance_also_from_a_checkout_whose_path_has_a_space(
+    checkout: Path, tmp_path: Path, temporary: Path
+) -> None:
+    kept = tmp_path / "kept runs"
     env = {"TMPDIR": str(temporary)}
     with (
-        Cli("demo", *FEW, cwd=tmp_path, env=env, name="first") as first,
-        Cli("demo", *FEW, cwd=tmp_path, env=env, name="second") as second,
+        Cli("demo", *FEW, cwd=tmp_path, env=env) as plain,
+        Cli(
+            *("demo", *FEW, "--data-dir", str(kept)), cwd=checkout, env={**env, **importable(checkout)}, warm=False
+        ) as spaced,
     ):
-        for cli in (first, second):
+        for cli in (plain, spaced):
             assert cli.wait(TIMEOUT) == 0, cli.output
             assert "The ledger balances" in cli.output
-            assert "make dev" in cli.output
+        assert "make dev" in plain.output
 
-    assert list(temporary.iterdir()) == []
-    assert processes_with(str(temporary)) == []
-
-
-def test_a_demo_runs_from_a_checkout_whose_path_has_a_space(checkout: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "kept runs"
-    cli = run_cli(
-        "demo", *FEW, "--data-dir", str(kept), cwd=checkout, env=importable(checkout), timeout=TIMEOUT, warm=False
-    )
-
-    assert cli.process.returncode == 0, cli.output
     (folder,) = kept.iterdir()
     assert {"events.db", "ledger.jsonl", "stack.log"} <= {file.name for file in folder.iterdir()}
-    assert str(folder) in cli.output.replace("\n", "")
+    assert str(folder) in spaced.output.replace("\n", "")
+    assert list(temporary.iterdir()) == []
+    assert processes_with(str(temporary)) == []
 
 
 def test_a_demo_whose_stack_cannot_start_says_why_and_keeps_its_folder(checkout: Path, temporary: Path) -> None:

@@ -26,7 +26,7 @@ from tests.support.replays import begin, known, record_in, write
 from tests.support.waiting import wait_until
 
 EVENTS = 2_000
-MOST_KILLS = 15
+MOST_KILLS = 10
 #: With a whole pool, whose supervisor waits longer from one death to the next.
 KILLED_EVENTS = 600
 POOL_KILLS = 3
