@@ -55,7 +55,8 @@ def _tear(world: World, load: Load) -> None:
 def _remove_folder(world: World, load: Load) -> None:
     with world.redis_away():
         load.wait_for(0.5)
-        shutil.rmtree(world.folder / "data" / "spool")
+        # At one stroke: ingest makes the folder again as soon as it misses it, which may be while ``rmtree`` is in it.
+        shutil.rmtree((world.folder / "data" / "spool").rename(world.folder / "removed"))
         wait_until(lambda: world.has_logged("spool.moved"), timeout=15)
         load.wait_for(0.7)
         kill(*world.ingest_processes())
