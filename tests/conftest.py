@@ -1,9 +1,7 @@
 """Fixtures for everybody: a real server per test process, and an environment without settings."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import redis.asyncio
 from hypothesis import HealthCheck, settings
 
 from ackfirst.shared.store import Store, open_store
+from tests.support.folders import new_short_folder
 from tests.support.postgresql import PostgresProcess, find_programs
 from tests.support.redis_process import RedisProcess
 
@@ -21,9 +20,12 @@ settings.register_profile("ackfirst", deadline=None, suppress_health_check=[Heal
 settings.load_profile("ackfirst")
 
 
-# A shell without job control starts what follows with ``&`` deaf to Ctrl-C, and all processes of the tests inherit it.
+# A shell without job control starts what follows with ``&`` deaf to Ctrl-C, ``nohup`` to a hangup, and all processes of
+# the tests inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
@@ -36,17 +38,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A folder whose path is short enough for a unix socket's 108 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with new_short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def redis_folder() -> Iterator[Path]:
     """The same for one test that starts a server of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with new_short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -91,13 +91,12 @@ def postgres_server() -> Iterator[PostgresProcess]:
     """A real PostgreSQL, one per test process, with a database ``record`` that has the tables of the record."""
     if find_programs() is None:
         pytest.skip("no PostgreSQL server is installed (postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
-    server = PostgresProcess(folder).start()
-    server.execute("CREATE DATABASE record")
-    open_store(server.url("record"), migrate=True).close()
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with new_short_folder() as folder:
+        server = PostgresProcess(folder).start()
+        server.execute("CREATE DATABASE record")
+        open_store(server.url("record"), migrate=True).close()
+        yield server
+        server.stop()
 
 
 @pytest.fixture
@@ -105,11 +104,10 @@ def own_postgres() -> Iterator[PostgresProcess]:
     """A real PostgreSQL of this test's own, for tests that stop, freeze or kill it."""
     if find_programs() is None:
         pytest.skip("no PostgreSQL server is installed (postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
-    server = PostgresProcess(folder).start()
-    yield server
-    server.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    with new_short_folder() as folder:
+        server = PostgresProcess(folder).start()
+        yield server
+        server.kill()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.dev import Dev
 from tests.support.factories import inbound_message
+from tests.support.folders import new_short_folder
 from tests.support.ports import free_port
 from tests.support.processes import Cli, run_cli
 from tests.support.redis_process import RedisProcess
@@ -29,11 +30,9 @@ def folder(redis_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(short_folder: Path) -> Iterator[Dev]:
+def running() -> Iterator[Dev]:
     """One that runs, for tests that leave it as it is."""
-    folder = short_folder / "running dev"
-    folder.mkdir()
-    with Dev(folder) as dev:
+    with new_short_folder(prefix="running dev ") as folder, Dev(folder) as dev:
         dev.wait_until_ready()
         yield dev
 

@@ -8,8 +8,6 @@ import asyncio
 import json
 import re
 import shlex
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from ackfirst.simulator.nexmo_api import NexmoApis
 from tests.support.certificates import Authority
 from tests.support.dev import Dev
 from tests.support.factories import API_KEY, inbound_message
+from tests.support.folders import new_short_folder
 from tests.support.nexmo_apis import nexmo
 from tests.support.processes import ROOT, command_output
 from tests.support.tunnel_agents import FORWARDING_NGROK, install
@@ -172,11 +171,8 @@ def block(transcript: str) -> str:
 
 def main() -> None:
     """Write the page anew."""
-    folder = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))
-    try:
+    with new_short_folder() as folder:
         transcript = asyncio.run(play(folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     before, mark, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(f"{before}{mark}{block(transcript)}{END}{after}")

@@ -4,11 +4,11 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.folders import new_short_folder
 from tests.support.processes import ROOT
 from tests.support.redis_process import RedisProcess
 from tests.support.web_stack import PASSWORD, VIEWER_PASSWORD, WebStack, web_stack
@@ -43,15 +43,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, short_folder: Path) -> Iterator[WebStack]:
-    folder = short_folder / "web"
-    folder.mkdir()
-    server = RedisProcess(folder).start()
-    try:
-        with web_stack(tmp_path_factory.mktemp("web"), server) as running:
-            yield running
-    finally:
-        server.kill()
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebStack]:
+    with new_short_folder() as folder:
+        server = RedisProcess(folder).start()
+        try:
+            with web_stack(tmp_path_factory.mktemp("web"), server) as running:
+                yield running
+        finally:
+            server.kill()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ Master, replica and Sentinel are processes. The link from the master to its repl
 on its way is lost with the machine, as with a machine of one's own in another rack.
 """
 
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -24,6 +22,7 @@ from ackfirst.simulator.rules import OK
 from tests.chaos.ledger import acknowledged, stock
 from tests.chaos.load import Kind, Load, Shape
 from tests.chaos.proxy import Proxy
+from tests.support.folders import new_short_folder
 from tests.support.ports import free_port
 from tests.support.processes import Cli
 from tests.support.sentinel import Watched
@@ -76,11 +75,8 @@ class Outcome:
 
 def play(guard: Guard, *, seed: int) -> Outcome:
     """Destroy the master once."""
-    folder = Path(tempfile.mkdtemp(prefix="lost-", dir="/tmp"))
-    try:
+    with new_short_folder(prefix="lost-") as folder:
         return _play(folder, guard, seed)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _play(folder: Path, guard: Guard, seed: int) -> Outcome:

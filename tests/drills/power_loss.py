@@ -1,15 +1,13 @@
 """Lose power at random moments, again and again, and count what was acknowledged and is gone."""
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Final
 
 from tests.drills.powered import Machine, Part, machine
+from tests.support.folders import new_short_folder
 from tests.support.waiting import wait_until
 
 #: Power losses of one machine, after which another one begins with an empty disk.
@@ -70,12 +68,8 @@ def play(
 
     while not is_over():
         tally.machines += 1
-        folder = Path(tempfile.mkdtemp(prefix="power-", dir="/tmp"))
-        try:
-            with machine(folder, careless=careless) as one:
-                _live(one, tally, is_over, careless, report)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with new_short_folder(prefix="power-") as folder, machine(folder, careless=careless) as one:
+            _live(one, tally, is_over, careless, report)
     return tally
 
 
