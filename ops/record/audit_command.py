@@ -23,7 +23,7 @@ _COLUMNS: Final = (
 
 @click.command()
 @click.option("--since", type=MOMENT, help="Done since then: 2h, 7d, 2026-03-04T09:15Z.")
-@click.option("--act", metavar="ACT", help="Only acts of this name: lane-paused, replay stop, redact, …")
+@click.option("--act", metavar="ACT", help="Only acts of this name: lane-paused, replay-stopped, dead-dropped, …")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most acts listed.")
 @local_option
 @json_option

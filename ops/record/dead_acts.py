@@ -48,7 +48,7 @@ def drop(store: Store, redis: Redis, selection: Selection, *, who: str, reason: 
         RedisError: Redis does not answer.
     """
     note = f"dropped by {who}" + (f": {reason}" if reason else "")
-    store.audit(AuditRow(time.time(), who, "dead drop", selection.encode()[:1000], reason))
+    store.audit(AuditRow(time.time(), who, "dead-dropped", selection.encode()[:1000], reason))
     return sum(
         _drop(redis, [(row.event_id, row.lane, row.received_at) for row in page], note, is_recorded=True)
         for page in pages(chosen_rows(store, selection), PAGE)

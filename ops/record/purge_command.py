@@ -42,7 +42,7 @@ def command(*, before: float, yes: bool, no_pauses: bool, local: bool, as_json: 
             click.confirm(question, abort=True, err=True)
         pause = (lambda: None) if no_pauses else wait_between_deletes
         purged = store.purge(before, exact=True, pause=pause)
-        note_act(store, "purge", f"received before {Times().iso(before)}", plural(purged, "event"))
+        note_act(store, "events-purged", f"received before {Times().iso(before)}", plural(purged, "event"))
     if as_json:
         say_json({"purged": purged, "received_before": Times(local=local).iso(before)})
     else:

@@ -11,7 +11,7 @@ from ackfirst.ops.record.options import number
 from ackfirst.ops.record.redact_at_nexmo import redact_at_nexmo
 from ackfirst.ops.record.redacted import Person, keyed_hash
 from ackfirst.ops.record.redaction import Place, Redaction
-from ackfirst.ops.record.redaction_key import check_same_key, named, redaction_key
+from ackfirst.ops.record.redaction_key import REDACTION_ACT, check_same_key, named, redaction_key
 from ackfirst.ops.record.render import Column, console, party, say_json, show_table
 from ackfirst.ops.record.sources import FOUND, Sources, opened
 from ackfirst.ops.terminal import as_json as json_option
@@ -86,5 +86,6 @@ def _redact(sources: Sources, person: Person, key: bytes, *, at_nexmo: bool, dry
         subject = f"number {keyed_hash(person.number, key)}" if person.number else f"message {person.text}"
         done = ", ".join(f"{place.name} {place.redacted}" for place in places if place.redacted) or "nothing found"
         left = ", ".join(place.name for place in places if place.unreached)
-        note_act(sources.store, "redact", subject, f"{done}{f'; not reached: {left}' if left else ''}; {named(key)}")
+        detail = "; ".join((done, *([f"not reached: {left}"] if left else []), named(key)))
+        note_act(sources.store, REDACTION_ACT, subject, detail)
     return places

@@ -19,7 +19,8 @@ _KEY_BYTES: Final = 32
 _KEY_MODE: Final = 0o600
 #: Newest redactions among which one that names its key is looked for.
 _ACTS: Final = 1_000
-_ACT: Final = "redact"
+#: What the audit calls a redaction.
+REDACTION_ACT: Final = "person-redacted"
 _NAMED: Final = "key "
 
 
@@ -64,7 +65,7 @@ def check_same_key(store: Store, key: bytes) -> None:
     Raises:
         ConfigurationError: It is another one.
     """
-    for row in store.audit_rows(limit=_ACTS, act=_ACT):
+    for row in store.audit_rows(limit=_ACTS, act=REDACTION_ACT):
         if _NAMED not in row.detail:
             continue
         last = row.detail.rpartition(_NAMED)[2].split()[0]

@@ -22,7 +22,7 @@ _STEPS: Final[Mapping[str, tuple[str, ...]]] = {
     "running": ("paused",),
     "stopped": ("running", "paused"),
 }
-_ACTS: Final = {"paused": "pause", "running": "resume", "stopped": "stop"}
+_ACTS: Final = {"paused": "paused", "running": "resumed", "stopped": "stopped"}
 
 
 def start(store: Store, redis: Redis, chosen: Plan, *, who: str, name: str = "", reason: str = "") -> Replay:
@@ -59,7 +59,7 @@ def start(store: Store, redis: Redis, chosen: Plan, *, who: str, name: str = "",
         "rate": chosen.rate,
         "reason": reason,
     }
-    _audit(store, who, "start", replay_id, orjson.dumps(detail).decode())
+    _audit(store, who, "started", replay_id, orjson.dumps(detail).decode())
     return replay
 
 
@@ -98,7 +98,7 @@ def change_rate(store: Store, replay_id: str, *, rate: float, who: str) -> Repla
     """
     replay = _known(store, replay_id)
     store.replay_update(replay.id, rate=rate)
-    _audit(store, who, "rate", replay.id, f"{replay.rate:g} to {rate:g} a second")
+    _audit(store, who, "rate-changed", replay.id, f"{replay.rate:g} to {rate:g} a second")
     return _known(store, replay_id)
 
 
@@ -168,11 +168,10 @@ def _steer(store: Store, replay_id: str, state: str, who: str) -> Replay:
     replay = _known(store, replay_id)
     if replay.state not in _STEPS[state]:
         raise ReplayError(f"replay {replay_id} is {replay.state}: only one that is {' or '.join(_STEPS[state])} can be")
-    note = f"{_ACTS[state]}d by {who}" if state != "stopped" else f"stopped by {who}"
-    store.replay_update(replay_id, state=state, note=note, updated_at=time.time())
+    store.replay_update(replay_id, state=state, note=f"{_ACTS[state]} by {who}", updated_at=time.time())
     _audit(store, who, _ACTS[state], replay_id, f"{replay.moved:,} of {replay.total:,} moved")
     return _known(store, replay_id)
 
 
 def _audit(store: Store, who: str, act: str, replay_id: str, detail: str) -> None:
-    store.audit(AuditRow(time.time(), who, f"replay {act}", replay_id, detail))
+    store.audit(AuditRow(time.time(), who, f"replay-{act}", replay_id, detail))

@@ -279,7 +279,7 @@ def test_purge_deletes_what_is_old_and_leaves_a_note(store: Store, run: Run) -> 
     assert found["purged"] == 1
     assert [one["event_id"] for one in objects(run("events", "--json"))] == [new.id]
     [act] = store.audit_rows()
-    assert (act.act, act.detail) == ("purge", "1 event")
+    assert (act.act, act.detail) == ("events-purged", "1 event")
     assert "@" in act.who
 
 

@@ -202,7 +202,7 @@ def test_the_audit_tells_of_it_without_the_number(store: Store, run: Run) -> Non
     write(store, make_envelope())
     run("redact", NUMBER, "--yes")
     [act] = store.audit_rows()
-    assert (act.act, act.subject) == ("redact", f"number {keyed_hash(NUMBER, KEY.encode())}")
+    assert (act.act, act.subject) == ("person-redacted", f"number {keyed_hash(NUMBER, KEY.encode())}")
     assert "record 1" in act.detail
     assert NUMBER not in act.detail
 

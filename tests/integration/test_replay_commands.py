@@ -140,7 +140,7 @@ def test_a_started_replay_is_listed_and_means_a_fixed_range(redis_sync: redis.Re
     chosen = json.loads(replay.filter)["filter"]
     assert time.time() - HOUR - 60 < chosen["since"] < chosen["until"] <= time.time()
     (act,) = store.audit_rows()
-    assert (act.act, act.subject) == ("replay start", replay.id)
+    assert (act.act, act.subject) == ("replay-started", replay.id)
     assert "charge was down" in run("replay", "list").stdout
 
 
@@ -182,7 +182,8 @@ def test_a_replay_is_paused_resumed_slowed_down_and_stopped(redis_sync: redis.Re
     assert run("replay", "stop", replay.id).exit_code == 0
     assert run("replay", "resume", replay.id).exit_code == 1
     assert run("replay", "stop", "r-unknown").exit_code == 1
-    assert [row.act for row in store.audit_rows()] == ["replay stop", "replay rate", "replay resume", "replay pause"]
+    acts = [row.act.removeprefix("replay-") for row in store.audit_rows()]
+    assert acts == ["stopped", "rate-changed", "resumed", "paused"]
 
 
 def test_show_says_how_the_events_have_ended(redis_sync: redis.Redis, redis_url: str, store: Store, run: Run) -> None:
@@ -270,7 +271,7 @@ def test_dropped_dead_letters_leave_the_queue_and_stay_in_the_record(
     assert {line[0] for line in lines} == {kept.id, gone.id}
     assert all(line[7].endswith(": test data") for line in lines)
     (act,) = store.audit_rows()
-    assert (act.act, act.detail) == ("dead drop", "test data")
+    assert (act.act, act.detail) == ("dead-dropped", "test data")
 
 
 def test_dropping_asks_first(redis_sync: redis.Redis, store: Store, run: Run) -> None:

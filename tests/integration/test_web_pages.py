@@ -317,7 +317,7 @@ def test_dead_letters_are_dropped_after_the_plan_and_only_those(redis_sync: redi
     assert answer.status_code == 200
     assert redis_sync.xlen(keys.RECORD) >= before
     with open_store(store_url) as store:
-        assert {row.act for row in store.audit_rows()} == {"dead drop"}
+        assert {row.act for row in store.audit_rows()} == {"dead-dropped"}
     assert browser.get("/dead/drop?event=s-2").status_code == 404
     assert browser.post("/dead/drop", data={"selection": '{"filter": {}}'}).status_code == 400
 
