@@ -22,6 +22,9 @@ from bench.rows import Row, ratio, row
 from bench.servers import wait_until
 
 _CONNECTIONS: Final = 64
+#: Shows the ratio to the bare handler where more callbacks arrive at once.
+_MANY_CONNECTIONS: Final = 256
+_MANY: Final = f", {_MANY_CONNECTIONS} connections"
 
 #: Callbacks before the clock starts.
 WARM_UP: Final = 200
@@ -47,13 +50,16 @@ def rates(plan: Plan) -> list[Row]:
     """Compare callbacks per second with the bare handler, the textbook and the peers."""
     runs: dict[str, list[Run]] = {}
     for number in range(plan.rounds):
-        for name, server, count in _servers(plan.count, plan.peers):
+        for name, server, count, connections in _servers(plan.count, plan.peers):
             with servers.redis() as url:
-                runs.setdefault(name, []).append(measure(partial(server, url), max(500, count)))
+                run = measure(partial(server, url), max(500, count), connections=connections)
+            runs.setdefault(name, []).append(run)
             say(f"ingest, round {number + 1}: {name}, {runs[name][-1].rate:,.0f}/s")
     found = {name: [run.rate for run in each] for name, each in runs.items()}
     rows = [row(f"{name}, callbacks/s", each) for name, each in found.items()]
-    rows.append(ratio("ingest / bare handler", found["ackfirst"], found["bare"], at_least=0.40))
+    for many in ("", _MANY):
+        ours, bare = found["ackfirst" + many], found["bare" + many]
+        rows.append(ratio(f"ingest / bare handler{many}", ours, bare, at_least=0.40))
     for name, limit in _LIMITS.items():
         if name in found:
             rows.append(ratio(f"ingest / {name}", found["ackfirst"], found[name], at_least=limit))
@@ -63,21 +69,33 @@ def rates(plan: Plan) -> list[Row]:
     ]
 
 
-def _servers(count: int, peers: Peers | None) -> list[tuple[str, Server, int]]:
-    """Return name, server and number of callbacks; slow ones get an eighth."""
-    found: list[tuple[str, Server, int]] = [
-        ("bare", lambda _url: servers.bare(), count),
-        ("ackfirst", servers.ingest, count),
-        ("textbook", servers.textbook, count // 8),
+def _servers(count: int, peers: Peers | None) -> list[tuple[str, Server, int, int]]:
+    """Return name, server, number of callbacks and connections; slow servers get an eighth of the callbacks."""
+
+    def bare(_url: str) -> AbstractContextManager[int]:
+        return servers.bare()
+
+    found: list[tuple[str, Server, int, int]] = [
+        ("bare", bare, count, _CONNECTIONS),
+        ("ackfirst", servers.ingest, count, _CONNECTIONS),
+        ("bare" + _MANY, bare, count, _MANY_CONNECTIONS),
+        ("ackfirst" + _MANY, servers.ingest, count, _MANY_CONNECTIONS),
+        ("textbook", servers.textbook, count // 8, _CONNECTIONS),
     ]
     if peers:
-        found.append(("FastAPI + Celery", lambda url: servers.fastapi(url, peers.python), count // 8))
+        found.append(("FastAPI + Celery", lambda url: servers.fastapi(url, peers.python), count // 8, _CONNECTIONS))
         if (node := peers.node) is not None:
-            found.append(("Fastify + BullMQ", lambda url: servers.fastify(url, node), count // 8))
+            found.append(("Fastify + BullMQ", lambda url: servers.fastify(url, node), count // 8, _CONNECTIONS))
     return found
 
 
-def measure(server: Callable[[], AbstractContextManager[int]], count: int, *, size: int = BODY_SIZE) -> Run:
+def measure(
+    server: Callable[[], AbstractContextManager[int]],
+    count: int,
+    *,
+    size: int = BODY_SIZE,
+    connections: int = _CONNECTIONS,
+) -> Run:
     """Send ``count`` callbacks with bodies of ``size`` bytes in a closed loop, after a warm-up.
 
     Raises:
@@ -86,7 +104,7 @@ def measure(server: Callable[[], AbstractContextManager[int]], count: int, *, si
     traffic = callbacks(count, size=size)
     with server() as port:
         uvloop.run(closed_loop(port, callbacks(WARM_UP, size=size), connections=8))
-        run = uvloop.run(closed_loop(port, traffic, connections=_CONNECTIONS))
+        run = uvloop.run(closed_loop(port, traffic, connections=connections))
     if set(run.statuses) != {200}:
         raise SystemExit(f"not every answer was 200: {dict(run.statuses)}")
     return run

@@ -17,6 +17,7 @@ from ackfirst.ingest.processes import run_processes
 from ackfirst.ingest.start import check_accounts, check_redis
 from ackfirst.shared import log
 from ackfirst.shared.embedded import with_private_server
+from ackfirst.shared.processes.collector import tune_collector
 from ackfirst.shared.processes.parent_death import die_with_parent
 from ackfirst.shared.settings import load_settings
 from ackfirst.shared.settings.accounts_file import load_accounts
@@ -58,6 +59,7 @@ async def _serve(server: IngestServer, logger: Any, sink: log.Sink) -> None:
     stop = _stop_signal()
     sink.gather(asyncio.get_running_loop().call_soon)
     await server.start()
+    tune_collector()
     await stop.wait()
     logger.info("ingest.stopping")
     await server.stop()

@@ -1,6 +1,5 @@
 """Run the processes of a worker pool, engines and janitor, from the settings to their end."""
 
-import gc
 import os
 import random
 import secrets
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from redis import Redis
 
+from ackfirst.shared.processes.collector import tune_collector
 from ackfirst.shared.queue import keys
 from ackfirst.shared.queue.generation import new_marker
 from ackfirst.shared.settings import Settings
@@ -49,10 +49,6 @@ if TYPE_CHECKING:
 ENGINE_NICENESS: Final = 10
 
 
-#: New objects after which the garbage collector looks at them, instead of 700: an event makes about a hundred.
-YOUNG_OBJECTS: Final = 20_000
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOptions:
     """The options of an engine from the command line."""
@@ -73,11 +69,7 @@ class WorkOptions:
 
 def work(settings: Settings, registry: Registry, options: WorkOptions) -> WorkResult:
     """Be an engine: run jobs until a stop signal, or until nothing waits."""
-    # The user's modules are loaded, and stay: a collector that looked at them again and again took 5 to 10 % of an
-    # engine's time with async handlers.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
+    tune_collector()  # the user's modules are loaded
     threads = options.threads or settings.threads
     with _invoker(registry, threads, options) as invoke:  # first of all: it may fork
         if options.pool:
