@@ -99,27 +99,33 @@ def steps_of(
     requests: Iterable[Request],
     pending: Mapping[str, Pending],
     *,
+    queued_attempts: Iterable[Attempt] = (),
     unrecorded: frozenset[str] = frozenset(),
+    unended: frozenset[str] = frozenset(),
 ) -> list[Step]:
     """Make the timeline of some events, oldest step first.
 
     Args:
         events: The events, each once.
-        attempts: Their attempts, from the record and from outcomes that are not recorded yet; the same one may be in
-            both.
+        attempts: Their attempts in the record.
         requests: Their duplicates, and callbacks of the message that were refused or quarantined.
         pending: Event id → what Redis knows of it now.
+        queued_attempts: Attempts that wait for the recorder; some may be in the record meanwhile.
         unrecorded: Ids of events that are known from Redis alone.
+        unended: Ids of events whose end, if they have one, is known from Redis alone.
     """
+    recorded = _distinct(attempts)
+    queued = [one for one in _distinct(queued_attempts) if not any(_is_same(one, other) for other in recorded)]
     of_event: dict[str, list[Attempt]] = {event.event_id: [] for event in events}
-    for attempt in sorted(attempts, key=lambda one: (one.started, one.number)):
-        known = of_event.setdefault(attempt.event_id, [])
-        if not any(_is_same(attempt, one) for one in known):
-            known.append(attempt)
+    for attempt in sorted([*recorded, *queued], key=lambda one: (one.started, one.number)):
+        of_event.setdefault(attempt.event_id, []).append(attempt)
     steps = [_of_request(request) for request in requests]
     for event in events:
-        source = Source.QUEUE if event.event_id in unrecorded else Source.RECORD
-        steps += _of_event(event, of_event[event.event_id], pending.get(event.event_id), source)
+        mine, now = of_event[event.event_id], pending.get(event.event_id)
+        if event.received_at:
+            steps.append(_of_arrival(event, Source.QUEUE if event.event_id in unrecorded else Source.RECORD))
+        steps += _of_attempts(event, mine, now, queued)
+        steps += _of_end(event, mine, now, Source.QUEUE if event.event_id in unended else Source.RECORD)
     order = list(Kind)
     received = {event.event_id: event.received_at for event in events}
     return sorted(
@@ -127,23 +133,22 @@ def steps_of(
     )
 
 
-def _of_event(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, source: Source) -> Iterator[Step]:
-    if event.received_at:
-        yield Step(
-            at=event.received_at,
-            kind=Kind.RECEIVED,
-            event_id=event.event_id,
-            lag=None if event.occurred_at is None else event.received_at - event.occurred_at,
-            family=event.family or None,
-            status=event.status,
-            lane=event.lane or None,
-            source=source,
-        )
-    yield from _of_attempts(event, attempts, now, source)
-    yield from _of_end(event, attempts, now, source)
+def _of_arrival(event: EventRow, source: Source) -> Step:
+    return Step(
+        at=event.received_at,
+        kind=Kind.RECEIVED,
+        event_id=event.event_id,
+        lag=None if event.occurred_at is None else event.received_at - event.occurred_at,
+        family=event.family or None,
+        status=event.status,
+        lane=event.lane or None,
+        source=source,
+    )
 
 
-def _of_attempts(event: EventRow, attempts: Sequence[Attempt], now: Pending | None, source: Source) -> Iterator[Step]:
+def _of_attempts(
+    event: EventRow, attempts: Sequence[Attempt], now: Pending | None, queued: Sequence[Attempt]
+) -> Iterator[Step]:
     newest = {attempt.handler: attempt for attempt in attempts}
     replays: set[str] = set()
     if now and now.replay:
@@ -151,6 +156,7 @@ def _of_attempts(event: EventRow, attempts: Sequence[Attempt], now: Pending | No
         replays.add(replay)
         yield Step(at=at, kind=Kind.REPLAYED, event_id=event.event_id, replay=replay, source=Source.QUEUE)
     for attempt in attempts:
+        source = Source.QUEUE if attempt in queued else Source.RECORD
         if attempt.replay and attempt.replay not in replays:
             replays.add(attempt.replay)
             yield Step(
@@ -255,10 +261,17 @@ def _due_at(due: tuple[int, float], now: Pending | None) -> float | None:
     return max(due[1], (now.due_at if now else None) or 0.0) or None
 
 
+def _distinct(attempts: Iterable[Attempt]) -> list[Attempt]:
+    kept: list[Attempt] = []
+    for attempt in sorted(attempts, key=lambda one: (one.started, one.number)):
+        if not any(_is_same(attempt, one) for one in kept):
+            kept.append(attempt)
+    return kept
+
+
 def _is_same(one: Attempt, other: Attempt) -> bool:
-    return (
-        one.handler == other.handler and one.number == other.number and abs(one.started - other.started) < _SAME_SECONDS
-    )
+    is_same_number = (one.event_id, one.handler, one.number) == (other.event_id, other.handler, other.number)
+    return is_same_number and abs(one.started - other.started) < _SAME_SECONDS
 
 
 def error_text(kind: str | None, message: str | None) -> str | None:

@@ -65,13 +65,15 @@ def timeline(key: str, store: Store | None, live: LiveQueue | None) -> Timeline:
     events = _merged(rows, found)
     if len(rows) >= MOST_EVENTS:
         notes.append(f"only the newest {MOST_EVENTS} events are shown")
-    known = {row.event_id for row in rows}
+    event_ids = frozenset(event.event_id for event in events)
     steps = steps_of(
         events,
-        [*attempts, *unrecorded.attempts],
+        attempts,
         requests,
         {one: live_event.pending for one, live_event in found.items()},
-        unrecorded=frozenset(event.event_id for event in events if event.event_id not in known),
+        queued_attempts=unrecorded.attempts,
+        unrecorded=event_ids - {row.event_id for row in rows if row.recorded_at is not None},
+        unended=event_ids - {row.event_id for row in rows if row.state in FINAL_STATES},
     )
     return Timeline(
         key=key,

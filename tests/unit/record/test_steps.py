@@ -81,8 +81,25 @@ def test_a_retry_says_when_it_is_due_as_long_as_it_has_not_begun() -> None:
 
 
 def test_an_attempt_that_both_the_record_and_the_stream_know_is_shown_once() -> None:
-    steps = steps_of([event()], [attempt(1, 100.5, "done"), attempt(1, 100.5000001, "done")], [], {})
-    assert kinds(steps) == ["received", "attempt"]
+    recorded, queued = attempt(1, 100.5, "done"), attempt(1, 100.5000001, "done")
+    steps = steps_of([event()], [recorded], [], {}, queued_attempts=[queued])
+    assert [(step.kind, step.source) for step in steps] == [
+        (Kind.RECEIVED, Source.RECORD),
+        (Kind.ATTEMPT, Source.RECORD),
+    ]
+
+
+def test_of_an_event_whose_arrival_alone_is_recorded_the_rest_is_of_the_queue() -> None:
+    row = event(state="processed", state_at=100.9)
+    waiting = [attempt(1, 100.1, "retry"), attempt(2, 100.5, "done")]
+    steps = steps_of([row], [], [], pending("processed"), queued_attempts=waiting, unended=frozenset({ID}))
+    assert [(step.kind.value, step.source.value) for step in steps] == [
+        ("received", "record"),
+        ("attempt", "queue"),
+        ("retry", "queue"),
+        ("attempt", "queue"),
+        ("ended", "queue"),
+    ]
 
 
 def test_a_replayed_attempt_of_the_same_number_is_another_one() -> None:
