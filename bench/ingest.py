@@ -54,7 +54,7 @@ def rates(plan: Plan) -> list[Row]:
             with servers.redis() as url:
                 run = measure(partial(server, url), max(500, count), connections=connections)
             runs.setdefault(name, []).append(run)
-            say(f"ingest, round {number + 1}: {name}, {runs[name][-1].rate:,.0f}/s")
+            say(f"ingest, round {number + 1}: {name}, {run.rate:,.0f}/s")
     found = {name: [run.rate for run in each] for name, each in runs.items()}
     rows = [row(f"{name}, callbacks/s", each) for name, each in found.items()]
     for many in ("", _MANY):

@@ -25,9 +25,9 @@ class Section:
 SECTIONS: Final = {
     "ingest": Section(
         "Ingest, one process",
-        """64 connections, or 256, each with one callback of 700 bytes in flight. *bare* is an aiohttp handler on
-uvloop that reads the body and returns 200; all others verify the token and queue the event in a Redis that
-syncs at once. *textbook* is aiohttp, `jwt.decode` and `Queue.enqueue` in a thread pool.
+        """64 connections (256 where a row says so), each with one callback of 700 bytes in flight. *bare* is an
+aiohttp handler on uvloop that reads the body and returns 200; all others verify the token and queue the event
+in a Redis that syncs at once. *textbook* is aiohttp, `jwt.decode` and `Queue.enqueue` in a thread pool.
 
 The load generator signs its requests before the clock starts, and reads no more of an answer than its
 status. The last rows show what share of one core it used; near 1 it would be the limit.""",

@@ -86,6 +86,6 @@ def _redact(sources: Sources, person: Person, key: bytes, *, at_nexmo: bool, dry
         subject = f"number {keyed_hash(person.number, key)}" if person.number else f"message {person.text}"
         done = ", ".join(f"{place.name} {place.redacted}" for place in places if place.redacted) or "nothing found"
         left = ", ".join(place.name for place in places if place.unreached)
-        detail = "; ".join((done, *([f"not reached: {left}"] if left else []), named(key)))
-        note_act(sources.store, REDACTION_ACT, subject, detail)
+        details = [done, f"not reached: {left}", named(key)] if left else [done, named(key)]
+        note_act(sources.store, REDACTION_ACT, subject, "; ".join(details))
     return places

@@ -1,5 +1,6 @@
 """Turn what the record and the queue know of a message into the steps of one timeline. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -99,9 +100,9 @@ def steps_of(
     requests: Iterable[Request],
     pending: Mapping[str, Pending],
     *,
-    queued_attempts: Iterable[Attempt] = (),
-    unrecorded: frozenset[str] = frozenset(),
-    unended: frozenset[str] = frozenset(),
+    unrecorded_attempts: Iterable[Attempt] = (),
+    unrecorded_arrivals: frozenset[str] = frozenset(),
+    unrecorded_ends: frozenset[str] = frozenset(),
 ) -> list[Step]:
     """Make the timeline of some events, oldest step first.
 
@@ -110,22 +111,21 @@ def steps_of(
         attempts: Their attempts in the record.
         requests: Their duplicates, and callbacks of the message that were refused or quarantined.
         pending: Event id → what Redis knows of it now.
-        queued_attempts: Attempts that wait for the recorder; some may be in the record meanwhile.
-        unrecorded: Ids of events that are known from Redis alone.
-        unended: Ids of events whose end, if they have one, is known from Redis alone.
+        unrecorded_attempts: Attempts that wait for the recorder; some may be in the record meanwhile.
+        unrecorded_arrivals: Ids of events whose arrival only Redis knows.
+        unrecorded_ends: Ids of events whose end, if they have one, only Redis knows.
     """
-    recorded = _distinct(attempts)
-    queued = [one for one in _distinct(queued_attempts) if not any(_is_same(one, other) for other in recorded)]
-    of_event: dict[str, list[Attempt]] = {event.event_id: [] for event in events}
-    for attempt in sorted([*recorded, *queued], key=lambda one: (one.started, one.number)):
-        of_event.setdefault(attempt.event_id, []).append(attempt)
+    in_record, in_queue = _by_event(attempts), _by_event(unrecorded_attempts)
     steps = [_of_request(request) for request in requests]
     for event in events:
-        mine, now = of_event[event.event_id], pending.get(event.event_id)
+        now = pending.get(event.event_id)
+        recorded = _distinct(in_record[event.event_id])
+        queued = _distinct(in_queue[event.event_id], besides=recorded)
+        mine = sorted([*recorded, *queued], key=_order)
         if event.received_at:
-            steps.append(_of_arrival(event, Source.QUEUE if event.event_id in unrecorded else Source.RECORD))
+            steps.append(_of_arrival(event, Source.QUEUE if event.event_id in unrecorded_arrivals else Source.RECORD))
         steps += _of_attempts(event, mine, now, queued)
-        steps += _of_end(event, mine, now, Source.QUEUE if event.event_id in unended else Source.RECORD)
+        steps += _of_end(event, mine, now, Source.QUEUE if event.event_id in unrecorded_ends else Source.RECORD)
     order = list(Kind)
     received = {event.event_id: event.received_at for event in events}
     return sorted(
@@ -261,17 +261,30 @@ def _due_at(due: tuple[int, float], now: Pending | None) -> float | None:
     return max(due[1], (now.due_at if now else None) or 0.0) or None
 
 
-def _distinct(attempts: Iterable[Attempt]) -> list[Attempt]:
+def _by_event(attempts: Iterable[Attempt]) -> Mapping[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        found[attempt.event_id].append(attempt)
+    return found
+
+
+def _distinct(attempts: Iterable[Attempt], *, besides: Sequence[Attempt] = ()) -> list[Attempt]:
+    """Keep each attempt of an event once, and none that is in ``besides``."""
     kept: list[Attempt] = []
-    for attempt in sorted(attempts, key=lambda one: (one.started, one.number)):
-        if not any(_is_same(attempt, one) for one in kept):
+    for attempt in sorted(attempts, key=_order):
+        if not any(_is_same(attempt, one) for one in (*besides, *kept)):
             kept.append(attempt)
     return kept
 
 
+def _order(attempt: Attempt) -> tuple[float, int]:
+    return attempt.started, attempt.number
+
+
 def _is_same(one: Attempt, other: Attempt) -> bool:
-    is_same_number = (one.event_id, one.handler, one.number) == (other.event_id, other.handler, other.number)
-    return is_same_number and abs(one.started - other.started) < _SAME_SECONDS
+    return (
+        one.handler == other.handler and one.number == other.number and abs(one.started - other.started) < _SAME_SECONDS
+    )
 
 
 def error_text(kind: str | None, message: str | None) -> str | None:

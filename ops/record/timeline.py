@@ -66,20 +66,21 @@ def timeline(key: str, store: Store | None, live: LiveQueue | None) -> Timeline:
     if len(rows) >= MOST_EVENTS:
         notes.append(f"only the newest {MOST_EVENTS} events are shown")
     event_ids = frozenset(event.event_id for event in events)
+    pending = {one: live_event.pending for one, live_event in found.items()}
     steps = steps_of(
         events,
         attempts,
         requests,
-        {one: live_event.pending for one, live_event in found.items()},
-        queued_attempts=unrecorded.attempts,
-        unrecorded=event_ids - {row.event_id for row in rows if row.recorded_at is not None},
-        unended=event_ids - {row.event_id for row in rows if row.state in FINAL_STATES},
+        pending,
+        unrecorded_attempts=unrecorded.attempts,
+        unrecorded_arrivals=event_ids - {row.event_id for row in rows if row.recorded_at is not None},
+        unrecorded_ends=event_ids - {row.event_id for row in rows if row.state in FINAL_STATES},
     )
     return Timeline(
         key=key,
         events=events,
         steps=steps,
-        pending={one: live_event.pending for one, live_event in found.items()},
+        pending=pending,
         notes=notes,
         seen=seen,
     )

@@ -82,7 +82,7 @@ def test_a_retry_says_when_it_is_due_as_long_as_it_has_not_begun() -> None:
 
 def test_an_attempt_that_both_the_record_and_the_stream_know_is_shown_once() -> None:
     recorded, queued = attempt(1, 100.5, "done"), attempt(1, 100.5000001, "done")
-    steps = steps_of([event()], [recorded], [], {}, queued_attempts=[queued])
+    steps = steps_of([event()], [recorded], [], {}, unrecorded_attempts=[queued])
     assert [(step.kind, step.source) for step in steps] == [
         (Kind.RECEIVED, Source.RECORD),
         (Kind.ATTEMPT, Source.RECORD),
@@ -92,7 +92,7 @@ def test_an_attempt_that_both_the_record_and_the_stream_know_is_shown_once() -> 
 def test_of_an_event_whose_arrival_alone_is_recorded_the_rest_is_of_the_queue() -> None:
     row = event(state="processed", state_at=100.9)
     waiting = [attempt(1, 100.1, "retry"), attempt(2, 100.5, "done")]
-    steps = steps_of([row], [], [], pending("processed"), queued_attempts=waiting, unended=frozenset({ID}))
+    steps = steps_of([row], [], [], pending("processed"), unrecorded_attempts=waiting, unrecorded_ends=frozenset({ID}))
     assert [(step.kind.value, step.source.value) for step in steps] == [
         ("received", "record"),
         ("attempt", "queue"),
@@ -131,7 +131,7 @@ def test_every_dead_handler_has_a_step_and_the_event_no_other_end() -> None:
 def test_without_a_record_the_queue_alone_tells_of_retries_and_of_the_dead() -> None:
     row = event(recorded_at=None, state="retrying")
     waiting = pending("retrying", since=101.0, due={"receipts.save": (4, 110.0)}, due_at=110.0)
-    steps = steps_of([row], [], [], waiting, unrecorded=frozenset({ID}))
+    steps = steps_of([row], [], [], waiting, unrecorded_arrivals=frozenset({ID}))
     assert kinds(steps) == ["received", "retry"]
     assert (steps[1].attempt, steps[1].due_at) == (4, 110.0)
     assert {step.source for step in steps} == {Source.QUEUE}
